@@ -1,0 +1,14 @@
+"""kent: an executable companion to "Knowledge Entropy Decay during Language Model Pretraining" (arXiv 2410.01380)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "checkpoints": ["load", "resolve"],
+        "corpora": ["describe", "sequences"],
+        "entropy": ["knowledge_entropy"],
+        "measurement": ["profile"],
+        "profiles": ["Profile"],
+    },
+)

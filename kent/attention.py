@@ -1,0 +1,91 @@
+"""Entropy of attention rows, measured while the model attends, without ever holding a [batch, heads, T, T] matrix."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+NAME = "kent_attention_entropy"
+QUERIES = 128
+
+Listener = Callable[[int, Tensor], None]
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+def _allowed(mask: Tensor | None, start: int, stop: int, end: int, causal: bool, device) -> Bool[Tensor, "..."] | None:
+    if mask is not None:
+        return mask[:, :, None, start:stop, :end]
+    if not causal:
+        return None
+    return torch.arange(start, stop, device=device)[:, None] >= torch.arange(end, device=device)
+
+
+def attend(
+    module: nn.Module,
+    query: Float[Tensor, "batch head position width"],
+    key: Float[Tensor, "batch group key width"],
+    value: Float[Tensor, "batch group key value"],
+    attention_mask: Bool[Tensor, "batch 1 position key"] | None,
+    *,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    **_: object,
+) -> tuple[Float[Tensor, "batch position head value"], None]:
+    """Softmax attention over blocks of 128 queries that also hands each query's row entropy to the listener.
+
+    An attention function of transformers (its documentation: AttentionInterface). Grouped heads share keys without a
+    copy; the softmax runs in float32 at least; without a mask the module's `is_causal` decides.
+    """
+    batch, heads, length, width = query.shape
+    groups, causal = key.shape[1], getattr(module, "is_causal", True)
+    query = query.view(batch, groups, heads // groups, length, width) * (width**-0.5 if scaling is None else scaling)
+    exact = torch.promote_types(query.dtype, torch.float32)
+    output = query.new_empty(batch, length, heads, value.shape[-1])
+    entropies = torch.empty(batch, heads, length, dtype=exact, device=query.device)
+    for start in range(0, length, QUERIES):
+        stop = min(start + QUERIES, length)
+        end = stop if causal else key.shape[2]
+        rows = query[:, :, :, start:stop].reshape(batch, groups, -1, width)
+        scores = (rows @ key[:, :, :end].mT).to(exact).view(batch, groups, -1, stop - start, end)
+        if softcap is not None:
+            scores = torch.tanh(scores / softcap) * softcap
+        allowed = _allowed(attention_mask, start, stop, end, causal, query.device)
+        if allowed is not None:
+            scores.masked_fill_(~allowed, torch.finfo(exact).min)
+        logarithm = scores.log_softmax(dim=-1)
+        weights = torch.exp(logarithm, out=scores)
+        mixed = weights.to(value.dtype).view(batch, groups, -1, end) @ value[:, :, :end]
+        output[:, start:stop] = mixed.view(batch, heads, stop - start, -1).transpose(1, 2)
+        entropies[:, :, start:stop] = -logarithm.mul_(weights).sum(dim=-1).view(batch, heads, -1)
+    _listener.get()(module.layer_idx, entropies)
+    return output, None
+
+
+ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
+ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
+
+
+@contextmanager
+def listen(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
+    """Within the block, every attention layer of `model` calls `listener(layer, entropies [batch, head, position])`.
+
+    The entropies are in nats, of the attention weights after mask, soft-cap and softmax; rows that may attend to
+    nothing hold no meaning. The model's own attention implementation is back after the block, also after an exception.
+    """
+    configs = {id(part.config): part.config for part in model.modules() if isinstance(part, PreTrainedModel)}
+    before = {key: config._attn_implementation for key, config in configs.items()}
+    token = _listener.set(listener)
+    try:
+        for config in configs.values():
+            config._attn_implementation = NAME
+        yield
+    finally:
+        for key, config in configs.items():
+            config._attn_implementation = before[key]
+        _listener.reset(token)

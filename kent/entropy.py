@@ -1,0 +1,105 @@
+"""Entropy of memory coefficients, and the field's other measures of how concentrated a vector is. Pure maths."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+DORMANT = 0.025
+
+
+def normalize(coefficients: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch neuron"]:
+    """Divide non-negative coefficients by their sum: the distribution over memory vectors (section 3.1), in float64.
+
+    Raises `ValueError` for a vector that is empty, all zero, negative somewhere or not finite.
+    """
+    values = coefficients.double()
+    if values.shape[-1] == 0 or not torch.isfinite(values).all():
+        raise ValueError("coefficients must be finite numbers and at least one per layer")
+    if (values < 0).any():
+        raise ValueError("coefficients must not be negative: pass mean absolute activations")
+    total = values.sum(dim=-1, keepdim=True)
+    if (total == 0).any():
+        raise ValueError("coefficients are all zero: their distribution is not defined")
+    return values / total
+
+
+def entropy(coefficients: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch"]:
+    """Shannon entropy in nats of the normalised coefficients; 0·ln 0 counts as 0. Between 0 and ln(neurons)."""
+    return torch.special.entr(normalize(coefficients)).sum(dim=-1)
+
+
+def knowledge_entropy_by_layer(coefficients: Sequence[Float[Tensor, " neuron"]]) -> Float[Tensor, " layer"]:
+    """H(θˡ) of each layer's mean coefficients, in nats (section 3.1).
+
+    Raises `ValueError` naming the first layer whose coefficients have no distribution (see `normalize`).
+    """
+    if len(coefficients) == 0:
+        raise ValueError("no coefficients: knowledge entropy needs at least one layer")
+    values = []
+    for layer, vector in enumerate(coefficients):
+        try:
+            values.append(entropy(vector))
+        except ValueError as error:
+            raise ValueError(f"layer {layer}: {error}") from None
+    return torch.stack(values)
+
+
+def knowledge_entropy(coefficients: Sequence[Float[Tensor, " neuron"]]) -> float:
+    """Knowledge entropy H(θ) = Σₗ H(θˡ) in nats (section 3.1) of mean coefficients, one vector [m] per layer.
+
+    At most Σₗ ln mₗ, reached when every memory vector is used alike. Raises `ValueError` naming a layer whose
+    coefficients are all zero, negative or not finite.
+    """
+    return knowledge_entropy_by_layer(coefficients).sum().item()
+
+
+def entropy_bound(coefficients: Sequence[Float[Tensor, " neuron"]]) -> float:
+    """Upper bound Σₗ ln mₗ of the knowledge entropy, in nats."""
+    return sum(math.log(len(vector)) for vector in coefficients)
+
+
+def effective_number(coefficients: Float[Tensor, " neuron"]) -> float:
+    """exp(H): how many equally used memory vectors have the same entropy (Hill number of order 1; 1 to m)."""
+    return entropy(coefficients).exp().item()
+
+
+def participation_ratio(coefficients: Float[Tensor, " neuron"]) -> float:
+    """1 / Σ p²: effective number that weighs large coefficients more (Hill number of order 2; 1 to m)."""
+    return 1 / normalize(coefficients).square().sum().item()
+
+
+def gini(coefficients: Float[Tensor, " neuron"]) -> float:
+    """Gini coefficient: 0 when all are equal, (m - 1)/m when one has everything."""
+    share = normalize(coefficients).sort().values
+    rank = torch.arange(1, len(share) + 1, dtype=share.dtype)
+    return (2 * (rank * share).sum().item() - len(share) - 1) / len(share)
+
+
+def top_share(coefficients: Float[Tensor, " neuron"], percent: float) -> float:
+    """Share of the sum held by the largest `percent` % of neurons, at least one neuron."""
+    if not 0 < percent <= 100:
+        raise ValueError(f"percent must lie in (0, 100], not {percent}")
+    share = normalize(coefficients)
+    return share.topk(max(1, round(len(share) * percent / 100))).values.sum().item()
+
+
+def dormant_fraction(coefficients: Float[Tensor, " neuron"], threshold: float = DORMANT) -> float:
+    """Fraction of neurons whose coefficient is at most `threshold` times the layer's mean.
+
+    The τ-dormant neurons of Sokar et al. 2023 (ReDo), whose τ = 0.025 is the default.
+    """
+    share = normalize(coefficients)
+    return (share * len(share) <= threshold).double().mean().item()
+
+
+MEASURES = {
+    "effective number": effective_number,
+    "participation ratio": participation_ratio,
+    "Gini": gini,
+    "top 1 % share": lambda coefficients: top_share(coefficients, 1),
+    "top 10 % share": lambda coefficients: top_share(coefficients, 10),
+    "dormant fraction": dormant_fraction,
+}

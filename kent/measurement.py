@@ -1,0 +1,257 @@
+"""One streaming forward pass over a checkpoint, at the cost of the bare forward pass: `kent.profile`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel
+
+from kent.attention import listen
+from kent.blocks import BlockMeans
+from kent.memory import Memory, find_memories
+from kent.profiles import Profile
+from kent.records import describe_run
+
+MEASURES = ("knowledge", "attention", "token")
+ACTIVATIONS = ("abs", "relu")
+POSITIONS = 64
+
+Tokens = Int[Tensor, "instance position"]
+Mask = Int[Tensor, "instance position"] | Bool[Tensor, "instance position"] | None
+
+
+def _exact(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
+
+
+def average_positions(values: Float[Tensor, "instance position ..."], mask: Mask) -> Float[Tensor, "instance ..."]:
+    """Mean over each instance's real tokens, in float32 at least; padding never enters, not even as NaN."""
+    if mask is None:
+        return values.mean(dim=1, dtype=_exact(values.dtype))
+    real = mask.bool().view(*mask.shape, *[1] * (values.ndim - 2))
+    return values.masked_fill(~real, 0).sum(dim=1, dtype=_exact(values.dtype)) / real.sum(dim=1)
+
+
+def average_magnitudes(
+    activations: Float[Tensor, "instance position neuron"], mask: Mask
+) -> Float[Tensor, "instance neuron"]:
+    """Mean |coefficient| over each instance's real tokens; without padding, one read of the activations and no copy."""
+    if mask is not None:
+        return average_positions(activations.abs(), mask)
+    length = activations.shape[1]
+    return torch.linalg.vector_norm(activations, ord=1, dim=1, dtype=_exact(activations.dtype)) / length
+
+
+def average_tokens(
+    hidden: Float[Tensor, "instance position width"], tokens: Tokens, mask: Mask, project: Callable[[Tensor], Tensor]
+) -> tuple[Float[Tensor, " instance"], Float[Tensor, " instance"]]:
+    """Next-token entropy and loss per instance, in nats, projecting 64 positions onto the vocabulary at a time."""
+    flat, targets = hidden.flatten(0, 1), tokens.roll(-1, dims=1).view(-1, 1)
+    entropies, losses = [], []
+    for rows, answers in zip(flat.split(POSITIONS), targets.split(POSITIONS), strict=True):
+        logarithm = project(rows).log_softmax(dim=-1)
+        losses.append(-logarithm.gather(1, answers))
+        entropies.append(-logarithm.exp().mul_(logarithm).sum(dim=-1))
+    predicted = None if mask is None else mask[:, :-1] * mask[:, 1:]
+    losses = torch.cat(losses).view(tokens.shape)[:, :-1]
+    return average_positions(torch.cat(entropies).view(tokens.shape), mask), average_positions(losses, predicted)
+
+
+class _Batch:
+    """One batch on its way through the model: its tokens and mask, and the per-instance means met so far."""
+
+    def __init__(self, tokens: Tokens, mask: Mask):
+        self.tokens, self.mask = tokens, mask
+        self.means: dict[tuple[str, int], Tensor] = {}
+
+    def keep_coefficients(self, layer: int, activations: Tensor) -> None:
+        activations = activations.view(*self.tokens.shape, -1)
+        self.means["coefficients", layer] = average_magnitudes(activations, self.mask)
+
+    def keep_attention(self, layer: int, entropies: Float[Tensor, "instance head position"]) -> None:
+        self.means["attention", layer] = average_positions(entropies.mT, self.mask).mean(dim=-1)
+
+    def run(self, decoder: nn.Module) -> Float[Tensor, "instance position width"]:
+        """Last hidden states; positions are counted over real tokens, so that padding on the left shifts nothing."""
+        padding = {}
+        if self.mask is not None:
+            padding = {"attention_mask": self.mask, "position_ids": (self.mask.cumsum(dim=1) - 1).clamp(min=0)}
+        return decoder(input_ids=self.tokens, use_cache=False, **padding).last_hidden_state
+
+
+@contextmanager
+def _watch(memories: Sequence[Memory], batch: _Batch, activation: str) -> Iterator[None]:
+    """Within the block `batch` is given every layer's coefficients; the hooks go, also on an exception."""
+    with ExitStack() as stack:
+        for layer, memory in enumerate(memories):
+            hooks = _hook_magnitudes if activation == "abs" else _hook_rectified
+            for handle in hooks(memory, lambda activations, layer=layer: batch.keep_coefficients(layer, activations)):
+                stack.callback(handle.remove)
+        yield
+
+
+def _hook_magnitudes(memory: Memory, keep: Callable[[Tensor], None]) -> list[RemovableHandle]:
+    return [memory.values.register_forward_pre_hook(lambda _, inputs: keep(inputs[0]))]
+
+
+def _hook_rectified(memory: Memory, keep: Callable[[Tensor], None]) -> list[RemovableHandle]:
+    outputs = {}
+
+    def rectify(_, inputs) -> None:
+        gate, keys = outputs["gate"].chunk(2, dim=-1) if memory.fused else (outputs["gate"], outputs["keys"])
+        outputs.clear()
+        keep(gate.relu().mul_(keys).relu_())
+
+    return [
+        memory.gate.register_forward_hook(lambda _, inputs, output: outputs.update(gate=output)),
+        memory.keys.register_forward_hook(lambda _, inputs, output: outputs.update(keys=output)),
+        memory.values.register_forward_pre_hook(rectify),
+    ]
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every submodule's training flag is put back after the block."""
+    training = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, flag in training.items():
+            module.training = flag
+
+
+def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
+    """The map from last hidden states to logits, tried on two tokens against the model's own logits.
+
+    Raises `ValueError` when the model has no vocabulary projection, or does more than to project and to soft-cap.
+    """
+    projection, decoder = model.get_output_embeddings(), model.get_decoder()
+    if projection is None:
+        raise ValueError(f"{type(model).__name__} has no vocabulary projection: load it as a causal language model")
+    softcap = getattr(decoder.config, "final_logit_softcapping", None)
+
+    def project(hidden: Tensor) -> Tensor:
+        logits = projection(hidden).to(_exact(hidden.dtype))
+        return logits if softcap is None else logits.div_(softcap).tanh_().mul_(softcap)
+
+    tokens = torch.zeros(1, 2, dtype=torch.long, device=model.device)
+    expected = model(tokens, use_cache=False).logits
+    found = project(_Batch(tokens, None).run(decoder)).to(expected.dtype)
+    tolerance = 100 * torch.finfo(expected.dtype).eps
+    if not torch.allclose(found, expected, rtol=tolerance, atol=tolerance * expected.abs().max().item()):
+        raise ValueError(f"{type(model).__name__} does more than project and soft-cap its last hidden states: not known")
+    return project
+
+
+def _check_input(sequences: Tensor, mask: Tensor | None, vocabulary: int) -> None:
+    if sequences.ndim != 2 or 0 in sequences.shape or sequences.is_floating_point() or sequences.dtype == torch.bool:
+        raise ValueError(f"sequences must be integer token ids [n, length], not {sequences.dtype} {[*sequences.shape]}")
+    if sequences.min() < 0 or sequences.max() >= vocabulary:
+        raise ValueError(f"token ids must lie in 0 to {vocabulary - 1}: do the sequences come from another tokenizer?")
+    if mask is None:
+        return
+    if mask.shape != sequences.shape:
+        raise ValueError(f"attention_mask has shape {[*mask.shape]}, sequences {[*sequences.shape]}")
+    if not ((mask == 0) | (mask == 1)).all():
+        raise ValueError("attention_mask must hold 1 for a real token and 0 for padding")
+    if not mask.any(dim=1).all():
+        raise ValueError(f"instance {(~mask.bool().any(dim=1)).nonzero()[0].item()} has no real token")
+
+
+def _check_choice(measures: Sequence[str], activation: str, batch_size: int) -> None:
+    if isinstance(measures, str) or not measures or set(measures) - set(MEASURES):
+        raise ValueError(f"measures must be some of {MEASURES}, not {measures!r}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {ACTIVATIONS}, not {activation!r}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+
+
+def profile(
+    model: PreTrainedModel,
+    sequences: Tensor,
+    *,
+    attention_mask: Tensor | None = None,
+    batch_size: int = 8,
+    measures: Sequence[str] = MEASURES,
+    activation: str = "abs",
+) -> Profile:
+    """Measure a checkpoint on token sequences in one streaming pass (section 3 of the paper).
+
+    `sequences` [n, length] are token ids; `attention_mask` [n, length] is 1 for a real token and 0 for padding on either
+    side. `measures` are some of "knowledge" (mean coefficients and knowledge entropy), "attention", and "token"
+    (next-token entropy and loss). `activation` is "abs" (the magnitude of what enters the down-projection) or "relu"
+    (figure 9: ReLU(gate) ⊙ up with negatives set to 0; gated models only). Every quantity, in nats, is averaged over an
+    instance's real tokens first, then over instances in float64. Never held: more than one layer's activations, a
+    [batch, heads, T, T] matrix of floats, the logits of more than 64 positions. The model is left as found.
+
+    Raises `ValueError` for an unsupported architecture, malformed sequences or mask, unknown measures or activation.
+    """
+    _check_choice(measures, activation, batch_size)
+    _check_input(sequences, attention_mask, model.get_input_embeddings().num_embeddings)
+    memories = find_memories(model) if "knowledge" in measures else []
+    if activation == "relu" and any(memory.gate is None for memory in memories):
+        raise ValueError(f'activation="relu" needs a gated model; the feed-forward networks of {type(model).__name__} '
+                         "are plain")  # fmt: skip
+    if attention_mask is not None and attention_mask.all():
+        attention_mask = None
+    means: dict[tuple[str, int], BlockMeans] = {}
+    starts = range(0, len(sequences), batch_size)
+    with _frozen(model):
+        project = find_head(model) if "token" in measures else None
+        for start in tqdm(starts, desc="profile", unit="batch", leave=False):
+            chosen = slice(start, start + batch_size)
+            mask = None if attention_mask is None else attention_mask[chosen].long().to(model.device)
+            batch = _Batch(sequences[chosen].long().to(model.device), mask)
+            listening = listen(model, batch.keep_attention) if "attention" in measures else nullcontext()
+            with _watch(memories, batch, activation), listening:
+                hidden = batch.run(model.get_decoder())
+            if project is not None:
+                entropies, losses = average_tokens(hidden, batch.tokens, mask, project)
+                batch.means |= {("token", 0): entropies, ("loss", 0): losses}
+            for name, values in batch.means.items():
+                means.setdefault(name, BlockMeans(len(sequences))).add(values, start)
+    return _collect(means, _describe(model, sequences, attention_mask, measures, activation))
+
+
+def _collect(means: dict[tuple[str, int], BlockMeans], provenance: dict) -> Profile:
+    """A profile from the block means, refusing what is not finite while the cause is still known."""
+    blocks: dict[str, list[Tensor]] = {}
+    for name, layer in sorted(means):
+        values = means[name, layer].means()
+        if not values.isfinite().all():
+            raise ValueError(f"{name} of layer {layer} is not finite: are the weights whole and the dtype wide enough?"
+                             if name in ("coefficients", "attention") else f"{name} is not finite")  # fmt: skip
+        blocks.setdefault(name, []).append(values)
+    return Profile(
+        sizes=next(iter(means.values())).sizes,
+        coefficient_blocks=blocks.get("coefficients"),
+        attention_blocks=torch.stack(blocks["attention"], dim=1) if "attention" in blocks else None,
+        token_blocks=blocks["token"][0] if "token" in blocks else None,
+        loss_blocks=blocks["loss"][0] if "loss" in blocks else None,
+        provenance=provenance,
+    )
+
+
+def _describe(
+    model: PreTrainedModel, sequences: Tensor, mask: Tensor | None, measures: Sequence[str], activation: str
+) -> dict:
+    device = model.device
+    return {
+        "architecture": type(model).__name__,
+        "name": model.config.name_or_path,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "instances": len(sequences),
+        "length": sequences.shape[1],
+        "tokens": int(sequences.numel() if mask is None else mask.sum()),
+        "measures": list(measures),
+        "activation": activation,
+        **describe_run(),
+    }

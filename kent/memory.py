@@ -1,0 +1,78 @@
+"""Where an architecture keeps its feed-forward memory: gates, keys and values (section 2 of the paper).
+
+The one file that knows names inside Hugging Face models. A layer's feed-forward network is found by the names of its
+projections, so a new model that is built like Llama needs no line here.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+from transformers import PreTrainedModel
+
+SUPPORTED = (
+    "OLMo, OLMo 2, OLMo 3, Llama, Mistral, Qwen2, Qwen3, Gemma 2, Gemma 3, Phi-3, SmolLM3 and others with "
+    "gate_proj/up_proj/down_proj or gate_up_proj/down_proj; GPT-NeoX (Pythia), GPT-2, OPT"
+)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One layer's key-value memory.
+
+    The input of `values` is the layer's memory coefficients (before the absolute value). `keys` is the up-projection of
+    a gated network or the only first projection of a plain one; `gate` is None for a plain one. With `fused`, `keys`
+    and `gate` are one module whose output is the gate's half followed by the keys' half.
+    """
+
+    values: nn.Module
+    keys: nn.Module
+    gate: nn.Module | None = None
+
+    @property
+    def fused(self) -> bool:
+        """Whether gate and keys are halves of one projection (Phi-3)."""
+        return self.gate is self.keys
+
+
+_LAYOUTS = (
+    {"values": "down_proj", "keys": "up_proj", "gate": "gate_proj"},
+    {"values": "down_proj", "keys": "gate_up_proj", "gate": "gate_up_proj"},
+    {"values": "dense_4h_to_h", "keys": "dense_h_to_4h"},
+    {"values": "c_proj", "keys": "c_fc"},
+    {"values": "fc2", "keys": "fc1"},
+)
+
+
+def _memories_in(layer: nn.Module) -> list[Memory]:
+    found = []
+    for module in layer.modules():
+        for layout in _LAYOUTS:
+            parts = {role: getattr(module, name, None) for role, name in layout.items()}
+            if all(isinstance(part, nn.Module) for part in parts.values()):
+                found.append(Memory(**parts))
+    return found
+
+
+def find_memories(model: PreTrainedModel) -> list[Memory]:
+    """The feed-forward memory of every layer of a decoder-only model, first layer first.
+
+    Raises `ValueError` naming the architecture and what is supported when the model is an encoder-decoder, has experts,
+    or has a layer without exactly one feed-forward network of a known form.
+    """
+    refusal = f"{type(model).__name__} is not supported: {{}}. Supported: {SUPPORTED}."
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise ValueError(refusal.format("it is an encoder-decoder"))
+    decoder = model.get_decoder()
+    count = decoder.config.num_hidden_layers
+    stacks = [part for part in decoder.modules() if isinstance(part, nn.ModuleList) and len(part) == count]
+    if not stacks:
+        raise ValueError(refusal.format(f"no stack of {count} decoder layers was found"))
+    memories = []
+    for index, layer in enumerate(stacks[0]):
+        if any("expert" in name for name, _ in (*layer.named_modules(), *layer.named_parameters())):
+            raise ValueError(refusal.format(f"layer {index} is a mixture of experts"))
+        found = _memories_in(layer)
+        if len(found) != 1:
+            raise ValueError(refusal.format(f"layer {index} has {len(found)} feed-forward networks of a known form"))
+        memories += found
+    return memories

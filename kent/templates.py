@@ -1,0 +1,132 @@
+"""Documents written from templates: a teller writes one part of a document about a subject onto a page.
+
+A template is text with slots in braces; the subject says what a slot stands for and whether that names an entity.
+Chance comes only from calls of `random()`, so that a seed fixes every character.
+"""
+
+import re
+from bisect import bisect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Protocol
+
+Chance = Callable[[], float]
+
+
+class Subject(Protocol):
+    """What a document can be about."""
+
+    def say(self, slot: str) -> tuple[str, bool]: ...
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text and the character spans [start, end) of the entity names in it, in order."""
+
+    text: str
+    entities: tuple[tuple[int, int], ...]
+
+
+class Page:
+    """A document being written; `turns` remembers which alternative of a sentence comes next."""
+
+    def __init__(self, random: Chance):
+        self.random, self.turns = random, {}
+        self.pieces, self.length, self.spans = [], 0, []
+
+    def put(self, text: str, is_name: bool = False) -> None:
+        """Appends text; a name gets a span."""
+        if is_name:
+            self.spans.append((self.length, self.length + len(text)))
+        self.pieces.append(text)
+        self.length += len(text)
+
+
+Teller = Callable[[Page, Subject], None]
+
+
+class Urn:
+    """Weighted choice among items."""
+
+    def __init__(self, weighted: Iterable[tuple[object, float]]):
+        self.items, weights = zip(*weighted, strict=True)
+        *self.edges, self.total = accumulate(weights)
+
+    def draw(self, random: Chance) -> object:
+        """One item, with a probability proportional to its weight."""
+        return self.items[bisect(self.edges, random() * self.total)]
+
+    def draw_distinct(self, count: int, random: Chance) -> list:
+        """`count` different items, in the order they came."""
+        found = {}
+        while len(found) < count:
+            found[self.draw(random)] = None
+        return list(found)
+
+
+def choose(items: Sequence, random: Chance) -> object:
+    """One of the items, all equally likely."""
+    return items[int(len(items) * random())]
+
+
+def shuffle(items: Iterable, random: Chance) -> list:
+    """The items in random order."""
+    return sorted(items, key=lambda _: random())
+
+
+def tell_one(alternatives: list[str], words: dict[str, list[str]]) -> Teller:
+    """Writes one of the alternatives, another one the next time. "" is silence; a line break needs no space before it.
+
+    The slot {any weather} stands for any of `words["weather"]`, {Any weather} for the same with a capital.
+    """
+    templates = [re.split(r"[{}]", alternative) for alternative in alternatives]
+
+    def tell(page: Page, subject: Subject) -> None:
+        turn = page.turns.setdefault(tell, int(len(templates) * page.random()))
+        page.turns[tell] = turn + 1
+        first, *rest = templates[turn % len(templates)]
+        if page.length and (first or rest) and not first.startswith("\n"):
+            page.put(" ")
+        page.put(first if page.length else first.lstrip("\n"))
+        for slot, text in zip(rest[::2], rest[1::2], strict=True):
+            if slot[:4] in ("any ", "Any "):
+                word = choose(words[slot[4:]], page.random)
+                page.put(word if slot[0] == "a" else word[0].upper() + word[1:])
+            else:
+                page.put(*subject.say(slot))
+            page.put(text)
+
+    return tell
+
+
+def tell_some(bounds: Sequence[int], tellers: list[Teller]) -> Teller:
+    """Writes between bounds[0] and bounds[1] of the parts, in any order."""
+    counts = range(bounds[0], bounds[1] + 1)
+
+    def tell(page: Page, subject: Subject) -> None:
+        for teller in shuffle(tellers, page.random)[: choose(counts, page.random)]:
+            teller(page, subject)
+
+    return tell
+
+
+def tell_each(find: Callable[[Subject, Chance], list], tellers: list[Teller]) -> Teller:
+    """Writes the parts about each of the others that `find` finds for the subject."""
+
+    def tell(page: Page, subject: Subject) -> None:
+        for other in find(subject, page.random):
+            for teller in tellers:
+                teller(page, other)
+
+    return tell
+
+
+def write(forms: Urn, random: Chance) -> Iterator[Document]:
+    """Documents without end, each of a form (an urn of subjects, and tellers) drawn from `forms`."""
+    while True:
+        subjects, tellers = forms.draw(random)
+        page, subject = Page(random), subjects.draw(random)
+        for teller in tellers:
+            teller(page, subject)
+        yield Document("".join(page.pieces), tuple(page.spans))
