@@ -36,14 +36,18 @@ class Revision:
 
 
 def load(
-    name: str | Path, step: int | None = None, *, dtype: torch.dtype = torch.float32, device: str | None = None
+    name: str | Path,
+    step: int | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model in evaluation mode and tokenizer of a suite, folder or Hub repository ("owner/name") at a pretraining step.
 
     A folder is a checkpoint, or holds one in each of its folders `step{N}`. Without a step: the final model (the Hub's
     main branch, the last step of a folder or a suite pretrained on the spot, which is pretrained now if it is not
     there). The device is the GPU, if there is one, unless named. Code and pickled objects of a repository are never
-    run. Raises what `resolve` raises, and ValueError for a checkpoint that is damaged or lacks weights.
+    run. Raises what `resolve` raises, and ValueError for a checkpoint that is damaged, or lacks weights or a tokenizer.
     """
     revision, folder = _find(name, step)
     source, options = folder, {}
@@ -55,8 +59,10 @@ def load(
         model, report = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
         )
-    except (OSError, RuntimeError, SafetensorError, UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError, UnpicklingError) as error:
         raise ValueError(f"the checkpoint {_label(revision)} cannot be loaded: {error}") from error
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        raise ValueError(f"the checkpoint {_label(revision)} comes without a tokenizer: save one beside its weights")
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise ValueError(f"the checkpoint {_label(revision)} lacks {len(missing)} weights, {missing[0]} among them")

@@ -9,15 +9,17 @@ from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Chance = Callable[[], float]
 
 
+@runtime_checkable
 class Subject(Protocol):
     """What a document can be about."""
 
-    def say(self, slot: str) -> tuple[str, bool]: ...
+    def say(self, slot: str) -> tuple[str, bool]:
+        """What the slot stands for, and whether that names an entity."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ Teller = Callable[[Page, Subject], None]
 class Urn:
     """Weighted choice among items."""
 
-    def __init__(self, weighted: Iterable[tuple[object, float]]):
+    def __init__(self, weighted: Iterable[tuple[object, int | float]]):
         self.items, weights = zip(*weighted, strict=True)
         *self.edges, self.total = accumulate(weights)
 

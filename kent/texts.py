@@ -5,10 +5,9 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 from urllib.request import Request, urlopen
 
 import zstandard
@@ -51,7 +50,7 @@ def read_texts(file: str | Path, column: str) -> Iterator[str]:
             yield from _read_json_lines(file, lines, column)
 
 
-def _decode(file: str | Path, stream: BinaryIO) -> Iterator[str]:
+def _decode(file: str | Path, stream: Iterable[bytes]) -> Iterator[str]:
     number = 0
     try:
         for number, line in enumerate(stream, start=1):
@@ -95,7 +94,7 @@ def _read_csv(file: str | Path, lines: Iterator[str], column: str) -> Iterator[s
 
 
 @contextmanager
-def _open(file: str | Path) -> Iterator[BinaryIO]:
+def _open(file: str | Path) -> Iterator[Iterable[bytes]]:
     """The unpacked bytes of a file."""
     with _connect(file) as raw:
         if str(file).lower().endswith(".gz"):
@@ -106,7 +105,7 @@ def _open(file: str | Path) -> Iterator[BinaryIO]:
             yield raw
 
 
-def _connect(file: str | Path) -> BinaryIO:
+def _connect(file: str | Path) -> io.IOBase:
     if str(file).startswith("hf://"):
         return HfFileSystem().open(str(file), "rb", block_size=0)
     if str(file).startswith(("http://", "https://")):
