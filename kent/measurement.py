@@ -145,7 +145,9 @@ def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
     found = project(_Batch(tokens, None).run(decoder)).to(expected.dtype)
     tolerance = 100 * torch.finfo(expected.dtype).eps
     if not torch.allclose(found, expected, rtol=tolerance, atol=tolerance * expected.abs().max().item()):
-        raise ValueError(f"{type(model).__name__} does more than project and soft-cap its last hidden states: not known")
+        raise ValueError(
+            f"{type(model).__name__} does more than project and soft-cap its last hidden states: not known"
+        )
     return project
 
 
@@ -184,7 +186,7 @@ def profile(
 ) -> Profile:
     """Measure a checkpoint on token sequences in one streaming pass (section 3 of the paper).
 
-    `sequences` [n, length] are token ids; `attention_mask` [n, length] is 1 for a real token and 0 for padding on either
+    `sequences` [n, length] are token ids; `attention_mask` [n, length] is 1 for a real token, 0 for padding on either
     side. `measures` are some of "knowledge" (mean coefficients and knowledge entropy), "attention", and "token"
     (next-token entropy and loss). `activation` is "abs" (the magnitude of what enters the down-projection) or "relu"
     (figure 9: ReLU(gate) ⊙ up with negatives set to 0; gated models only). Every quantity, in nats, is averaged over an

@@ -1,4 +1,4 @@
-"""Suites pretrained on the spot: a small model of the paper's architecture, taught the synthetic world once, for real."""
+"""Suites pretrained on the spot: a small OLMo, really taught the synthetic world, once."""
 
 import json
 import logging
@@ -43,8 +43,8 @@ class Pretraining:
 
     steps: tuple[int, ...]
     layers: int = 4
-    width: int = 128
-    neurons: int = 512
+    width: int = 96
+    neurons: int = 384
     heads: int = 4
     vocabulary: int = 2048
     length: int = 128
@@ -123,9 +123,16 @@ def _teach(recipe: Pretraining, folder: Path) -> None:
             callbacks=[keeper],
         )
         trainer.train()
-    files = {path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    made = {"recipe": asdict(recipe), "tokens": rows.numel(), "seconds": round(time.perf_counter() - start, 1)}
-    save_json({**made, "parameters": model.num_parameters(), **describe_run(), "files": files}, folder / "manifest.json")
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest = {
+        "recipe": asdict(recipe),
+        "tokens": rows.numel(),
+        "parameters": model.num_parameters(),
+        "seconds": round(time.perf_counter() - start, 1),
+        **describe_run(),
+        "files": {path.relative_to(folder).as_posix(): hash_file(path) for path in paths},
+    }
+    save_json(manifest, folder / "manifest.json")
 
 
 def _train_tokenizer(texts: list[str], recipe: Pretraining) -> PreTrainedTokenizerFast:

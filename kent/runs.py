@@ -13,13 +13,14 @@ from kent.checkpoints import list_steps, load, resolve
 from kent.corpora import describe, sequences
 from kent.measurement import profile
 from kent.profiles import Profile
-from kent.records import cache_folder, digest, hash_code, save_json
+from kent.records import cache_folder, digest, hash_code
 from kent.suites import SUITES
 
 logger = logging.getLogger(__name__)
 
 CODE = ("measurement.py", "attention.py", "memory.py", "blocks.py", "entropy.py", "corpora.py", "texts.py", "world.py",
-        "world.yaml", "checkpoints.py")  # fmt: skip
+        "templates.py",
+    "world.yaml", "checkpoints.py")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def plan_profile(
 ) -> Run:
     """The run that profiles one checkpoint on one corpus, with its tokens in order or shuffled (a null baseline).
 
-    Arguments as for `kent.load`, `kent.sequences` and `kent.profile`. Raises `ValueError` for an unknown dtype, and what
-    `kent.resolve` and `kent.describe` raise.
+    Arguments as for `kent.load`, `kent.sequences` and `kent.profile`. Raises `ValueError` for an unknown dtype, and
+    what `kent.resolve` and `kent.describe` raise.
     """
     if not isinstance(getattr(torch, dtype, None), torch.dtype):
         raise ValueError(f"dtype must name a torch dtype (float32, bfloat16, float16), not {dtype!r}")
@@ -77,7 +78,7 @@ def plan_profile(
 
 
 def sweep(checkpoints: str | Iterable[str], *, steps: Sequence[int] = (), **measured) -> list[Run]:
-    """One profile run per checkpoint, in the order of their steps, and last one of the final checkpoint on shuffled tokens.
+    """One profile run per checkpoint in the order of steps; last, one of the final checkpoint on shuffled tokens.
 
     `checkpoints` is a suite, a Hub repository, a folder of `step{N}` folders, a checkpoint folder, or a list of these;
     `steps` are those wanted (default: a suite's own list, else all there are). `measured` as for `plan_profile`.
@@ -134,13 +135,12 @@ def fetch(run: Run) -> Profile:
 
 def _measure(config: dict) -> Profile:
     model, tokenizer = load(config["name"], config["step"], dtype=getattr(torch, config["dtype"]))
-    tokens = sequences(config["corpus"], tokenizer, length=config["length"], limit=config["limit"], column=config["column"])
+    corpus, column = config["corpus"], config["column"]
+    tokens = sequences(corpus, tokenizer, length=config["length"], limit=config["limit"], column=column)
     if config["shuffled"]:
         order = torch.randperm(tokens.numel(), generator=torch.Generator().manual_seed(0))
         tokens = tokens.flatten()[order].view_as(tokens)
     measured = profile(model, tokens, batch_size=config["batch_size"])
-    corpus = describe(config["corpus"], column=config["column"], tokens=tokens)
-    measured.provenance.update(
-        revision=asdict(resolve(config["name"], config["step"])), corpus=corpus, shuffled=config["shuffled"], seed=0
-    )
+    revision, text = asdict(resolve(config["name"], config["step"])), describe(corpus, column=column, tokens=tokens)
+    measured.provenance.update(revision=revision, corpus=text, shuffled=config["shuffled"], seed=0)
     return measured

@@ -27,11 +27,11 @@ SUITES = {
         Suite(
             name="tiny",
             repository=None,
-            steps=(0, 1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024, 1280),
+            steps=(0, 1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768),
             corpus="world",
             length=128,
             limit=256,
-            parameters=1_440_000,
+            parameters=787_000,
         ),
         Suite(
             name="pythia",

@@ -1,0 +1,55 @@
+PYTHON ?= python3
+VENV ?= .venv
+STAMP := $(VENV)/.kent-installed
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export PYTHONUTF8 := 1
+SNAKEMAKE := snakemake --cores all --rerun-incomplete --keep-going --quiet host reason
+
+.DEFAULT_GOAL := help
+.PHONY: help setup notebooks pages book page test lock address clean
+
+help: ## show these targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
+
+setup: $(STAMP) ## make .venv and install what constraints.txt pins
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"kent needs Python 3.11 or newer, and $(PYTHON) is {sys.version.split()[0]}: make setup PYTHON=python3.12")'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[book,dev]'
+	touch $@
+
+notebooks: $(STAMP) ## make notebooks/NAME.ipynb from notebooks/NAME.py
+	@python book/pair.py
+
+pages: notebooks ## run every page on the tiny suite, where out of date
+	@$(SNAKEMAKE)
+
+book: pages ## run the pages, build the book, say where it is
+	@python book/publish.py
+
+page: notebooks ## NAME=fig02_knowledge_entropy: run one page and build a draft with it
+	@test -n '$(NAME)' || { echo 'which page? make page NAME=fig02_knowledge_entropy'; exit 1; }
+	@$(SNAKEMAKE) _build/pages/tiny/$(NAME).ipynb
+	@python book/publish.py $(NAME)
+
+test: book ## lint, tests, and every executed page again on an empty cache
+	ruff check
+	ruff format --check
+	rm -rf _build/fresh-cache
+	KENT_CACHE=$(abspath _build/fresh-cache) pytest tests _build/pages/tiny --nbval-lax --nbval-current-env
+
+lock: ## choose new versions: install without constraints, write what came to constraints.txt
+	rm -rf _build/lock
+	$(PYTHON) -m venv _build/lock
+	_build/lock/bin/python -m pip install '.[book,dev]'
+	grep '^#' constraints.txt > _build/constraints.txt
+	_build/lock/bin/python -m pip freeze --exclude knowledge-entropy | grep -vE '^(cuda|nvidia|triton)' | sed 's/+[a-z0-9.]*$$//' >> _build/constraints.txt
+	mv _build/constraints.txt constraints.txt
+
+address: $(STAMP) ## URL=https://github.com/OWNER/REPOSITORY [REVISION=v1]: set the public address everywhere
+	@python book/address.py '$(URL)' $(REVISION)
+	@python book/pair.py
+
+clean: ## remove what was built here (the records in the cache stay)
+	rm -rf _build .snakemake

@@ -1,0 +1,14 @@
+"""Before any test: annotated shapes are enforced, nothing is cached outside a temporary folder, torch uses one thread."""
+
+import os
+import tempfile
+
+from jaxtyping import install_import_hook
+
+_cache = tempfile.TemporaryDirectory(prefix="kent-tests-")
+os.environ.setdefault("KENT_CACHE", _cache.name)
+install_import_hook("kent", "beartype.beartype")
+
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
