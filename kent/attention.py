@@ -77,7 +77,10 @@ def listen(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
 
     The entropies are in nats, of the attention weights after mask, soft-cap and softmax; rows that may attend to
     nothing hold no meaning. The model's own attention implementation is back after the block, also after an exception.
+    Raises `ValueError` for an architecture that lets no other attention function in.
     """
+    if not model._supports_attention_backend:
+        raise ValueError(f"attention entropy of {type(model).__name__} cannot be measured: its attention is its own")
     configs = {id(part.config): part.config for part in model.modules() if isinstance(part, PreTrainedModel)}
     before = {key: config._attn_implementation for key, config in configs.items()}
     token = _listener.set(listener)

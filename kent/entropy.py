@@ -31,7 +31,7 @@ def entropy(coefficients: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*bat
     return torch.special.entr(normalize(coefficients)).sum(dim=-1)
 
 
-def knowledge_entropy_by_layer(coefficients: Sequence[Float[Tensor, " neuron"]]) -> Float[Tensor, " layer"]:
+def knowledge_entropy_by_layer(coefficients: Sequence[Float[Tensor, " _"]]) -> Float[Tensor, " layer"]:
     """H(θˡ) of each layer's mean coefficients, in nats (section 3.1).
 
     Raises `ValueError` naming the first layer whose coefficients have no distribution (see `normalize`).
@@ -47,7 +47,7 @@ def knowledge_entropy_by_layer(coefficients: Sequence[Float[Tensor, " neuron"]])
     return torch.stack(values)
 
 
-def knowledge_entropy(coefficients: Sequence[Float[Tensor, " neuron"]]) -> float:
+def knowledge_entropy(coefficients: Sequence[Float[Tensor, " _"]]) -> float:
     """Knowledge entropy H(θ) = Σₗ H(θˡ) in nats (section 3.1) of mean coefficients, one vector [m] per layer.
 
     At most Σₗ ln mₗ, reached when every memory vector is used alike. Raises `ValueError` naming a layer whose
@@ -56,7 +56,7 @@ def knowledge_entropy(coefficients: Sequence[Float[Tensor, " neuron"]]) -> float
     return knowledge_entropy_by_layer(coefficients).sum().item()
 
 
-def entropy_bound(coefficients: Sequence[Float[Tensor, " neuron"]]) -> float:
+def entropy_bound(coefficients: Sequence[Float[Tensor, " _"]]) -> float:
     """Upper bound Σₗ ln mₗ of the knowledge entropy, in nats."""
     return sum(math.log(len(vector)) for vector in coefficients)
 
@@ -78,7 +78,7 @@ def gini(coefficients: Float[Tensor, " neuron"]) -> float:
     return (2 * (rank * share).sum().item() - len(share) - 1) / len(share)
 
 
-def top_share(coefficients: Float[Tensor, " neuron"], percent: float) -> float:
+def top_share(coefficients: Float[Tensor, " neuron"], percent: float | int) -> float:
     """Share of the sum held by the largest `percent` % of neurons, at least one neuron."""
     if not 0 < percent <= 100:
         raise ValueError(f"percent must lie in (0, 100], not {percent}")
@@ -86,7 +86,7 @@ def top_share(coefficients: Float[Tensor, " neuron"], percent: float) -> float:
     return share.topk(max(1, round(len(share) * percent / 100))).values.sum().item()
 
 
-def dormant_fraction(coefficients: Float[Tensor, " neuron"], threshold: float = DORMANT) -> float:
+def dormant_fraction(coefficients: Float[Tensor, " neuron"], threshold: float | int = DORMANT) -> float:
     """Fraction of neurons whose coefficient is at most `threshold` times the layer's mean.
 
     The τ-dormant neurons of Sokar et al. 2023 (ReDo), whose τ = 0.025 is the default.

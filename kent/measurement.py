@@ -166,6 +166,14 @@ def _check_input(sequences: Tensor, mask: Tensor | None, vocabulary: int) -> Non
         raise ValueError(f"instance {(~mask.bool().any(dim=1)).nonzero()[0].item()} has no real token")
 
 
+def _check_targets(sequences: Tensor, mask: Tensor | None) -> None:
+    real = torch.ones_like(sequences, dtype=torch.bool) if mask is None else mask.bool()
+    alone = ~(real[:, :-1] & real[:, 1:]).any(dim=1)
+    if alone.any():
+        raise ValueError(f"instance {alone.nonzero()[0].item()} has no next token to predict: the loss needs two real "
+                         "tokens in a row")  # fmt: skip
+
+
 def _check_choice(measures: Sequence[str], activation: str, batch_size: int) -> None:
     if isinstance(measures, str) or not measures or set(measures) - set(MEASURES):
         raise ValueError(f"measures must be some of {MEASURES}, not {measures!r}")
@@ -197,7 +205,9 @@ def profile(
     """
     _check_choice(measures, activation, batch_size)
     _check_input(sequences, attention_mask, model.get_input_embeddings().num_embeddings)
-    memories = find_memories(model) if "knowledge" in measures else []
+    if "token" in measures:
+        _check_targets(sequences, attention_mask)
+    memories = find_memories(model)
     if activation == "relu" and any(memory.gate is None for memory in memories):
         raise ValueError(f'activation="relu" needs a gated model; the feed-forward networks of {type(model).__name__} '
                          "are plain")  # fmt: skip
@@ -211,8 +221,9 @@ def profile(
             chosen = slice(start, start + batch_size)
             mask = None if attention_mask is None else attention_mask[chosen].long().to(model.device)
             batch = _Batch(sequences[chosen].long().to(model.device), mask)
+            watching = _watch(memories, batch, activation) if "knowledge" in measures else nullcontext()
             listening = listen(model, batch.keep_attention) if "attention" in measures else nullcontext()
-            with _watch(memories, batch, activation), listening:
+            with watching, listening:
                 hidden = batch.run(model.get_decoder())
             if project is not None:
                 entropies, losses = average_tokens(hidden, batch.tokens, mask, project)

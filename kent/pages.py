@@ -132,4 +132,4 @@ def share(**texts: str) -> None:
     except ImportError:
         return
     for name, text in texts.items():
-        glue(name, Markdown(text), display=False)
+        glue(name, text, display=False)

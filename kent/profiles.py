@@ -16,7 +16,7 @@ from kent.records import write_atomically
 
 FORMAT = "kent profile 1"
 
-Blocks = list[Float[Tensor, "block neuron"]]
+Blocks = list[Float[Tensor, "block _"]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Profile:
     provenance: dict = field(default_factory=dict)
 
     @property
-    def coefficients(self) -> list[Float[Tensor, " neuron"]] | None:
+    def coefficients(self) -> list[Float[Tensor, " _"]] | None:
         """Mean coefficients C̄ˡ (section 3.1): per layer a float64 vector [m]."""
         return self.coefficient_blocks and [average(means, self.sizes) for means in self.coefficient_blocks]
 

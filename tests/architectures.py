@@ -67,20 +67,20 @@ REFUSED = {
     "T5ForConditionalGeneration": {
         "vocab_size": VOCABULARY, "d_model": WIDTH, "d_kv": 8, "d_ff": NEURONS, "num_layers": 2, "num_heads": HEADS
     },
-    "BloomForCausalLM": {"vocab_size": VOCABULARY, "hidden_size": WIDTH, "n_layer": 2, "n_head": HEADS},
 }  # fmt: skip
+FOREIGN = {"BloomForCausalLM": {"vocab_size": VOCABULARY, "hidden_size": WIDTH, "n_layer": 2, "n_head": HEADS}}
 SUPPORTED = GATED | PLAIN | {"Gemma 3 with images": ("Gemma3ForConditionalGeneration", {})}
 
 
 def _configure(name: str, **changes) -> PreTrainedModel:
     """Untrained model; `changes` replace entries of its configuration."""
-    class_name, options = SUPPORTED[name] if name in SUPPORTED else (name, REFUSED[name])
+    class_name, options = SUPPORTED[name] if name in SUPPORTED else (name, (REFUSED | FOREIGN)[name])
     model_class = getattr(transformers, class_name)
     if class_name == "Gemma3ForConditionalGeneration":
         text = GATED["Gemma 3"][1] | {"final_logit_softcapping": None} | changes
         vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
         options, changes = {"text_config": text, "vision_config": vision | {"image_size": 28, "patch_size": 14}}, {}
-    return model_class._from_config(model_class.config_class(**options, **changes))
+    return model_class._from_config(model_class.config_class(**(options | changes)))
 
 
 def _randomise(model: PreTrainedModel) -> None:

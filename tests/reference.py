@@ -93,4 +93,4 @@ def run_neox(model: PreTrainedModel, tokens: ndarray) -> tuple[list[ndarray], li
         entropies.append(entropy)
         hidden = hidden + apply("attention.dense", mixed) + apply("mlp.dense_4h_to_h", coefficients[-1])
     last = standardise(hidden) * weights["gpt_neox.final_layer_norm.weight"] + weights["gpt_neox.final_layer_norm.bias"]
-    return coefficients, entropies, last @ next(weights[name] for name in ("lm_head.weight", "embed_out.weight") if name in weights).T
+    return coefficients, entropies, last @ model.get_output_embeddings().weight.detach().double().numpy().T

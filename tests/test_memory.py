@@ -54,7 +54,7 @@ def test_silencing_what_enters_the_values_silences_the_network(name):
 def test_other_architectures_are_refused_by_name(name):
     with pytest.raises(ValueError, match=f"{name} is not supported: .*Supported: OLMo, .*Phi-3.*GPT-NeoX") as error:
         find_memories(make(name))
-    reason = {"T5": "encoder-decoder", "Bl": "0 feed-forward networks"}.get(name[:2], "mixture of experts")
+    reason = "encoder-decoder" if name.startswith("T5") else "mixture of experts"
     assert reason in str(error.value)
 
 
