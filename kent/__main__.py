@@ -5,7 +5,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import yaml
+
+import kent
+
+TOTALS = ("knowledge_entropy", "attention_entropy", "next_token_entropy", "loss")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,12 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _add_profile(commands) -> None:
-    parser = commands.add_parser("profile", help="measure a checkpoint on a text",
-                                 formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    parser = commands.add_parser("profile", help="measure a checkpoint on a text", formatter_class=formatter)
     parser.add_argument("name", help="suite, Hub repository, or folder")
-    parser.add_argument(
-        "--corpus", required=True, nargs="+", help="corpus name, or file(s): .txt, .jsonl, .jsonl.gz, .csv"
-    )
+    parser.add_argument("--corpus", required=True, nargs="+", help="corpus name or .txt, .jsonl, .jsonl.gz, .csv files")
     parser.add_argument("--step", type=int, help="pretraining step (default: the final model)")
     parser.add_argument("--column", default="text", help="column or key that holds the text")
     parser.add_argument("--length", type=int, default=128, help="tokens per sequence")
@@ -47,86 +50,45 @@ def do_profile(options: argparse.Namespace) -> None:
     """Measure one checkpoint, print a table, write a JSON record."""
     import torch
 
-    from kent.checkpoints import load, resolve
-    from kent.corpora import describe, sequences
-    from kent.measurement import profile
-    from kent.records import save_json
-
     corpus = options.corpus[0] if len(options.corpus) == 1 else options.corpus
-    revision = resolve(options.name, options.step)
-    model, tokenizer = load(options.name, options.step, dtype=getattr(torch, options.dtype), device=options.device)
-    tokens = sequences(corpus, tokenizer, length=options.length, limit=options.limit, column=options.column)
-    measured = profile(model, tokens, batch_size=options.batch_size)
-    text = describe(corpus, column=options.column, tokens=tokens)
-    measured.provenance.update(revision=asdict(revision), corpus=text)
-    save_json({**summarize(measured), "provenance": measured.provenance}, options.record)
-    print(format_table(measured), f"record: {options.record}", sep="\n\n")
+    kent.describe(corpus, column=options.column)  # an unreadable text is refused before the model is loaded
+    revision = kent.resolve(options.name, options.step)
+    dtype = getattr(torch, options.dtype)
+    model, tokenizer = kent.load(options.name, options.step, dtype=dtype, device=options.device)
+    tokens = kent.sequences(corpus, tokenizer, length=options.length, limit=options.limit, column=options.column)
+    profile = kent.profile(model, tokens, batch_size=options.batch_size)
+    text = kent.describe(corpus, column=options.column, tokens=tokens)
+    profile.provenance.update(revision=asdict(revision), corpus=text)
+    summary = profile.summarize()
+    kent.records.save_json({**summary, "provenance": profile.provenance}, options.record)
+    print(format_table(summary, profile.provenance), f"record: {options.record}", sep="\n\n")
 
 
-def summarize(measured) -> dict:
-    """A profile's numbers as JSON-able values, in nats: totals with standard errors, and per layer."""
-    from kent.entropy import MEASURES
-
-    concentration = {name: [measure(vector) for vector in measured.coefficients] for name, measure in MEASURES.items()}
-    return {
-        "knowledge_entropy": {"value": measured.knowledge_entropy, "standard_error": measured.standard_error},
-        "attention_entropy": _with_error(measured, "attention", measured.attention_entropy),
-        "next_token_entropy": _with_error(measured, "token", measured.next_token_entropy),
-        "loss": _with_error(measured, "loss", measured.loss),
-        "entropy_bound": measured.entropy_bound,
-        "knowledge_entropy_by_layer": measured.knowledge_entropy_by_layer.tolist(),
-        "standard_error_by_layer": measured.standard_error_by_layer.tolist(),
-        "attention_entropy_by_layer": measured.attention_entropy_by_layer.tolist(),
-        "concentration_by_layer": concentration,
-    }
-
-
-def _with_error(measured, name: str, value: float) -> dict:
-    return {"value": value, "standard_error": measured.standard_error_of(name)}
-
-
-def format_table(measured) -> str:
-    """A profile as two tables for people: totals with standard errors, then layer by layer."""
-    summary, seen = summarize(measured), measured.provenance
-    lines = [
-        f"{seen['architecture']}, {seen['instances']:,} sequences of {seen['length']:,} tokens, {seen['dtype']}, "
-        f"{seen['device']}",
-        "",
-        f"{'measure (nats)':<24}{'value':>12}{'± s.e.':>10}",
+def format_table(summary: dict, provenance: dict) -> str:
+    """A profile's summary as two tables for people: totals with standard errors, then layer by layer."""
+    measured = "{architecture}, {instances:,} sequences of {length:,} tokens, {dtype}, {device}".format(**provenance)
+    totals = pd.DataFrame({name.replace("_", " "): summary[name] for name in TOTALS}).T
+    totals.columns = ["nats", "± s.e."]
+    totals.loc["bound minus knowledge"] = [
+        summary["entropy_bound"] - summary["knowledge_entropy"]["value"],
+        float("nan"),
     ]
-    for name in ("knowledge_entropy", "attention_entropy", "next_token_entropy", "loss"):
-        lines.append(
-            f"{name.replace('_', ' '):<24}{summary[name]['value']:>12.4f}{summary[name]['standard_error']:>10.4f}"
-        )
-    lines += [f"{'bound minus knowledge':<24}{measured.entropy_bound - measured.knowledge_entropy:>12.4f}", ""]
-    lines.append(
-        f"{'layer':<7}{'H':>9}{'± s.e.':>9}{'ln m - H':>10}{'exp H':>10}{'Gini':>7}{'top 1 %':>9}{'dormant':>9}"
+    layers = pd.DataFrame(summary["by_layer"]).rename_axis("layer")
+    layers.columns = [name.replace("_", " ") for name in layers]
+    return "\n\n".join(
+        [measured, totals.to_string(float_format="%.4f", na_rep=""), layers.to_string(float_format="%.4g")]
     )
-    by_layer, concentration = summary["knowledge_entropy_by_layer"], summary["concentration_by_layer"]
-    for layer, (value, error) in enumerate(zip(by_layer, summary["standard_error_by_layer"], strict=True)):
-        import math
-
-        gap = math.log(len(measured.coefficients[layer])) - value
-        number, gini, top, dormant = (
-            concentration[name][layer] for name in ("effective number", "Gini", "top 1 % share", "dormant fraction")
-        )
-        lines.append(
-            f"{layer:<7}{value:>9.4f}{error:>9.4f}{gap:>10.4f}{number:>10.1f}{gini:>7.3f}{top:>9.3f}{dormant:>9.3f}"
-        )
-    return "\n".join(lines)
 
 
 def do_run(options: argparse.Namespace) -> None:
-    """Do the run that a YAML file describes, unless its record is there."""
-    from kent import runs
-
+    """Do the run that a YAML file describes, unless its record is there, and print where the record is."""
     config = yaml.safe_load(options.config.read_text("utf-8"))
     if not isinstance(config, dict):
         raise ValueError(
-            f"{options.config} holds no settings: expected run: profile or run: pretrain, and its settings"
+            f"{options.config} holds no settings; it needs run: profile or run: pretrain, and its settings"
         )
-    run = runs.from_config(config)
-    runs.fetch(run) if config["run"] == "profile" else runs.do(run)
+    run = kent.runs.from_config(config)
+    kent.runs.do(run)
     print(run.path)
 
 

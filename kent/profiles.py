@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kent.blocks import average, jackknife
-from kent.entropy import entropy, entropy_bound, knowledge_entropy_by_layer
+from kent.entropy import MEASURES, entropy, entropy_bound, knowledge_entropy_by_layer
 from kent.records import write_atomically
 
 FORMAT = "kent profile 1"
@@ -92,6 +92,29 @@ class Profile:
         if blocks.get(measure) is None:
             raise ValueError(f"{measure!r} was not measured; accepted where measured: {', '.join(blocks)}")
         return jackknife(lambda sizes: average(blocks[measure], sizes).sum(), self.sizes).item()
+
+    def summarize(self) -> dict:
+        """All numbers of a whole profile as JSON-able values: totals with standard errors, and layer by layer.
+
+        Raises `ValueError` when one of the three measures was not taken.
+        """
+        totals = {
+            "knowledge_entropy": (self.knowledge_entropy, self.standard_error),
+            "attention_entropy": (self.attention_entropy, self.standard_error_of("attention")),
+            "next_token_entropy": (self.next_token_entropy, self.standard_error_of("token")),
+            "loss": (self.loss, self.standard_error_of("loss")),
+        }
+        concentration = {name: [measure(each) for each in self.coefficients] for name, measure in MEASURES.items()}
+        return {
+            **{name: {"value": value, "standard_error": error} for name, (value, error) in totals.items()},
+            "entropy_bound": self.entropy_bound,
+            "by_layer": {
+                "knowledge_entropy": self.knowledge_entropy_by_layer.tolist(),
+                "standard_error": self.standard_error_by_layer.tolist(),
+                "attention_entropy": self.attention_entropy_by_layer.tolist(),
+                **concentration,
+            },
+        }
 
     def change_since(self, earlier: "Profile") -> tuple[float, float]:
         """Knowledge entropy of this profile minus that of `earlier`, and its standard error, in nats.

@@ -1,4 +1,4 @@
-"""Before any test: annotated shapes are enforced, nothing is cached outside a temporary folder, torch uses one thread."""
+"""Before any test: annotated shapes are enforced, the cache is a temporary folder, torch uses one thread."""
 
 import os
 import tempfile

@@ -5,6 +5,7 @@ import copy
 import json
 import math
 import weakref
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -219,7 +220,8 @@ def test_each_measure_alone(name, measure):
             if owner != measure:
                 assert getattr(alone, each) is None
             elif each not in ("coefficients", "attention_entropy_by_layer"):
-                assert getattr(alone, each) == pytest.approx(getattr(together, each), rel=1e-6)
+                tolerance = 1e-4 if each == "standard_error" else 1e-6  # a small difference of large numbers
+                assert getattr(alone, each) == pytest.approx(getattr(together, each), rel=tolerance)
 
 
 @pytest.mark.parametrize("measures", [["knowledge"], ["attention"], ["knowledge", "attention"]])
@@ -305,37 +307,30 @@ def describe_state(model) -> list:
     return [parts, weights, torch.is_grad_enabled()]
 
 
-def unsettle(name: str, implementation: str):
+def unsettle(name: str):
     """A model that is half in training mode and has some frozen weights, so that a careless clean-up shows."""
-    model = make(name)
-    model.set_attn_implementation(implementation)
-    model.train()
+    model = make(name).train()
     find_memories(model)[1].values.eval()
     next(model.parameters()).requires_grad_(False)
     return model
 
 
-@pytest.mark.parametrize("activation", ["abs", "relu"])
 @pytest.mark.parametrize("fails", [False, True], ids=["success", "exception"])
-@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
-def test_the_model_is_left_as_found(name, implementation, fails, activation):
-    if activation == "relu" and name in PLAIN:
-        pytest.skip("plain networks have no relu variant")
-    model, tokens = unsettle(name, implementation), draw_tokens(2, 9)
-    handles = []
-    if fails:
+@pytest.mark.parametrize("eager", [False, True], ids=["default", "eager"])
+def test_the_model_is_left_as_found(name, eager, fails):
+    model, tokens = unsettle(name), draw_tokens(2, 9)
+    if eager:
+        model.set_attn_implementation("eager")
 
-        def interrupt(_, inputs) -> None:
-            if inputs[0].shape[:-1].numel() == tokens.numel():  # not yet in the trial of the vocabulary projection
-                raise Broken
+    def interrupt(_, inputs) -> None:
+        in_trial = inputs[0].shape[:-1].numel() < tokens.numel()  # of the vocabulary projection, on two tokens
+        if fails and not in_trial:
+            raise Broken
 
-        handles.append(find_memories(model)[1].keys.register_forward_pre_hook(interrupt))
+    find_memories(model)[1].keys.register_forward_pre_hook(interrupt)
     before = describe_state(model)
-    if fails:
-        with pytest.raises(Broken):
-            kent.profile(model, tokens, activation=activation)
-    else:
-        kent.profile(model, tokens, activation=activation)
+    with pytest.raises(Broken) if fails else nullcontext():
+        kent.profile(model, tokens, activation="relu" if eager and name in GATED else "abs")
     assert describe_state(model) == before
 
 
