@@ -79,8 +79,7 @@ rule page:
 
 
 onerror:
-    for log in sorted(Path(f"_build/logs/{SUITE}").glob("*.ipynb")):
-        cells = json.loads(log.read_text() or '{"cells": []}')["cells"]
-        outputs = [output for cell in cells for output in cell.get("outputs", []) if output["output_type"] == "error"]
-        reason = f"{outputs[0]['ename']}: {outputs[0]['evalue']}" if outputs else "it did not run to its end"
-        print(f"\nPage {log.stem} failed: {reason}\nWhat it did until then: {log}")
+    for log in (log for log in sorted(Path(f"_build/logs/{SUITE}").glob("*.ipynb")) if log.stat().st_size):
+        outputs = [output for cell in json.loads(log.read_text())["cells"] for output in cell.get("outputs", [])]
+        errors = [f"{output['ename']}: {output['evalue']}" for output in outputs if output["output_type"] == "error"]
+        print(f"\nPage {log.stem} failed: {(errors or ['it did not run to its end'])[0]}\nWhat it did until then: {log}")

@@ -1,7 +1,7 @@
 """What measuring costs: kent.profile beside the bare forward pass and beside other ways to get the same numbers.
 
-    python benchmarks/profiling.py                                                 this machine, about ten minutes
-    python benchmarks/profiling.py --device cuda --shape olmo-1b                   a GPU, random weights of the true shape
+    python benchmarks/profiling.py                                  this machine
+    python benchmarks/profiling.py --device cuda --shape olmo-1b    a GPU; random weights of the true shape
 
 benchmarks/README.md says what is compared and how; the record goes to results/benchmarks/{device}-{shape}.json.
 """
@@ -18,12 +18,13 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from kent import profile
-from kent.records import describe_run, save_json
 from torch import Tensor
 from torch.utils.benchmark import Timer
 from transformers import OlmoForCausalLM
 from ways import SHAPES, WAYS, Way, build, draw_tokens, lens_version
+
+from kent import profile
+from kent.records import describe_run, save_json
 
 COMPARISONS = (  # the first's time over the second's; what is aimed at on a CPU at shape small, by sequence length
     ("knowledge", "backbone", "at most", {512: 1.05, 2048: 1.05}),
@@ -93,9 +94,11 @@ def peak_on_cuda(call: Callable[[], object]) -> float:
 
 
 def peaks_on_cpu(shape: str, dtypes: list[str], lengths: list[int]) -> dict[tuple[str, int], dict[str, float]]:
-    """Peaks of all ways by dtype and length, each in a fresh process, started while this one is still small."""
+    """Peaks of all ways by dtype and length, each in a fresh process that has only the imports behind it."""
     jobs = [(shape, *job) for job in product(dtypes, lengths, WAYS)]
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["kent", "ways"])
+    with context.Pool(1, maxtasksperchild=1) as pool:
         found = dict(zip(jobs, pool.starmap(peak_on_cpu, jobs, chunksize=1), strict=True))
     return {key: {name: found[shape, *key, name] for name in WAYS} for key in product(dtypes, lengths)}
 

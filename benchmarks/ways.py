@@ -6,11 +6,12 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
-from kent import profile
-from kent.memory import find_memories
 from tokenizers import Tokenizer, models
 from torch import Tensor
 from transformers import OlmoConfig, OlmoForCausalLM, PreTrainedTokenizerFast
+
+from kent import profile
+from kent.memory import find_memories
 
 SHAPES = {  # width, layers, neurons per layer, heads, vocabulary, tied embeddings
     "debug": (32, 2, 64, 4, 256, True),
@@ -27,7 +28,7 @@ def build(shape: str, dtype: torch.dtype, device: str) -> OlmoForCausalLM:
     width, layers, neurons, heads, vocabulary, tied = SHAPES[shape]
     config = OlmoConfig(
         hidden_size=width, num_hidden_layers=layers, intermediate_size=neurons, num_attention_heads=heads,
-        vocab_size=vocabulary, tie_word_embeddings=tied, pad_token_id=None, eos_token_id=0, max_position_embeddings=2048,
+        vocab_size=vocabulary, tie_word_embeddings=tied, pad_token_id=None, eos_token_id=0,
     )  # fmt: skip
     torch.manual_seed(0)
     with torch.device(device):
@@ -69,7 +70,7 @@ def imitate_public(model: OlmoForCausalLM) -> Way:
 
 
 def use_lens(model: OlmoForCausalLM) -> Way:
-    """TransformerLens: run_with_cache on a bridge to a copy of the model, caching only what enters each down-projection."""
+    """TransformerLens: run_with_cache on a bridge to a copy, caching only what enters the down-projections."""
     from transformer_lens.model_bridge import TransformerBridge
 
     words = Tokenizer(models.WordLevel({"<end>": 0}, unk_token="<end>"))

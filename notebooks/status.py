@@ -13,7 +13,6 @@
 
 # %% tags=["hide-input"]
 import json
-from pathlib import Path
 
 import pandas as pd
 
@@ -32,7 +31,7 @@ pd.Series(records.describe_run(), name="value").to_frame()
 # published, so none is listed here as failed.
 
 # %% tags=["hide-input"]
-executed = sorted(Path("_build/pages/tiny").glob("*.ipynb"))
+executed = sorted((records.PACKAGE.parent / "_build/pages/tiny").glob("*.ipynb"))
 facts = {path.stem: json.loads(path.read_text("utf-8"))["metadata"]["papermill"] for path in executed}
 facts = {page: run for page, run in facts.items() if page != "status" and run.get("end_time")}
 rows = {page: (round(run["duration"], 1), run["end_time"][:19]) for page, run in facts.items()}
@@ -47,7 +46,9 @@ pd.DataFrame.from_dict(rows, orient="index", columns=["seconds", "finished (UTC)
 manifest = json.loads((pretraining.pretrain("tiny") / "manifest.json").read_text("utf-8"))
 tokens_per_parameter = manifest["tokens"] / manifest["parameters"]
 keys = ["parameters", "tokens", "seconds", "commit", "date", "machine", "torch"]
-pd.Series({key: manifest[key] for key in keys} | {"tokens per parameter": round(tokens_per_parameter, 2)}).to_frame("tiny")
+pd.Series({key: manifest[key] for key in keys} | {"tokens per parameter": round(tokens_per_parameter, 2)}).to_frame(
+    "tiny"
+)
 
 # %% tags=["hide-input"]
 pd.Series(manifest["recipe"], name="recipe").to_frame()

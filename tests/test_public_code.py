@@ -62,7 +62,7 @@ DEVIATIONS = {
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    """Byte-pair tokenizer with merges: a random sequence of its tokens is not what its text tokenises to."""
+    """Byte-pair tokenizer with merges, so that a sequence of its tokens need not be what their text tokenises to."""
     model = Tokenizer(BPE())
     model.pre_tokenizer, model.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
     letters = sorted(
@@ -75,8 +75,10 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def tokens(tokenizer):
-    """32 sequences of 64 random tokens, none of them special."""
-    return torch.randint(2, len(tokenizer), (32, LENGTH), generator=torch.Generator().manual_seed(0))
+    """32 windows of 64 tokens that spell the text letter by letter: its own tokenisation is less than half as long."""
+    letters = torch.tensor([tokenizer.convert_tokens_to_ids(letter) for letter in TEXT.replace(" ", "Ġ")])
+    starts = torch.randint(len(letters) - LENGTH, (32,), generator=torch.Generator().manual_seed(0))
+    return letters[starts[:, None] + torch.arange(LENGTH)]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +128,7 @@ def test_the_number_in_the_logarithm_hardly_moves_it(moved):
 def test_padding_in_the_mean_moves_it(moved):
     for changes in moved.values():
         shift = changes["tokenised again, padding in the mean"] - changes["tokenised again, padding left out"]
-        assert abs(shift) > 1e-3
+        assert abs(shift) > 1e-4
 
 
 def test_tokenising_again_moves_it(moved):

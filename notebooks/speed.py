@@ -1,0 +1,127 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Speed: what measuring costs
+#
+# `kent.profile` beside the bare forward pass, beside an imitation of the paper's public code (eager attention, all
+# logits, the activations of all layers kept), and beside TransformerLens where it was installed. All models have random
+# weights of the shape named. Nothing is timed while the book is built: the page shows the records under
+# `results/benchmarks/`, each with its device, its date, its commit and the command that repeats it. How the times are
+# taken is in `benchmarks/README.md`.
+
+# %% tags=["hide-input"]
+import json
+from pathlib import Path
+from statistics import median
+
+import pandas as pd
+from IPython.display import Markdown, display
+
+from kent import records
+
+roots = [Path(), records.PACKAGE.parent]
+folder = next((root / "results/benchmarks" for root in roots if (root / "results/benchmarks").is_dir()), Path())
+found = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))] if folder.name else []
+
+
+# %% tags=["hide-input"]
+def show(rows: list[dict], index: str | list[str]) -> None:
+    """One table, numbers rounded."""
+    display(pd.DataFrame(rows).set_index(index).style.format(precision=3, thousands=","))
+
+
+def judge(ratio: dict) -> str:
+    """Whether a ratio keeps its target; nothing where there is none."""
+    if "target" not in ratio:
+        return ""
+    kept = ratio["ratio"] <= ratio["target"] if ratio["bound"] == "at most" else ratio["ratio"] >= ratio["target"]
+    return f"{ratio['bound']} {ratio['target']}: {'met' if kept else 'not met'}"
+
+
+def head(record: dict, about: str) -> None:
+    """Which record the next table is from, and how to repeat it."""
+    device, made, shape = record["device"], record["provenance"], record["shape"]
+    display(Markdown(
+        f"**{shape['name']} on {device['name']}**: {about}\n\n"
+        f"{shape['parameters']:,} parameters; {device['threads']} CPU threads ({made['machine']}); torch {made['torch']}; "
+        f"{made['date'][:10]}, commit `{made['commit']}`.\n\n```bash\n{record['command']}\n```"
+    ))  # fmt: skip
+
+
+# %%
+if not found:
+    print("No benchmark has been recorded yet: python benchmarks/profiling.py")
+if not any(record["device"]["kind"] == "cuda" for record in found):
+    print("No GPU has been measured yet: python benchmarks/profiling.py --device cuda --shape olmo-1b")
+
+# %% [markdown]
+# ## Ratios
+#
+# Ratios of median times over rounds in which every way had its turn, with the quartiles of the ratio within a round.
+# *backbone* is the model without its vocabulary projection, *logits* the model with it; *knowledge*, *attention* and
+# *token* are `kent.profile` with one measure, *all* with all three; *public* imitates the public code; *lens* is
+# TransformerLens.
+
+# %% tags=["hide-input"]
+for record in found:
+    head(record, f"{record['repetitions']} rounds, {record['comparisons'][0]['sequences']} sequences in one batch")
+    show([
+        {"dtype": comparison["dtype"], "tokens": comparison["length"], "time of": f"{ratio['over']} / {ratio['under']}",
+         "ratio": ratio["ratio"], "quartiles": "{:.3f} to {:.3f}".format(*ratio["quartiles"]), "target": judge(ratio)}
+        for comparison in record["comparisons"] for ratio in comparison["ratios"]
+    ], ["dtype", "tokens", "time of"])  # fmt: skip
+    if not record["transformer_lens"]:
+        print("TransformerLens was not installed.")
+
+# %% [markdown]
+# ## Seconds and memory
+#
+# Median seconds of each way, and the memory it needs above the model, also as a multiple of the bare backbone's.
+
+# %% tags=["hide-input"]
+for record in found:
+    head(record, "time and peak memory")
+    show([
+        {"dtype": comparison["dtype"], "tokens": comparison["length"], "way": way, "seconds": median(times),
+         "peak (MiB)": (peak := comparison["peak_mib"][way]),
+         "peak / backbone": peak / (comparison["peak_mib"]["backbone"] or float("nan"))}
+        for comparison in record["comparisons"] for way, times in comparison["seconds"].items()
+    ], ["dtype", "tokens", "way"])  # fmt: skip
+
+# %% [markdown]
+# ## A whole checkpoint
+#
+# The paper measures 2,048 sequences of 2,048 tokens. Where *timed* is smaller than *sequences*, a sample was timed and
+# scaled. The share of the matrix rate is of what a large matrix product of the same dtype reached in the same run.
+
+# %% tags=["hide-input"]
+for record in found:
+    head(record, "one checkpoint")
+    show([
+        {"dtype": checkpoint["dtype"], "measures": ", ".join(checkpoint["measures"]), "sequences": checkpoint["sequences"],
+         "timed": checkpoint["sequences_timed"], "tokens each": checkpoint["length"], "seconds": checkpoint["seconds"],
+         "tokens/s": checkpoint["tokens_per_second"], "share of matrix rate": checkpoint["share_of_matrix_rate"],
+         **({"peak (MiB)": checkpoint["peak_mib"]} if "peak_mib" in checkpoint else {})}
+        for checkpoint in record["checkpoints"]
+    ], ["dtype", "measures"])  # fmt: skip
+    for measure, change in (record["bfloat16_moves"] or {}).items():
+        print(
+            f"bfloat16 moves the {measure} entropy by {change:+.5f} nats, from {record['entropies']['float32'][measure]:.5f}"
+        )
+
+# %% [markdown]
+# ## Check
+#
+# The ways that give the knowledge entropy must give the same one, or the comparison would be of different things.
+
+# %%
+for record in found:
+    for comparison in record["comparisons"]:
+        entropies, close = comparison["knowledge_entropy"], 1e-4 if comparison["dtype"] == "float32" else 0.05
+        assert max(entropies.values()) - min(entropies.values()) < close * entropies["knowledge"]

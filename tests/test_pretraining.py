@@ -1,0 +1,90 @@
+"""Suites pretrained on the spot: whole or absent, verified when read, rebuilt when damaged, the same every time."""
+
+import json
+import logging
+import math
+from dataclasses import replace
+from multiprocessing import get_context
+
+import pytest
+import torch
+
+import kent
+from kent import pretraining, suites
+
+
+def test_checkpoints_load_and_training_moves_them(micro):
+    first, tokenizer = kent.load("tiny", 0)
+    last, _ = kent.load("tiny")
+    assert kent.resolve("tiny").step == 4
+    assert tokenizer.decode(tokenizer("Élan — 12 km").input_ids) == "Élan — 12 km"
+    assert tokenizer.eos_token == pretraining.END_OF_TEXT
+    assert not torch.equal(first.lm_head.weight, last.lm_head.weight)
+
+
+def test_untrained_model_is_no_better_than_chance(micro):
+    model, tokenizer = kent.load("tiny", 0)
+    tokens = kent.sequences("world", tokenizer, length=32, limit=4)
+    assert kent.profile(model, tokens, measures=("token",)).loss == pytest.approx(math.log(len(tokenizer)), rel=0.1)
+
+
+def test_the_same_recipe_gives_the_same_weights(micro, tmp_path, monkeypatch):
+    first = json.loads((pretraining.pretrain("tiny") / "manifest.json").read_text())["files"]
+    monkeypatch.setenv("KENT_CACHE", str(tmp_path / "elsewhere"))
+    assert json.loads((pretraining.pretrain("tiny") / "manifest.json").read_text())["files"] == first
+
+
+def test_another_recipe_has_another_folder(micro, monkeypatch):
+    here = pretraining.locate_manifest("tiny")
+    monkeypatch.setitem(pretraining.RECIPES, "tiny", replace(micro, seed=1))
+    assert pretraining.locate_manifest("tiny") != here
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_file_is_found_and_rebuilt_with_a_message(micro, caplog, damage):
+    weights = pretraining.pretrain("tiny") / "step1" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-8]) if damage == "cut" else weights.unlink()
+    with caplog.at_level(logging.WARNING):
+        kent.load("tiny", 1)
+    assert "step1/model.safetensors is missing or changed" in caplog.text
+    assert weights.read_bytes() == whole
+
+
+def test_an_interrupted_pretraining_leaves_nothing_that_looks_whole(micro, monkeypatch):
+    monkeypatch.setattr(pretraining._Keeper, "on_step_end", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        pretraining.pretrain("tiny")
+    suites_folder = pretraining.locate_manifest("tiny").parent.parent
+    assert [path.suffix for path in suites_folder.iterdir()] == [".lock"]
+
+
+def _pretrain(recipe, results):
+    pretraining.RECIPES["tiny"] = recipe
+    folder = pretraining.pretrain("tiny")
+    results.put(json.loads((folder / "manifest.json").read_text())["date"])
+
+
+def test_two_processes_share_one_pretraining(micro):
+    context = get_context("spawn")
+    results = context.Queue()
+    processes = [context.Process(target=_pretrain, args=(micro, results)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    dates = [results.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join()
+    assert dates[0] == dates[1]
+
+
+def test_only_recipes_are_pretrained():
+    with pytest.raises(ValueError, match="'pythia' is not pretrained on the spot; these are: tiny"):
+        pretraining.pretrain("pythia")
+
+
+def test_the_suite_measures_the_steps_the_recipe_keeps():
+    steps = suites.SUITES["tiny"].steps
+    assert pretraining.RECIPES["tiny"].steps == steps
+    assert steps[0] == 0
+    assert list(steps) == sorted(set(steps))
+    assert sum(step <= steps[-1] * 0.1 for step in steps) >= 8, "dense at the start"
