@@ -94,11 +94,9 @@ def peak_on_cuda(call: Callable[[], object]) -> float:
 
 
 def peaks_on_cpu(shape: str, dtypes: list[str], lengths: list[int]) -> dict[tuple[str, int], dict[str, float]]:
-    """Peaks of all ways by dtype and length, each in a fresh process that has only the imports behind it."""
+    """Peaks of all ways by dtype and length, each in a fresh process, while this one is still small."""
     jobs = [(shape, *job) for job in product(dtypes, lengths, WAYS)]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kent", "ways"])
-    with context.Pool(1, maxtasksperchild=1) as pool:
+    with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
         found = dict(zip(jobs, pool.starmap(peak_on_cpu, jobs, chunksize=1), strict=True))
     return {key: {name: found[shape, *key, name] for name in WAYS} for key in product(dtypes, lengths)}
 

@@ -69,8 +69,11 @@ def pages(table: dict) -> list[str]:
     return [file.name for file in files if file.parent.name == "notebooks"]
 
 
-def stage(site: Path, table: dict) -> None:
-    """Bring the staging folder in step with configuration, prose and executed pages; an unchanged file keeps its date.
+def stage(site: Path, table: dict) -> list[Path]:
+    """Bring the staging folder in step with configuration, prose and executed pages.
+
+    Returns:
+        What differed and was written. The rest keeps its date, so that Sphinx does not read it again.
 
     Raises:
         ValueError: naming each page that must not be published, and why.
@@ -85,11 +88,12 @@ def stage(site: Path, table: dict) -> None:
     wanted |= {site / path.relative_to(ROOT): path for path in prose}
     for path in [path for path in site.rglob("*") if path.is_file() and path not in wanted]:
         path.unlink()
-    for path, origin in wanted.items():
+    differ = [path for path, origin in wanted.items() if not path.exists() or not filecmp.cmp(path, origin, False)]
+    for path in differ:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or not filecmp.cmp(path, origin, shallow=False):
-            shutil.copyfile(origin, path)
+        shutil.copyfile(wanted[path], path)
     (site / "_toc.yml").write_text(yaml.safe_dump(table, sort_keys=False), "utf8")
+    return differ
 
 
 def build(site: Path, output: Path, *options: str) -> int:
@@ -106,12 +110,13 @@ def main() -> int:
     only = parser.parse_args().page
     site, output = (BUILD / "draft" / "site", BUILD / "draft") if only else (BUILD / "site", ROOT)
     try:
-        stage(site, contents(only))
+        written = stage(site, contents(only))
     except ValueError as error:
         print(f"Not published:\n{error}", file=sys.stderr)
         return 1
-    strictness = [] if only else ["-W", "-n", "--keep-going"]
-    if status := build(site, output, *strictness):
+    options = [] if only else ["-W", "-n", "--keep-going"]
+    options += ["--all"] if any(path.suffix not in (".md", ".ipynb") for path in written) else []
+    if status := build(site, output, *options):
         return status
     html = output / "_build" / "html"
     print(f"\nOpen {(html / (f'notebooks/{only}.html' if only else 'index.html')).as_uri()}")

@@ -151,11 +151,17 @@ def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
     return project
 
 
-def _check_input(sequences: Tensor, mask: Tensor | None, vocabulary: int) -> None:
+def _check_input(model: PreTrainedModel, sequences: Tensor, mask: Tensor | None) -> None:
+    vocabulary = model.get_input_embeddings().num_embeddings
+    longest = getattr(model.get_decoder().config, "max_position_embeddings", None)
     if sequences.ndim != 2 or 0 in sequences.shape or sequences.is_floating_point() or sequences.dtype == torch.bool:
         raise ValueError(f"sequences must be integer token ids [n, length], not {sequences.dtype} {[*sequences.shape]}")
     if sequences.min() < 0 or sequences.max() >= vocabulary:
         raise ValueError(f"token ids must lie in 0 to {vocabulary - 1}: do the sequences come from another tokenizer?")
+    if longest is not None and sequences.shape[1] > longest:
+        raise ValueError(
+            f"sequences of {sequences.shape[1]} tokens: {type(model).__name__} has positions for {longest}"
+        )
     if mask is None:
         return
     if mask.shape != sequences.shape:
@@ -204,10 +210,10 @@ def profile(
     Raises `ValueError` for an unsupported architecture, malformed sequences or mask, unknown measures or activation.
     """
     _check_choice(measures, activation, batch_size)
-    _check_input(sequences, attention_mask, model.get_input_embeddings().num_embeddings)
+    memories = find_memories(model)
+    _check_input(model, sequences, attention_mask)
     if "token" in measures:
         _check_targets(sequences, attention_mask)
-    memories = find_memories(model)
     if activation == "relu" and any(memory.gate is None for memory in memories):
         raise ValueError(f'activation="relu" needs a gated model; the feed-forward networks of {type(model).__name__} '
                          "are plain")  # fmt: skip

@@ -43,8 +43,9 @@ def _describe(corpus: str | tuple[str, ...], column: str) -> dict:
     return describe(corpus if isinstance(corpus, str) else list(corpus), column=column)
 
 
-def _pretraining_of(name: str) -> Run:
-    return Run({"run": "pretrain", "suite": name}, pretraining.locate_manifest(name), threads=2)
+def plan_pretraining(suite: str) -> Run:
+    """The run that pretrains a suite on the spot; it has two threads."""
+    return Run({"run": "pretrain", "suite": suite}, pretraining.locate_manifest(suite), threads=2)
 
 
 def plan_profile(
@@ -74,7 +75,7 @@ def plan_profile(
     key = digest({**decisive, "revision": revision, "text": _describe(corpus, column), "code": hash_code(*CODE)})
     path = cache_folder() / "records" / f"profile-{key}.safetensors"
     config = {**decisive, "corpus": corpus if isinstance(corpus, str) else list(corpus), "batch_size": batch_size}
-    return Run(config, path, [_pretraining_of(name)] if local else [])
+    return Run(config, path, [plan_pretraining(name)] if local else [])
 
 
 def sweep(checkpoints: str | Iterable[str], *, steps: Sequence[int] = (), **measured) -> list[Run]:
@@ -112,14 +113,18 @@ def do(run: Run) -> None:
 
 
 def from_config(config: dict) -> Run:
-    """The run that a configuration file describes (the keys of `Run.config`)."""
+    """The run that a configuration file describes (the keys of `Run.config`).
+
+    Raises `ValueError` for an unknown kind of run, and for settings that are missing or unknown.
+    """
     settings = {key: value for key, value in config.items() if key != "run"}
-    match config:
-        case {"run": "profile"}:
-            return plan_profile(settings.pop("name", None), settings.pop("step", None), **settings)
-        case {"run": "pretrain", "suite": suite}:
-            return _pretraining_of(suite)
-    raise ValueError(f"a run's configuration needs run: profile or run: pretrain, not run: {config.get('run')!r}")
+    plans = {"profile": plan_profile, "pretrain": plan_pretraining}
+    if config.get("run") not in plans:
+        raise ValueError(f"a run's configuration needs run: profile or run: pretrain, not run: {config.get('run')!r}")
+    try:
+        return plans[config["run"]](**settings)
+    except TypeError as error:
+        raise ValueError(f"the settings of this run do not fit: {error}") from None
 
 
 def fetch(run: Run) -> Profile:

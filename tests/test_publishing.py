@@ -1,0 +1,94 @@
+"""Only a page that ran to its end, from today's notebook, may be published."""
+
+import json
+import os
+
+import nbformat
+import pair
+import publish
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+SOURCE = "# %% [markdown]\n# # A title\n\n# %%\nprint(1)\n\n# %%\nprint(1)\n"
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A notebook and an executed copy of it: functions of what differs in the copy."""
+
+    def make(*, count=1, error=None, code="print(1)", **record):
+        notebook, executed = tmp_path / "page.ipynb", tmp_path / "executed.ipynb"
+        nbformat.write(new_notebook(cells=[new_markdown_cell("# A title"), new_code_cell("print(1)")]), notebook)
+        outputs = [new_output("error", ename="KeyError", evalue=error, traceback=[])] if error else []
+        injected = new_code_cell("# Parameters", execution_count=1, metadata={"tags": ["injected-parameters"]})
+        cells = [new_markdown_cell("# A title"), injected, new_code_cell(code, execution_count=count, outputs=outputs)]
+        metadata = {"papermill": {"end_time": "2026-01-01T00:00:00", "exception": None, **record}}
+        nbformat.write(new_notebook(cells=cells, metadata=metadata), executed)
+        return executed, notebook
+
+    return make
+
+
+def test_a_page_that_ran_may_be_published(page):
+    assert publish.fault(*page()) is None
+
+
+@pytest.mark.parametrize(
+    ("differs", "why"),
+    [
+        ({"count": None}, "some of its cells have not run"),
+        ({"error": "'layer'"}, "KeyError: 'layer'"),
+        ({"exception": True}, "papermill did not finish it"),
+        ({"end_time": None}, "papermill did not finish it"),
+        ({"code": "print(2)"}, "its notebook has changed since it ran"),
+    ],
+)
+def test_a_page_that_did_not_run_is_refused_with_the_reason(page, differs, why):
+    assert publish.fault(*page(**differs)) == why
+
+
+def test_a_page_without_an_executed_copy_is_refused(page, tmp_path):
+    assert publish.fault(tmp_path / "nothing.ipynb", page()[1]) == "it has not run"
+
+
+def test_a_source_only_notebook_is_refused(page):
+    _, notebook = page()
+    assert publish.fault(notebook, notebook) == "papermill did not finish it"
+
+
+def test_staging_names_every_page_that_did_not_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(publish, "PAGES", tmp_path)
+    with pytest.raises(ValueError, match="page one: it has not run\npage two: it has not run"):
+        publish.stage(tmp_path / "site", {"parts": [{"chapters": [{"file": f"notebooks/{n}"} for n in ("one", "two")]}]})
+    assert not (tmp_path / "site").exists()
+
+
+def test_a_draft_keeps_the_prose_and_one_page():
+    table = publish.contents("speed")
+    assert publish.pages(table) == ["speed"]
+    assert {"file": "book/method"} in table["parts"][0]["chapters"]
+    with pytest.raises(ValueError, match="no page is called 'sped'; there are: fig02_knowledge_entropy, speed"):
+        publish.contents("sped")
+
+
+def test_a_notebook_is_made_the_same_every_time_and_its_cells_keep_their_ids(tmp_path):
+    source = tmp_path / "page.py"
+    source.write_text(SOURCE)
+    first = pair.notebook(source)
+    assert pair.notebook(source) == first
+    source.write_text(SOURCE.replace("A title", "Another"))
+    before, after = ([cell["id"] for cell in json.loads(text)["cells"]] for text in (first, pair.notebook(source)))
+    assert before[0] != after[0] and before[1:] == after[1:]
+    assert len(set(before)) == 3
+
+
+def test_an_edit_to_the_notebook_itself_is_not_overwritten(tmp_path):
+    source, notebook = tmp_path / "page.py", tmp_path / "page.ipynb"
+    source.write_text(SOURCE)
+    text = pair.notebook(source)
+    notebook.write_text(text.replace("print(1)", "print(2)", 1))
+    os.utime(source, (1, 1))
+    assert pair.differing(tmp_path) == {notebook: text}
+    assert pair.edited(notebook, text)
+    os.utime(notebook, (0, 0))
+    assert not pair.edited(notebook, text)
