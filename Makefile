@@ -42,7 +42,7 @@ test: book ## lint, tests, and every executed page again on an empty cache
 lock: ## choose new versions: install without constraints, write what came to constraints.txt
 	rm -rf _build/lock
 	$(PYTHON) -m venv _build/lock
-	_build/lock/bin/python -m pip install '.[book,dev]'
+	_build/lock/bin/python -m pip install --editable '.[book,dev]'
 	grep '^#' constraints.txt > _build/constraints.txt
 	_build/lock/bin/python -m pip freeze --exclude knowledge-entropy | grep -vE '^(cuda|nvidia|triton)' | sed 's/+[a-z0-9.]*$$//' >> _build/constraints.txt
 	mv _build/constraints.txt constraints.txt

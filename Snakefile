@@ -73,7 +73,10 @@ rule page:
     log:
         "_build/logs/{suite}/{page}.ipynb",
     params:
-        parameters=lambda wildcards, input: f"-f {input.parameters}" if PARAMETERS[wildcards.page] else "",
+        # a page whose defaults are the suite already is run as it stands, without a second cell that says the same
+        parameters=lambda wildcards, input: (
+            f"-f {input.parameters}" if PARAMETERS[wildcards.page] not in ({}, CHOSEN) else ""
+        ),
     shell:
         "OMP_NUM_THREADS={threads} papermill {input.notebook} {log} {params.parameters} && mv {log} {output}"
 

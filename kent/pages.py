@@ -103,6 +103,7 @@ def stamp(profiles: Sequence[Profile]) -> Markdown:
         "checkpoints": f"{_label(first)} to {_label(last)}",
         "text": f"{text}: {last['instances']:,} sequences of {last['length']:,} tokens (`{corpus['sha256'][:10]}`)",
         "dtype, device": f"{last['dtype']}, {last['device']} ({last['machine']})",
+        "time": f"{sum(each.provenance['seconds'] for each in profiles):.0f} s for {len(profiles)} checkpoints",
         "seed": last["seed"],
         "measured": f"{min(profile.provenance['date'] for profile in profiles)} by commit `{last['commit']}`",
         "versions": f"torch {last['torch']}, transformers {last['transformers']}",

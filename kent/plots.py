@@ -28,24 +28,24 @@ def plot_knowledge_entropy(steps: Sequence[int], profiles: Sequence[Profile], sh
     `steps` [n] and `profiles` [n] belong together; `shuffled` is the last checkpoint on shuffled tokens. Entropies in
     nats, error bars two jackknife standard errors.
     """
+    layers = len(profiles[0].coefficients)
+    values, errors = [each.knowledge_entropy for each in profiles], [2 * each.standard_error for each in profiles]
+    gaps = [(each.entropy_bound - each.knowledge_entropy) / layers for each in (*profiles, shuffled)]
+    line = {"color": BLUE, "marker": "o", "markersize": 4, "capsize": 2}
     with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-        values, errors = [each.knowledge_entropy for each in profiles], [2 * each.standard_error for each in profiles]
-        left.errorbar(steps, values, errors, color=BLUE, marker="o", markersize=4, capsize=2, label="text, in order")
-        left.axhline(values[0], color=GREY, linestyle=":", label=f"first checkpoint (step {steps[0]})")
-        left.plot(steps[-1], shuffled.knowledge_entropy, "D", color=ORANGE, label="last checkpoint, shuffled tokens")
-        left.set_ylabel("knowledge entropy H (nats)")
-        left.legend(fontsize=8)
-        layers = len(profiles[0].coefficients)
-        gaps = [(each.entropy_bound - each.knowledge_entropy) / layers for each in profiles]
-        right.errorbar(steps, gaps, [each / layers for each in errors], color=BLUE, marker="o", markersize=4, capsize=2)
+        figure, (top, bottom) = plt.subplots(2, 1, figsize=(7, 6.6), sharex=True, layout="constrained")
+        top.errorbar(steps, values, errors, **line, label="text, in order")
+        top.axhline(values[0], color=GREY, linestyle=":", label=f"first checkpoint (step {steps[0]})")
+        top.plot(steps[-1], shuffled.knowledge_entropy, "D", color=ORANGE, label="last checkpoint, shuffled tokens")
+        top.set_ylabel("knowledge entropy H (nats)")
+        bottom.errorbar(steps, gaps[:-1], [each / layers for each in errors], **line)
+        bottom.plot(steps[-1], gaps[-1], "D", color=ORANGE)
         for (model, figure_2), color in zip(FIGURE_2.items(), (ORANGE, GREY), strict=True):
-            right.axhspan(*_gap_range(figure_2), color=color, alpha=0.2, label=f"published axis, {model}")
-        right.set_ylabel("ln m − H per layer (nats)")
-        right.set_ylim(bottom=0)
-        right.legend(fontsize=8)
-        for axes in (left, right):
-            _scale_steps(axes, steps)
+            bottom.axhspan(*_gap_range(figure_2), color=color, alpha=0.25, label=f"published axis, {model}")
+        bottom.set_ylabel("ln m − H, mean of layers (nats)")
+        bottom.set_yscale("log")
+        _scale_steps(bottom, steps)
+        figure.legend(loc="outside upper center", ncols=2, fontsize=9)
     return figure
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from datasets import Dataset
 from filelock import FileLock
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -31,7 +32,7 @@ from kent.world import World
 logger = logging.getLogger(__name__)
 
 END_OF_TEXT = "<|endoftext|>"
-CODE = ("pretraining.py", "world.py", "world.yaml", "corpora.py", "texts.py")
+CODE = ("pretraining.py", "world.py", "templates.py", "world.yaml", "corpora.py", "texts.py")
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _teach(recipe: Pretraining, folder: Path) -> None:
         trainer = Trainer(
             model=model,
             args=_schedule(recipe, outputs),
-            train_dataset=[{"input_ids": row, "labels": row} for row in rows],
+            train_dataset=Dataset.from_dict({"input_ids": rows.numpy(), "labels": rows.numpy()}).with_format("torch"),
             callbacks=[keeper],
         )
         trainer.train()

@@ -1,6 +1,7 @@
 """Which runs a page needs; do one, or load it. A run is found by its configuration and by the code that decides it."""
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 CODE = ("measurement.py", "attention.py", "memory.py", "blocks.py", "entropy.py", "corpora.py", "texts.py", "world.py",
         "templates.py",
     "world.yaml", "checkpoints.py")  # fmt: skip
+
+SEED = 0
 
 
 @dataclass(frozen=True)
@@ -143,9 +146,11 @@ def _measure(config: dict) -> Profile:
     corpus, column = config["corpus"], config["column"]
     tokens = sequences(corpus, tokenizer, length=config["length"], limit=config["limit"], column=column)
     if config["shuffled"]:
-        order = torch.randperm(tokens.numel(), generator=torch.Generator().manual_seed(0))
+        order = torch.randperm(tokens.numel(), generator=torch.Generator().manual_seed(SEED))
         tokens = tokens.flatten()[order].view_as(tokens)
+    start = time.perf_counter()
     measured = profile(model, tokens, batch_size=config["batch_size"])
+    seconds = round(time.perf_counter() - start, 1)
     revision, text = asdict(resolve(config["name"], config["step"])), describe(corpus, column=column, tokens=tokens)
-    measured.provenance.update(revision=revision, corpus=text, shuffled=config["shuffled"], seed=0)
+    measured.provenance.update(revision=revision, corpus=text, shuffled=config["shuffled"], seed=SEED, seconds=seconds)
     return measured

@@ -75,11 +75,11 @@ pages.stamp(profiles)
 # %% [markdown]
 # ## Figure
 #
-# The signal is hundredths of a nat below the bound, so the right panel shows the distance to the bound per layer, where
+# The signal is hundredths of a nat below the bound, so the lower panel shows the distance to the bound per layer, where
 # models of different size can be compared; the bands are the extents of the published axes, which the published curves
 # cross from bottom to top.
 
-# %% mystnb={"figure": {"name": "fig-knowledge-entropy", "caption": "Knowledge entropy over pretraining (left) and its distance to the bound per layer (right), with two standard errors. Bands: the range of the paper's figure 2."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: knowledge entropy in nats with error bars, the first checkpoint as a dotted line and the shuffled-token baseline as a diamond; and the distance to the entropy bound per layer beside the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-knowledge-entropy", "caption": "Knowledge entropy over pretraining (top) and its distance to the bound per layer (bottom), with two standard errors. Bands: the range of the paper's figure 2."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: knowledge entropy in nats with error bars, the first checkpoint as a dotted line and the shuffled-token baseline as a diamond; and the distance to the entropy bound per layer beside the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
 labels = [profile.provenance["revision"]["step"] for profile in profiles]
 known = [index if step is None else step for index, step in enumerate(labels)]
 figure = plots.plot_knowledge_entropy(known, profiles, shuffled)
@@ -116,6 +116,8 @@ pages.share(
     fig02_change=f"{change:+.4f} ± {2 * error:.4f} nats",
     fig02_first_drop=f"{drop:+.4f} ± {2 * drop_error:.4f} nats",
 )
+
+# %% tags=["hide-input"]
 print(f"Before that, from step {known[0]} to step {known[early]}: {drop:+.4f} ± {2 * drop_error:.4f} nats")
 
 # %% [markdown]

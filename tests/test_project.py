@@ -49,7 +49,9 @@ def test_pins_are_exact_and_without_build_labels():
 
 
 def test_only_jupyter_book_has_an_upper_bound():
-    capped = {each.name for each in RUNTIME + EXTRA if any(part.operator in ("<", "<=", "==") for part in each.specifier)}
+    capped = {
+        each.name for each in RUNTIME + EXTRA if any(part.operator in ("<", "<=", "==") for part in each.specifier)
+    }
     assert capped == {"jupyter-book"}
 
 

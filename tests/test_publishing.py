@@ -59,7 +59,9 @@ def test_a_source_only_notebook_is_refused(page):
 def test_staging_names_every_page_that_did_not_run(monkeypatch, tmp_path):
     monkeypatch.setattr(publish, "PAGES", tmp_path)
     with pytest.raises(ValueError, match="page one: it has not run\npage two: it has not run"):
-        publish.stage(tmp_path / "site", {"parts": [{"chapters": [{"file": f"notebooks/{n}"} for n in ("one", "two")]}]})
+        publish.stage(
+            tmp_path / "site", {"parts": [{"chapters": [{"file": f"notebooks/{n}"} for n in ("one", "two")]}]}
+        )
     assert not (tmp_path / "site").exists()
 
 
