@@ -55,7 +55,7 @@ rule run:
         config=lambda wildcards: described(RUNS[wildcards.record]),
     threads: lambda wildcards: RUNS[wildcards.record].threads
     shell:
-        "OMP_NUM_THREADS={threads} python -m kent run {params.config}"
+        "OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive python -m kent run {params.config}"
 
 
 rule page:
@@ -78,7 +78,7 @@ rule page:
             f"-f {input.parameters}" if PARAMETERS[wildcards.page] not in ({}, CHOSEN) else ""
         ),
     shell:
-        "OMP_NUM_THREADS={threads} papermill {input.notebook} {log} {params.parameters} && mv {log} {output}"
+        "OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive papermill {input.notebook} {log} {params.parameters} && mv {log} {output}"
 
 
 onerror:

@@ -2,6 +2,7 @@
 
 import ast
 import time
+from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -60,11 +61,13 @@ def _matrix_rate() -> float:
 
 
 def _count_parameters(name: str) -> int | None:
-    """Number of a checkpoint's parameters: of its suite, or by the size of its weight files; None when not known."""
+    """Number of a checkpoint's parameters: of its suite, or by the size of float32 weights; None when not known."""
     if name in SUITES:
         return SUITES[name].parameters
-    weights = [path.stat().st_size for path in Path(name).glob("**/*.safetensors")]
-    return max(weights) // 4 if weights else None
+    sizes = Counter()
+    for path in Path(name).glob("**/*.safetensors"):
+        sizes[path.parent] += path.stat().st_size
+    return max(sizes.values()) // 4 if sizes else None
 
 
 def estimate_cost(runs: Sequence[Run]) -> Markdown:

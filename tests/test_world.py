@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ WORLD = World(0)
 FINGERPRINT = """
 import hashlib
 from itertools import islice
+from pathlib import Path
 from kent.world import DOMAINS, World
 texts = [repr(document) for domain in DOMAINS for document in islice(World(0).documents(domain, seed=3), 200)]
 print(hashlib.sha256("".join(texts).encode()).hexdigest())
@@ -232,3 +234,9 @@ def test_unknown_domains_and_styles_are_refused_before_anything_is_written():
         WORLD.documents("middle")
     with pytest.raises(ValueError, match="unknown style of names 'star'; accepted: family, place"):
         WORLD.reserved_names("star")
+
+
+def test_the_samples_on_the_data_page_are_what_the_world_tells():
+    page = (Path(__file__).parents[1] / "book" / "data.md").read_text("utf-8")
+    shown = [" ".join(block.split()) for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL)]
+    assert shown == [" ".join(next(World(0).documents(domain, seed=1)).text.split()) for domain in DOMAINS]
