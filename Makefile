@@ -3,7 +3,7 @@ VENV ?= .venv
 STAMP := $(VENV)/.kent-installed
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONUTF8 := 1
-SNAKEMAKE := snakemake --cores all --rerun-incomplete --keep-going --quiet host reason rules
+SNAKEMAKE := snakemake --quiet host reason rules --cores all --rerun-incomplete --keep-going
 
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks pages book page test lock address clean

@@ -26,7 +26,7 @@ def normalize(coefficients: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*b
     return values / total
 
 
-def entropy(coefficients: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch"]:
+def measure_entropy(coefficients: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch"]:
     """Shannon entropy in nats of the normalised coefficients; 0·ln 0 counts as 0. Between 0 and ln(neurons)."""
     return torch.special.entr(normalize(coefficients)).sum(dim=-1)
 
@@ -41,7 +41,7 @@ def knowledge_entropy_by_layer(coefficients: Sequence[Float[Tensor, " _"]]) -> F
     values = []
     for layer, vector in enumerate(coefficients):
         try:
-            values.append(entropy(vector))
+            values.append(measure_entropy(vector))
         except ValueError as error:
             raise ValueError(f"layer {layer}: {error}") from None
     return torch.stack(values)
@@ -63,7 +63,7 @@ def entropy_bound(coefficients: Sequence[Float[Tensor, " _"]]) -> float:
 
 def effective_number(coefficients: Float[Tensor, " neuron"]) -> float:
     """exp(H): how many equally used memory vectors have the same entropy (Hill number of order 1; 1 to m)."""
-    return entropy(coefficients).exp().item()
+    return measure_entropy(coefficients).exp().item()
 
 
 def participation_ratio(coefficients: Float[Tensor, " neuron"]) -> float:

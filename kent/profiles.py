@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kent.blocks import average, jackknife
-from kent.entropy import MEASURES, entropy, entropy_bound, knowledge_entropy_by_layer
+from kent.entropy import MEASURES, entropy_bound, knowledge_entropy_by_layer, measure_entropy
 from kent.records import write_atomically
 
 FORMAT = "kent profile 1"
@@ -74,7 +74,7 @@ class Profile:
         return None if self.loss_blocks is None else average(self.loss_blocks, self.sizes).item()
 
     def _layers(self, sizes: Int[Tensor, " block"]) -> Float[Tensor, " layer"]:
-        return torch.stack([entropy(average(means, sizes)) for means in self.coefficient_blocks])
+        return torch.stack([measure_entropy(average(means, sizes)) for means in self.coefficient_blocks])
 
     @property
     def standard_error(self) -> float | None:

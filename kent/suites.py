@@ -31,7 +31,7 @@ SUITES = {
             corpus="world",
             length=128,
             limit=256,
-            parameters=787_000,
+            parameters=786_432,
         ),
         Suite(
             name="pythia",

@@ -12,10 +12,10 @@ from kent.entropy import (
     MEASURES,
     dormant_fraction,
     effective_number,
-    entropy,
     entropy_bound,
     gini,
     knowledge_entropy_by_layer,
+    measure_entropy,
     normalize,
     participation_ratio,
     top_share,
@@ -32,11 +32,11 @@ def vector(*values: float) -> torch.Tensor:
 
 def test_entropy_of_two_to_one_to_one():
     # p = 1/2, 1/4, 1/4: H = 1/2 ln 2 + 2 · 1/4 ln 4 = 1.5 ln 2
-    assert entropy(vector(2, 1, 1)).item() == pytest.approx(1.5 * math.log(2), **close)
+    assert measure_entropy(vector(2, 1, 1)).item() == pytest.approx(1.5 * math.log(2), **close)
 
 
 def test_entropy_takes_leading_axes_row_by_row():
-    assert entropy(torch.tensor([[1.0, 1.0], [1.0, 0.0]])).tolist() == pytest.approx([math.log(2), 0])
+    assert measure_entropy(torch.tensor([[1.0, 1.0], [1.0, 0.0]])).tolist() == pytest.approx([math.log(2), 0])
 
 
 def test_normalize_divides_by_the_sum_in_float64():
@@ -101,7 +101,7 @@ def test_measures_agree_on_equal_use():
 @settings(deadline=None)
 @given(vectors)
 def test_entropy_lies_between_zero_and_the_logarithm_of_the_width(values):
-    assert -1e-12 <= entropy(vector(*values)).item() <= math.log(len(values)) + 1e-12
+    assert -1e-12 <= measure_entropy(vector(*values)).item() <= math.log(len(values)) + 1e-12
 
 
 @settings(deadline=None)
@@ -122,7 +122,9 @@ def test_scale_changes_no_measure(values, power):
 @settings(deadline=None)
 @given(vectors, st.integers(1, 5))
 def test_unused_neurons_add_no_entropy(values, zeros):
-    assert entropy(vector(*values, *[0] * zeros)).item() == pytest.approx(entropy(vector(*values)).item(), **close)
+    assert measure_entropy(vector(*values, *[0] * zeros)).item() == pytest.approx(
+        measure_entropy(vector(*values)).item(), **close
+    )
 
 
 @settings(deadline=None)
