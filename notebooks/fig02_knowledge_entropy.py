@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 
 # %% tags=["hide-input"]
 from kent import pages, plots, runs
-from kent.paper import CLAIMS, FIGURE_2
+from kent.paper import CLAIMS, FIGURE_2, STAGES
 
 pages.check_parameters()
 
@@ -105,7 +105,7 @@ assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profile
 # sequences left out of both), and the verdict that follows from it.
 
 # %%
-early = min(range(len(known)), key=lambda index: abs(known[index] - 0.16 * known[-1]))
+early = min(range(len(known)), key=lambda index: abs(known[index] - STAGES["118k"] * known[-1]))
 change, error = profiles[-1].change_since(profiles[early])
 drop, drop_error = profiles[early].change_since(profiles[0])
 pages.read(CLAIMS["fig02"], "OLMo-1B from about {1} to {0} nats".format(*FIGURE_2["OLMo-1B"]["axis"]), change, error)
