@@ -58,11 +58,14 @@ def attend(
         allowed = _allowed(attention_mask, start, stop, end, causal, query.device)
         if allowed is not None:
             scores.masked_fill_(~allowed, torch.finfo(exact).min)
-        logarithm = scores.log_softmax(dim=-1)
-        weights = torch.exp(logarithm, out=scores)
+        scores -= scores.amax(dim=-1, keepdim=True)
+        weights = scores.exp()
+        total = weights.sum(dim=-1, keepdim=True)
+        weights /= total
         mixed = weights.to(value.dtype).view(batch, groups, -1, end) @ value[:, :, :end]
         output[:, start:stop] = mixed.view(batch, heads, stop - start, -1).transpose(1, 2)
-        entropies[:, :, start:stop] = -logarithm.mul_(weights).sum(dim=-1).view(batch, heads, -1)
+        spread = total.squeeze(-1).log() - torch.linalg.vecdot(weights, scores)
+        entropies[:, :, start:stop] = spread.view(batch, heads, -1)
     _listener.get()(module.layer_idx, entropies)
     return output, None
 

@@ -18,7 +18,10 @@ from kent.records import describe_run
 
 MEASURES = ("knowledge", "attention", "token")
 ACTIVATIONS = ("abs", "relu")
-POSITIONS = 64
+POSITIONS = 256
+"""Positions whose logits are held at once."""
+ROWS = 16
+"""Positions whose distributions are worked out at once on a CPU, so that they stay in its cache."""
 
 Tokens = Int[Tensor, "instance position"]
 Mask = Int[Tensor, "instance position"] | Bool[Tensor, "instance position"] | None
@@ -39,26 +42,41 @@ def average_positions(values: Float[Tensor, "instance position ..."], mask: Mask
 def average_magnitudes(
     activations: Float[Tensor, "instance position neuron"], mask: Mask
 ) -> Float[Tensor, "instance neuron"]:
-    """Mean |coefficient| over each instance's real tokens; without padding, one read of the activations and no copy."""
-    if mask is not None:
-        return average_positions(activations.abs(), mask)
-    length = activations.shape[1]
-    return torch.linalg.vector_norm(activations, ord=1, dim=1, dtype=_exact(activations.dtype)) / length
+    """Mean |coefficient| over each instance's real tokens, one instance at a time: its magnitudes stay in the cache."""
+    masks = [None] * len(activations) if mask is None else mask.split(1)
+    return torch.cat(
+        [average_positions(each.abs(), real) for each, real in zip(activations.split(1), masks, strict=True)]
+    )
 
 
 def average_tokens(
     hidden: Float[Tensor, "instance position width"], tokens: Tokens, mask: Mask, project: Callable[[Tensor], Tensor]
 ) -> tuple[Float[Tensor, " instance"], Float[Tensor, " instance"]]:
-    """Next-token entropy and loss per instance, in nats, projecting 64 positions onto the vocabulary at a time."""
+    """Next-token entropy and loss per instance, in nats, projecting 256 positions onto the vocabulary at a time."""
     flat, targets = hidden.flatten(0, 1), tokens.roll(-1, dims=1).view(-1, 1)
-    entropies, losses = [], []
-    for rows, answers in zip(flat.split(POSITIONS), targets.split(POSITIONS), strict=True):
-        logarithm = project(rows).log_softmax(dim=-1)
-        losses.append(-logarithm.gather(1, answers))
-        entropies.append(-logarithm.exp().mul_(logarithm).sum(dim=-1))
+    rows = ROWS if flat.device.type == "cpu" else POSITIONS
+    found = [
+        _spread(logits, answers)
+        for block, following in zip(flat.split(POSITIONS), targets.split(POSITIONS), strict=True)
+        for logits, answers in zip(project(block).split(rows), following.split(rows), strict=True)
+    ]
+    entropies, losses = (torch.cat(parts).view(tokens.shape) for parts in zip(*found, strict=True))
     predicted = None if mask is None else mask[:, :-1] * mask[:, 1:]
-    losses = torch.cat(losses).view(tokens.shape)[:, :-1]
-    return average_positions(torch.cat(entropies).view(tokens.shape), mask), average_positions(losses, predicted)
+    return average_positions(entropies, mask), average_positions(losses[:, :-1], predicted)
+
+
+def _spread(
+    logits: Float[Tensor, "position vocabulary"], answers: Int[Tensor, "position 1"]
+) -> tuple[Float[Tensor, " position"], Float[Tensor, " position"]]:
+    """Entropy of softmax(logits) and -log softmax of the answers, with one exponential; `logits` are overwritten.
+
+    With z shifted by its maximum, e = exp(z) and s = Σe, the entropy is ln s - Σ e·z / s.
+    """
+    logits -= logits.amax(dim=-1, keepdim=True)
+    answered = logits.gather(1, answers).squeeze(1)
+    weights = logits.exp()
+    total = weights.sum(dim=-1)
+    return total.log() - torch.linalg.vecdot(weights, logits) / total, total.log() - answered
 
 
 class _Batch:
@@ -205,7 +223,7 @@ def profile(
     (next-token entropy and loss). `activation` is "abs" (the magnitude of what enters the down-projection) or "relu"
     (figure 9: ReLU(gate) ⊙ up with negatives set to 0; gated models only). Every quantity, in nats, is averaged over an
     instance's real tokens first, then over instances in float64. Never held: more than one layer's activations, a
-    [batch, heads, T, T] matrix of floats, the logits of more than 64 positions. The model is left as found.
+    [batch, heads, T, T] matrix of floats, the logits of more than 256 positions. The model is left as found.
 
     Raises `ValueError` for an unsupported architecture, malformed sequences or mask, unknown measures or activation.
     """
