@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import yaml
-from kent import runs
+from kent import plans, records
 
 SUITE = config.get("suite", "tiny")
 PAGES = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
-LEDGER = "status"  # reads the executed copies of all other pages
+LEDGERS = {"scorecard": 1, "status": 2}  # these read the executed copies of the pages before them
 
 
 def declared(page):
@@ -20,22 +20,32 @@ def declared(page):
     return {line.targets[0].id: ast.literal_eval(line.value) for cell in code for line in ast.parse(cell).body}
 
 
-def with_needs(run):
-    return [run, *(below for need in run.needs for below in with_needs(need))]
-
-
 def described(run):
     """The file that describes a run to `python -m kent run`."""
     path = Path("_build/plan", "-".join(run.path.parts[-2:]) + ".yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(run.config, sort_keys=False))
-    return path
+    return str(path)
+
+
+def gathered(planned):
+    """The stamp file of every job, with its runs: all that measure one checkpoint, which is loaded once, or one pretraining."""
+    runs = {run.path: run for plan in planned for listed in plan.values() for run in listed}
+    runs = {need.path: need for run in runs.values() for need in run.needs} | runs
+    jobs = {}
+    for run in runs.values():
+        jobs.setdefault((run.config.get("name"), run.config.get("step", run.path)), []).append(run)
+    return {f"_build/runs/{records.digest([str(run.path) for run in job])}.done": job for job in jobs.values()}
 
 
 PARAMETERS = {page: declared(page) for page in PAGES}
 CHOSEN = yaml.safe_load(Path(f"params/{SUITE}.yaml").read_text())
-PLAN = {page: runs.plan(page, PARAMETERS[page] | CHOSEN) for page in PAGES if PARAMETERS[page]}
-RUNS = {str(each.path): each for plan in PLAN.values() for run in plan for each in with_needs(run)}
+PLAN = {page: plans.plan(page, PARAMETERS[page] | CHOSEN) for page in PAGES if PARAMETERS[page]}
+JOBS = gathered(PLAN.values())
+STAMP = {run.path: stamp for stamp, job in JOBS.items() for run in job}
+for stamp, job in JOBS.items():
+    if not all(run.done for run in job):
+        Path(stamp).unlink(missing_ok=True)
 
 
 rule pages:
@@ -44,18 +54,19 @@ rule pages:
 
 
 rule run:
-    # A record's name is the hash of all that decides it: an existing one is never out of date, whatever its date.
+    # Records are named by the hash of all that decides them, written atomically and never made twice, so an interrupted
+    # job goes on where it stopped; the stamp says that a job's records are there.
     output:
-        "{record}",
+        touch("{stamp}"),
     wildcard_constraints:
-        record="|".join(map(re.escape, RUNS)) or "(?!)",
+        stamp="|".join(map(re.escape, JOBS)) or "(?!)",
     input:
-        lambda wildcards: ancient([str(need.path) for need in RUNS[wildcards.record].needs]),
+        lambda wildcards: ancient(sorted({STAMP[need.path] for run in JOBS[wildcards.stamp] for need in run.needs})),
     params:
-        config=lambda wildcards: described(RUNS[wildcards.record]),
-    threads: lambda wildcards: RUNS[wildcards.record].threads
+        configs=lambda wildcards: [described(run) for run in JOBS[wildcards.stamp]],
+    threads: lambda wildcards: JOBS[wildcards.stamp][0].threads
     shell:
-        "OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive python -m kent run {params.config}"
+        "OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive python -m kent run {params.configs}"
 
 
 rule page:
@@ -64,9 +75,11 @@ rule page:
         parameters="params/{suite}.yaml",
         sources=sorted([*Path("kent").glob("*.py"), *Path("kent").glob("*.yaml")]),
         results=sorted(path for path in Path("results").rglob("*") if path.is_file()),
-        records=lambda wildcards: [str(run.path) for run in PLAN.get(wildcards.page, [])],
+        records=lambda wildcards: sorted({STAMP[run.path] for listed in PLAN.get(wildcards.page, {}).values() for run in listed}),
         pages=lambda wildcards: [
-            f"_build/pages/{SUITE}/{page}.ipynb" for page in PAGES if wildcards.page == LEDGER != page
+            f"_build/pages/{SUITE}/{page}.ipynb"
+            for page in PAGES
+            if LEDGERS.get(page, 0) < LEDGERS.get(wildcards.page, 0)
         ],
     output:
         "_build/pages/{suite}/{page}.ipynb",

@@ -1,4 +1,4 @@
-"""`python -m kent profile NAME --corpus FILE` measures a checkpoint; `python -m kent run CONFIG.yaml` does one run."""
+"""`python -m kent profile NAME --corpus FILE` measures a checkpoint; `python -m kent run CONFIG.yaml …` does runs."""
 
 import argparse
 import sys
@@ -18,8 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kent", description=__doc__)
     commands = parser.add_subparsers(required=True)
     _add_profile(commands)
-    run = commands.add_parser("run", help="do one run, described by a YAML file")
-    run.add_argument("config", type=Path, help="run: profile or run: pretrain, and its settings")
+    run = commands.add_parser("run", help="do runs, each described by a YAML file")
+    run.add_argument("configs", type=Path, nargs="+", metavar="CONFIG.yaml", help="run: profile (or another kind), …")
     run.set_defaults(command=do_run)
     options = parser.parse_args(arguments)
     try:
@@ -81,15 +81,17 @@ def format_table(summary: dict, provenance: dict) -> str:
 
 
 def do_run(options: argparse.Namespace) -> None:
-    """Do the run that a YAML file describes, unless its record is there, and print where the record is."""
-    config = yaml.safe_load(options.config.read_text("utf-8"))
-    if not isinstance(config, dict):
-        raise ValueError(
-            f"{options.config} holds no settings; it needs run: profile or run: pretrain, and its settings"
-        )
-    run = kent.runs.from_config(config)
-    kent.runs.do(run)
-    print(run.path)
+    """Do the runs that YAML files describe, unless their records are there, and print where the records are."""
+    for path in options.configs:
+        config = yaml.safe_load(path.read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError(
+                f"{path} holds no settings; it needs run: {' or '.join(kent.runs.PLANS)}, and its settings"
+            )
+        run = kent.runs.from_config(config)
+        if not run.done:
+            kent.runs.do(run)
+        print(run.path)
 
 
 if __name__ == "__main__":

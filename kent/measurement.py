@@ -132,8 +132,8 @@ def _hook_rectified(memory: Memory, keep: Callable[[Tensor], None]) -> list[Remo
 
 
 @contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every submodule's training flag is put back after the block."""
+def freeze(model: nn.Module) -> Iterator[None]:
+    """Within the block, evaluation mode without gradients; every submodule's training flag is put back after it."""
     training = {module: module.training for module in model.modules()}
     try:
         model.eval()
@@ -239,7 +239,7 @@ def profile(
         attention_mask = None
     means: dict[tuple[str, int], BlockMeans] = {}
     starts = range(0, len(sequences), batch_size)
-    with _frozen(model):
+    with freeze(model):
         project = find_head(model) if "token" in measures else None
         for start in tqdm(starts, desc="profile", unit="batch", leave=False):
             chosen = slice(start, start + batch_size)
@@ -254,10 +254,12 @@ def profile(
                 batch.means |= {("token", 0): entropies, ("loss", 0): losses}
             for name, values in batch.means.items():
                 means.setdefault(name, BlockMeans(len(sequences))).add(values, start)
-    return _collect(means, _describe(model, sequences, attention_mask, measures, activation))
+        norms = [memory.vectors.norm(dim=1, dtype=_exact(model.dtype)).double().cpu() for memory in memories]
+    provenance = _describe(model, sequences, attention_mask, measures, activation)
+    return _collect(means, norms if "knowledge" in measures else None, provenance)
 
 
-def _collect(means: dict[tuple[str, int], BlockMeans], provenance: dict) -> Profile:
+def _collect(means: dict[tuple[str, int], BlockMeans], norms: list[Tensor] | None, provenance: dict) -> Profile:
     """A profile from the block means, refusing what is not finite while the cause is still known."""
     blocks: dict[str, list[Tensor]] = {}
     for name, layer in sorted(means):
@@ -269,6 +271,7 @@ def _collect(means: dict[tuple[str, int], BlockMeans], provenance: dict) -> Prof
     return Profile(
         sizes=next(iter(means.values())).sizes,
         coefficient_blocks=blocks.get("coefficients"),
+        vector_norms=norms,
         attention_blocks=torch.stack(blocks["attention"], dim=1) if "attention" in blocks else None,
         token_blocks=blocks["token"][0] if "token" in blocks else None,
         loss_blocks=blocks["loss"][0] if "loss" in blocks else None,

@@ -6,8 +6,10 @@ projections, so a new model that is built like Llama needs no line here.
 
 from dataclasses import dataclass
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 SUPPORTED = (
     "OLMo, OLMo 2, OLMo 3, Llama, Mistral, Qwen2, Qwen3, Gemma 2, Gemma 3, Phi-3, SmolLM3 and others with "
@@ -32,6 +34,11 @@ class Memory:
     def fused(self) -> bool:
         """Whether gate and keys are halves of one projection (Phi-3)."""
         return self.gate is self.keys
+
+    @property
+    def vectors(self) -> Float[Tensor, "neuron width"]:
+        """The memory vectors, one a row: a view of the weight of `values`."""
+        return self.values.weight if isinstance(self.values, Conv1D) else self.values.weight.T
 
 
 _LAYOUTS = (

@@ -1,9 +1,9 @@
-"""What every page needs beside its own question: checked parameters, cost, stamp, verdict, numbers for the prose."""
+"""What every page needs beside its own question: checked parameters, cost, stamp, reading, numbers for the prose."""
 
 import ast
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from IPython import get_ipython
 from IPython.display import Markdown
 from tqdm.auto import tqdm
 
-from kent.paper import Claim
-from kent.profiles import Profile
-from kent.runs import Run, fetch
+from kent.evidence import Reading, format_interval
+from kent.paper import CLAIMS
+from kent.plans import Plan
+from kent.runs import Result, fetch
 from kent.suites import SUITES
 
 SECONDS_WORTH_SAYING = 60
@@ -70,49 +71,71 @@ def _count_parameters(name: str) -> int | None:
     return max(sizes.values()) // 4 if sizes else None
 
 
-def estimate_cost(runs: Sequence[Run]) -> Markdown:
-    """What the runs that are not in the cache will take: time, memory and download, from the size of the model.
+def estimate_cost(plan: Plan) -> Markdown:
+    """What the runs that are not in the cache will take: time, memory and download, from the size of the models.
 
     Two operations per parameter and token, at the rate of a matrix product timed now; a lower bound in practice.
     """
-    missing = [run for run in runs if not run.done]
+    runs = [run for listed in plan.values() for run in listed]
+    missing = [run.config for run in runs if not run.done]
     if not missing:
         return Markdown(f"**Cost.** All {len(runs)} runs of this page are in the cache: nothing to compute.")
-    config = missing[0].config
-    tokens, parameters = config["length"] * config["limit"], _count_parameters(config["name"])
-    said = f"**Cost.** {len(missing)} of {len(runs)} runs to do, {tokens:,} tokens each"
-    if parameters is None:
-        return Markdown(f"{said}; the size of {config['name']} is not known before it is loaded.")
-    width = torch.empty(0, dtype=getattr(torch, config["dtype"])).element_size()
-    seconds = len(missing) * 2 * parameters * tokens / _matrix_rate()
-    said += f"; at least {seconds / 60:.1f} min on this device and {parameters * width / 1e9:.2f} GB for the weights"
-    if config["name"] in SUITES and SUITES[config["name"]].repository:
-        said += f"; up to {(len(missing) - 1) * parameters * 4 / 1e9:.0f} GB to download"
+    tokens = [config["length"] * config["limit"] for config in missing]
+    sizes = [_count_parameters(config["name"]) for config in missing]
+    said = f"**Cost.** {len(missing)} of {len(runs)} runs to do, {sum(tokens):,} tokens in all"
+    if None in sizes:
+        unknown = missing[sizes.index(None)]["name"]
+        return Markdown(f"{said}; the size of {unknown} is not known before it is loaded.")
+    widths = [torch.empty(0, dtype=getattr(torch, config["dtype"])).element_size() for config in missing]
+    operations = sum(2 * size * count for size, count in zip(sizes, tokens, strict=True))
+    weights = max(size * width for size, width in zip(sizes, widths, strict=True))
+    minutes = operations / _matrix_rate() / 60
+    said += f"; at least {minutes:.1f} min on this device and {weights / 1e9:.2f} GB for the weights"
+    hub = {(config["name"], config["step"]) for config in missing
+           if config["name"] in SUITES and SUITES[config["name"]].repository}  # fmt: skip
+    if hub:
+        said += f"; up to {sum(SUITES[name].parameters * 4 for name, _ in hub) / 1e9:.0f} GB to download"
     return Markdown(said + ".")
 
 
-def fetch_all(runs: Sequence[Run]) -> list[Profile]:
-    """Every run's profile, from the cache or measured now, with a progress bar."""
-    return [fetch(run) for run in tqdm(runs, desc="runs", unit="run")]
+def fetch_all(plan: Plan) -> dict[str, list[Result]]:
+    """Every run's result under its label, from the cache or measured now, with a progress bar."""
+    with tqdm(total=sum(map(len, plan.values())), desc="runs", unit="run") as bar:
+
+        def fetch_one(run) -> Result:
+            result = fetch(run)
+            bar.update()
+            return result
+
+        return {label: [fetch_one(run) for run in runs] for label, runs in plan.items()}
 
 
-def stamp(profiles: Sequence[Profile]) -> Markdown:
+def stamp(results: Sequence[Result]) -> Markdown:
     """Table of what the reader is seeing: model, revisions, text, dtype, device, seed, commit, date."""
-    first, last = profiles[0].provenance, profiles[-1].provenance
-    revision, corpus = last["revision"], last["corpus"]
-    text = corpus.get("corpus") or ", ".join(file["name"] for file in corpus.get("files", ())) or corpus["kind"]
+    first, last = results[0].provenance, results[-1].provenance
+    corpora = {result.provenance["corpus"]["sha256"][:10]: _name_text(result.provenance) for result in results}
+    texts = ", ".join(f"{name} (`{digest}`)" for digest, name in corpora.items())
     rows = {
-        "model": f"{Path(revision['repository']).name}, {last['architecture']}",
+        "model": ", ".join(dict.fromkeys(_name_model(result.provenance) for result in results)),
         "checkpoints": f"{_label(first)} to {_label(last)}",
-        "text": f"{text}: {last['instances']:,} sequences of {last['length']:,} tokens (`{corpus['sha256'][:10]}`)",
+        "text": f"{texts}: {last['instances']:,} sequences of up to {last['length']:,} tokens",
         "dtype, device": f"{last['dtype']}, {last['device']} ({last['machine']})",
-        "time": f"{sum(each.provenance['seconds'] for each in profiles):.0f} s for {len(profiles)} checkpoints",
+        "time": f"{sum(each.provenance['seconds'] for each in results):.0f} s for {len(results)} runs",
         "seed": last["seed"],
-        "measured": f"{min(profile.provenance['date'] for profile in profiles)} by commit `{last['commit']}`",
+        "measured": f"{min(result.provenance['date'] for result in results)} by commit `{last['commit']}`",
         "versions": f"torch {last['torch']}, transformers {last['transformers']}",
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return Markdown("\n".join(["| stamp | |", "|---|---|", *lines]))
+
+
+def _name_model(provenance: dict) -> str:
+    return f"{Path(provenance['revision']['repository']).name}, {provenance['architecture']}"
+
+
+def _name_text(provenance: dict) -> str:
+    corpus = provenance["corpus"]
+    return corpus.get("corpus") or ", ".join(file["name"] for file in corpus.get("files", ())) or corpus["kind"]
 
 
 def _label(provenance: dict) -> str:
@@ -120,13 +143,17 @@ def _label(provenance: dict) -> str:
     return f"{revision['branch'] or Path(revision['repository']).name} (`{(revision['commit'] or 'unknown')[:10]}`)"
 
 
-def read(claim: Claim, published: str, value: float, error: float) -> Markdown:
-    """The reading of a page: published value, value measured here with its interval, and the verdict."""
-    return Markdown(
-        f"| | |\n|---|---|\n| claim | {claim.statement} ({claim.source}) |\n| statistic | {claim.statistic} |\n"
-        f"| published | {published} ({claim.setting}) |\n| measured here | {value:+.4f} ± {2 * error:.4f} |\n"
-        f"| verdict | **{claim.judge(value, error)}** |"
-    )
+def read(measured: Mapping[str, tuple[float, float]], results: Sequence[Result]) -> Reading:
+    """The reading of a page: value and standard error by the key of their claim, measured on `results`.
+
+    Each claim's interval and verdict are also given to the book's prose, as `{key}_change` and `{key}_verdict`.
+    """
+    for key, (value, error) in measured.items():
+        change = format_interval(CLAIMS[key], value, error)
+        share(**{f"{key}_change": change, f"{key}_verdict": CLAIMS[key].judge(value, error)})
+    provenances = [result.provenance for result in results]
+    models, texts = ([name(each) for each in provenances] for name in (_name_model, _name_text))
+    return Reading(measured, *(", ".join(dict.fromkeys(names)) for names in (models, texts)))
 
 
 def share(**texts: str) -> None:

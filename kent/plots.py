@@ -1,19 +1,36 @@
 """Results to axes. The only user of matplotlib."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kent.paper import FIGURE_2
+from kent.entropy import MEASURES
+from kent.evidence import label_steps
+from kent.familiarity import Familiarity
+from kent.gradients import Gradients
+from kent.paper import AXES, ENTROPIES
 from kent.profiles import Profile
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE)
+MARKERS = ("o", "s", "^", "D")
 STYLE = {"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 120, "font.size": 10, "axes.grid": True,
          "grid.alpha": 0.3, "legend.frameon": False}  # fmt: skip
+GAP = "ln m − H, mean of layers (nats)"
+
+Series = Mapping[str, Sequence[Profile]]
+
+
+def _panels(rows: int, columns: int = 1, height: float = 3.3, sharex: bool = True) -> tuple[Figure, list[Axes]]:
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(7, height * rows), sharex=sharex, layout="constrained", squeeze=False
+    )
+    return figure, list(axes.flat)
 
 
 def _scale_steps(axes: Axes, steps: Sequence[int]) -> None:
@@ -22,45 +39,206 @@ def _scale_steps(axes: Axes, steps: Sequence[int]) -> None:
     axes.set_xlabel("pretraining step (logarithmic from 1)")
 
 
-def plot_knowledge_entropy(steps: Sequence[int], profiles: Sequence[Profile], shuffled: Profile) -> Figure:
+def _draw(axes: Axes, x: Sequence, pairs: Sequence[tuple[float, float]], number: int = 0, label: str = "") -> None:
+    """One line of (value, standard error) pairs with error bars of two standard errors, in the style of its number."""
+    values, errors = np.array(pairs, dtype=float).T
+    axes.errorbar(
+        x, values, 2 * errors, color=CYCLE[number], marker=MARKERS[number], markersize=4, capsize=2, label=label
+    )
+
+
+def _measure_gap(profile: Profile) -> tuple[float, float]:
+    """Distance of the knowledge entropy to its bound, mean of layers, and its standard error, in nats."""
+    layers = len(profile.coefficients)
+    return (profile.entropy_bound - profile.knowledge_entropy) / layers, profile.standard_error / layers
+
+
+def _draw_gaps(axes: Axes, series: Series) -> None:
+    for number, (label, profiles) in enumerate(series.items()):
+        _draw(axes, label_steps(profiles), [_measure_gap(each) for each in profiles], number, label)
+    axes.set_ylabel(GAP)
+    axes.set_yscale("log")
+
+
+def _mark_published(axes: Axes, *figures: str) -> None:
+    """Bands where published axes of knowledge entropy lie, as distance to the bound per layer, in nats."""
+    ranges = {f"published, {model} ({each})": axis for each in figures for model, axis in AXES[each].items()}
+    for (label, (low, high, layers, neurons)), color in zip(ranges.items(), (ORANGE, GREY, PURPLE), strict=False):
+        edges = [log(neurons) - end / layers for end in (high, low)]
+        axes.axhspan(*edges, color=color, alpha=0.25, label=label)
+
+
+def plot_coefficients(profiles: Sequence[Profile], first: Profile) -> Figure:
+    """Figure 1 measured: how the mean coefficients of all layers are distributed, and what share the largest hold.
+
+    `profiles` are early to late; `first` is the baseline. A coefficient is shown as a multiple of its layer's mean.
+    """
+    with plt.rc_context(STYLE):
+        figure, (left, right) = _panels(2, sharex=False)
+        for number, profile in enumerate((*profiles, first)):
+            relative = np.concatenate([(each / each.mean()).numpy() for each in profile.coefficients])
+            label = f"step {label_steps([profile])[0]}" + (" (first)" if profile is first else "")
+            style = {
+                "color": GREY if profile is first else CYCLE[number],
+                "linestyle": ":" if profile is first else "-",
+            }
+            left.hist(relative, bins=np.geomspace(0.01, 30, 70), histtype="step", label=label, **style)
+            held = np.cumsum(np.sort(relative)[::-1]) / relative.sum()
+            right.plot(np.linspace(0, 100, len(held)), 100 * held, label=label, **style)
+        right.plot([0, 100], [0, 100], color="black", linewidth=0.8, label="all alike: H = ln m")
+        left.set(xscale="log", xlabel="mean coefficient / mean of its layer", ylabel="memory vectors, all layers")
+        left.axvline(1, color="black", linewidth=0.8)
+        right.set(xlabel="most used memory vectors (%)", ylabel="share of all coefficients (%)")
+        right.legend(fontsize=9)
+    return figure
+
+
+def plot_knowledge_entropy(profiles: Sequence[Profile], shuffled: Profile) -> Figure:
     """Figure 2: knowledge entropy over pretraining, and its distance to the bound beside the published range.
 
-    `steps` [n] and `profiles` [n] belong together; `shuffled` is the last checkpoint on shuffled tokens. Entropies in
-    nats, error bars two jackknife standard errors.
+    `shuffled` is the last checkpoint on shuffled tokens. Entropies in nats, error bars two jackknife standard errors.
     """
-    layers = len(profiles[0].coefficients)
-    values, errors = [each.knowledge_entropy for each in profiles], [2 * each.standard_error for each in profiles]
-    gaps = [(each.entropy_bound - each.knowledge_entropy) / layers for each in (*profiles, shuffled)]
-    line = {"color": BLUE, "marker": "o", "markersize": 4, "capsize": 2}
+    steps = label_steps(profiles)
     with plt.rc_context(STYLE):
-        figure, (top, bottom) = plt.subplots(2, 1, figsize=(7, 6.6), sharex=True, layout="constrained")
-        top.errorbar(steps, values, errors, **line, label="text, in order")
-        top.axhline(values[0], color=GREY, linestyle=":", label=f"first checkpoint (step {steps[0]})")
+        figure, (top, bottom) = _panels(2)
+        _draw(top, steps, [each.estimate() for each in profiles], label="text, in order")
+        top.axhline(
+            profiles[0].knowledge_entropy, color=GREY, linestyle=":", label=f"first checkpoint (step {steps[0]})"
+        )
         top.plot(steps[-1], shuffled.knowledge_entropy, "D", color=ORANGE, label="last checkpoint, shuffled tokens")
         top.set_ylabel("knowledge entropy H (nats)")
-        bottom.errorbar(steps, gaps[:-1], [each / layers for each in errors], **line)
-        bottom.plot(steps[-1], gaps[-1], "D", color=ORANGE)
-        for (model, figure_2), color in zip(FIGURE_2.items(), (ORANGE, GREY), strict=True):
-            bottom.axhspan(*_gap_range(figure_2), color=color, alpha=0.25, label=f"published axis, {model}")
-        bottom.set_ylabel("ln m − H, mean of layers (nats)")
-        bottom.set_yscale("log")
+        _draw(bottom, steps, [_measure_gap(each) for each in profiles])
+        bottom.plot(steps[-1], _measure_gap(shuffled)[0], "D", color=ORANGE)
+        _mark_published(bottom, "figure 2")
+        bottom.set(ylabel=GAP, yscale="log")
         _scale_steps(bottom, steps)
         figure.legend(loc="outside upper center", ncols=2, fontsize=9)
     return figure
 
 
-def _gap_range(figure_2: dict) -> tuple[float, float]:
-    """The extent of a published axis as distance to the bound per layer, in nats."""
-    low, high = figure_2["axis"]
-    return tuple(log(figure_2["neurons"]) - end / figure_2["layers"] for end in (high, low))
+def plot_entropies(profiles: Sequence[Profile]) -> Figure:
+    """Figure 3: attention entropy and next-token entropy over pretraining, in nats, with what the paper reports."""
+    steps = label_steps(profiles)
+    titles = {"attention": "attention entropy, sum of layers (nats)", "token": "next-token entropy (nats)"}
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(2)
+        for axes, (measure, title) in zip(panels, titles.items(), strict=True):
+            _draw(axes, steps, [each.estimate(measure) for each in profiles])
+            early, late = ENTROPIES[measure]
+            axes.text(0.98, 0.95, f"published, OLMo-1B: about {early} early, {late} late", ha="right", va="top",
+                      transform=axes.transAxes, fontsize=9, color=ORANGE)  # fmt: skip
+            axes.set_ylabel(title)
+        _scale_steps(panels[-1], steps)
+    return figure
 
 
-def tabulate_entropies(steps: Sequence[int], profiles: Sequence[Profile], shuffled: Profile) -> pd.DataFrame:
-    """The figure's numbers: per checkpoint H, its standard error, distance to the bound and loss, all in nats."""
-    names = [*map(str, steps), f"{steps[-1]}, shuffled"]
+def plot_gaps(series: Series, *published: str) -> Figure:
+    """Distance of the knowledge entropy to its bound over pretraining, one line per label, beside published axes.
+
+    `published` are keys of `kent.paper.AXES`.
+    """
+    with plt.rc_context(STYLE):
+        figure, (axes,) = _panels(1, height=4)
+        _draw_gaps(axes, series)
+        _mark_published(axes, *published)
+        _scale_steps(axes, [step for profiles in series.values() for step in label_steps(profiles)])
+        figure.legend(loc="outside upper center", ncols=2, fontsize=9)
+    return figure
+
+
+def plot_layers(profiles: Sequence[Profile], first: Profile) -> Figure:
+    """Figure 8: distance of each layer's entropy to its bound ln m, early to late, in nats; `first` is the baseline."""
+    with plt.rc_context(STYLE):
+        figure, (axes,) = _panels(1, height=4)
+        for number, profile in enumerate(profiles):
+            values, errors = profile.by_layer()
+            bounds = np.log([len(each) for each in profile.coefficients])
+            pairs = list(zip(bounds - values.numpy(), errors.numpy(), strict=True))
+            _draw(axes, range(len(pairs)), pairs, number, f"step {label_steps([profile])[0]}")
+        gaps = [log(len(each)) for each in first.coefficients] - first.knowledge_entropy_by_layer.numpy()
+        axes.plot(range(len(gaps)), gaps, ":", color=GREY, label=f"step {label_steps([first])[0]} (first)")
+        _mark_published(axes, "figure 8")
+        axes.set(xlabel="layer", ylabel="ln m − H(θˡ) (nats)", yscale="log", xticks=range(len(gaps)))
+        figure.legend(loc="outside upper center", ncols=2, fontsize=9)
+    return figure
+
+
+def plot_familiarity(corpora: Mapping[str, Familiarity]) -> Figure:
+    """Figure 10: histograms over instances of the mean perplexity of their entities, one per corpus."""
+    logs = {name: found.perplexities.log().numpy() for name, found in corpora.items()}
+    low, high = min(map(np.min, logs.values())), max(map(np.max, logs.values()))
+    with plt.rc_context(STYLE):
+        figure, (axes,) = _panels(1, height=4)
+        for number, (name, values) in enumerate(logs.items()):
+            axes.hist(
+                np.exp(values), bins=np.exp(np.linspace(low, high, 40)), color=CYCLE[number], alpha=0.5, label=name
+            )
+            axes.axvline(np.exp(values.mean()), color=CYCLE[number], linewidth=2)
+        axes.set(xscale="log", xlabel="mean perplexity of an instance's entities", ylabel="instances")
+        axes.legend(title="corpus (line: geometric mean)", fontsize=9)
+    return figure
+
+
+def plot_gradients(stages: Sequence[Gradients]) -> Figure:
+    """Appendix A.1: coefficients beside gradient norms at the last stage, and rank correlations at every stage."""
+    last, quantities = stages[-1], {"gradients": "gradient", "sgd": "SGD update", "adamw": "AdamW update"}
+    with plt.rc_context(STYLE):
+        figure, (left, right) = _panels(2, sharex=False)
+        for layer, (coefficients, norms) in enumerate(zip(last.coefficients, last.gradients, strict=True)):
+            left.loglog(coefficients, norms, ".", markersize=3, color=plt.cm.viridis(layer / len(last.coefficients)),
+                        label=f"layer {layer}")  # fmt: skip
+        left.set(xlabel="mean |coefficient|", ylabel="gradient norm of the memory vector")
+        left.legend(fontsize=8, markerscale=3)
+        for number, (quantity, label) in enumerate(quantities.items()):
+            pairs = [stage.average_correlation(quantity) for stage in stages]
+            _draw(right, np.arange(len(stages)) + 0.05 * number, pairs, number, label)
+        right.axhline(0, color="black", linewidth=0.8)
+        right.set(ylabel="rank correlation with |coefficient|", xticks=range(len(stages)))
+        right.set_xticklabels([f"step {step}" for step in label_steps(stages)])
+        right.legend(fontsize=9)
+    return figure
+
+
+def plot_yardsticks(profiles: Sequence[Profile], shuffled: Profile) -> Figure:
+    """Every measure of concentration over pretraining, one panel each, with the last checkpoint on shuffled tokens."""
+    steps = label_steps(profiles)
+    sums = {"knowledge": "knowledge entropy (nats)", "contribution": "contribution entropy (nats)"}
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(4, 2, height=2.1)
+        for axes, measure in zip(panels, (*sums, *MEASURES), strict=True):
+            _draw(axes, steps, [each.estimate(measure) for each in profiles])
+            axes.plot(steps[-1], shuffled.estimate(measure)[0], "D", color=ORANGE, markersize=5)
+            axes.set_title(sums.get(measure, f"{measure}, mean of layers"), fontsize=10)
+        for axes in panels[-2:]:
+            _scale_steps(axes, steps)
+    return figure
+
+
+def plot_sizes(by_number: Sequence[Profile], by_length: Sequence[Profile]) -> Figure:
+    """Knowledge entropy of one checkpoint against the number of sequences and against their length, in nats."""
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(2, sharex=False)
+        for axes, profiles, key in zip(panels, (by_number, by_length), ("instances", "length"), strict=True):
+            sizes = [each.provenance[key] for each in profiles]
+            _draw(axes, sizes, [each.estimate() for each in profiles])
+            axes.axvline(2048, color=ORANGE, linestyle="--", label="the paper's 2,048")
+            axes.set(xscale="log", ylabel="knowledge entropy H (nats)")
+            axes.set_xticks([*sizes, 2048], labels=[f"{size:,}" for size in (*sizes, 2048)])
+            axes.minorticks_off()
+        panels[0].set_xlabel(f"sequences of {by_number[-1].provenance['length']:,} tokens")
+        panels[1].set_xlabel(f"tokens per sequence, {by_length[-1].provenance['instances']:,} sequences")
+        panels[0].legend(fontsize=9)
+    return figure
+
+
+def tabulate_measures(
+    profiles: Sequence[Profile], measures: Mapping[str, str], shuffled: Profile | None = None
+) -> pd.DataFrame:
+    """A figure's numbers: a row per checkpoint, and for each measure (with its heading) value and standard error."""
+    names = [*map(str, label_steps(profiles)), *([f"{label_steps(profiles)[-1]}, shuffled"] if shuffled else [])]
     rows = [
-        (each.knowledge_entropy, each.standard_error, each.entropy_bound - each.knowledge_entropy, each.loss)
-        for each in (*profiles, shuffled)
+        [number for measure in measures for number in each.estimate(measure)]
+        for each in (*profiles, *([shuffled] if shuffled else []))
     ]
-    columns = ["H (nats)", "± s.e.", "bound − H", "loss"]
+    columns = [column for heading in measures.values() for column in (heading, f"{heading}, s.e.")]
     return pd.DataFrame(rows, index=pd.Index(names, name="step"), columns=columns).round(4)

@@ -1,4 +1,4 @@
-"""Suites pretrained on the spot: a small OLMo, really taught the synthetic world, once."""
+"""Suites pretrained on the spot: a small OLMo and its GPT-NeoX twin, really taught the synthetic world, once."""
 
 import json
 import logging
@@ -14,8 +14,9 @@ from datasets import Dataset
 from filelock import FileLock
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
-    OlmoConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Trainer,
@@ -39,10 +40,12 @@ CODE = ("pretraining.py", "world.py", "templates.py", "world.yaml", "corpora.py"
 class Pretraining:
     """Everything that decides a suite's weights: shape, text, schedule, seed. Lengths are in tokens.
 
+    `architecture` is the model type of a Hugging Face configuration: olmo (gated) or gpt_neox (plain).
     AdamW (0.9, 0.95), weight decay 0.1, gradients clipped at 1.0, linear warm-up, then cosine to 10 % of the peak rate.
     """
 
     steps: tuple[int, ...]
+    architecture: str = "olmo"
     layers: int = 4
     width: int = 96
     neurons: int = 384
@@ -56,7 +59,10 @@ class Pretraining:
     seed: int = 0
 
 
-RECIPES = {"tiny": Pretraining(steps=SUITES["tiny"].steps)}
+RECIPES = {
+    "tiny": Pretraining(SUITES["tiny"].steps),
+    "tiny-neox": Pretraining(SUITES["tiny-neox"].steps, architecture="gpt_neox"),
+}
 
 
 def identify(suite: str) -> str:
@@ -162,8 +168,9 @@ def _collect_rows(texts: list[str], more, tokenizer: PreTrainedTokenizerFast, re
     return sequences(texts, tokenizer, length=recipe.length, limit=recipe.steps[-1] * recipe.batch)
 
 
-def _configure(recipe: Pretraining, tokenizer: PreTrainedTokenizerFast) -> OlmoConfig:
-    return OlmoConfig(
+def _configure(recipe: Pretraining, tokenizer: PreTrainedTokenizerFast) -> PretrainedConfig:
+    return AutoConfig.for_model(
+        recipe.architecture,
         vocab_size=len(tokenizer),
         hidden_size=recipe.width,
         intermediate_size=recipe.neurons,

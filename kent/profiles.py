@@ -1,20 +1,19 @@
 """What one pass over a checkpoint measured: coefficients, entropies, loss, their standard errors, and the file."""
 
-import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from kent.blocks import average, jackknife
 from kent.entropy import MEASURES, entropy_bound, knowledge_entropy_by_layer, measure_entropy
-from kent.records import write_atomically
+from kent.records import load_tensors, save_tensors
 
-FORMAT = "kent profile 1"
+FORMAT = "kent profile 2"
+COEFFICIENT_MEASURES = ("knowledge", "contribution")
 
 Blocks = list[Float[Tensor, "block _"]]
 
@@ -23,11 +22,13 @@ Blocks = list[Float[Tensor, "block _"]]
 class Profile:
     """What one pass over a checkpoint measured; every quantity as means over blocks of neighbouring instances.
 
-    `sizes` [block] are the instances per block. What was not asked for is None. Entropies and loss are in nats.
+    `sizes` [block] are the instances per block; `vector_norms` the Euclidean norm of each memory vector, per layer [m].
+    What was not asked for is None. Entropies and loss are in nats.
     """
 
     sizes: Int[Tensor, " block"]
     coefficient_blocks: Blocks | None = None
+    vector_norms: list[Float[Tensor, " _"]] | None = None
     attention_blocks: Float[Tensor, "block layer"] | None = None
     token_blocks: Float[Tensor, " block"] | None = None
     loss_blocks: Float[Tensor, " block"] | None = None
@@ -73,37 +74,64 @@ class Profile:
         """Next-token cross-entropy in nats, mean over an instance's predicted tokens, then instances."""
         return None if self.loss_blocks is None else average(self.loss_blocks, self.sizes).item()
 
-    def _layers(self, sizes: Int[Tensor, " block"]) -> Float[Tensor, " layer"]:
-        return torch.stack([measure_entropy(average(means, sizes)) for means in self.coefficient_blocks])
+    @property
+    def contribution_entropy(self) -> float | None:
+        """Entropy in nats of coefficient × norm of its memory vector, summed over layers (not in the paper).
+
+        Unlike knowledge entropy it cannot be moved by scaling a key up and its memory vector down by the same factor.
+        """
+        return self.coefficient_blocks and self._estimate("contribution", self.sizes).sum().item()
+
+    def _estimate(self, measure: str, sizes: Int[Tensor, " block"]) -> Float[Tensor, " layer"]:
+        """A measure layer by layer (one value where it has no layers), with blocks of these sizes."""
+        blocks = {"attention": self.attention_blocks, "token": self.token_blocks, "loss": self.loss_blocks}
+        if measure in blocks and blocks[measure] is not None:
+            return average(blocks[measure], sizes).reshape(-1)
+        if measure in (*COEFFICIENT_MEASURES, *MEASURES) and self.coefficient_blocks is not None:
+            coefficients = [average(means, sizes) for means in self.coefficient_blocks]
+            if measure in MEASURES:
+                return torch.tensor([MEASURES[measure](layer) for layer in coefficients], dtype=torch.float64)
+            if measure == "contribution":
+                coefficients = [layer * norms for layer, norms in zip(coefficients, self.vector_norms, strict=True)]
+            return torch.stack([measure_entropy(layer) for layer in coefficients])
+        accepted = ", ".join([*COEFFICIENT_MEASURES, *blocks, *MEASURES])
+        raise ValueError(f"{measure!r} was not measured; accepted where measured: {accepted}")
+
+    def by_layer(self, measure: str = "knowledge") -> tuple[Float[Tensor, " layer"], Float[Tensor, " layer"]]:
+        """A measure layer by layer, and its jackknife standard errors.
+
+        `measure` is "knowledge", "contribution", "attention" (nats), "token" or "loss" (nats, one value), or a name in
+        `kent.entropy.MEASURES`. Raises `ValueError` for any other, and for one that was not measured.
+        """
+        return self._estimate(measure, self.sizes), jackknife(lambda sizes: self._estimate(measure, sizes), self.sizes)
 
     @property
     def standard_error(self) -> float | None:
         """Jackknife standard error of the knowledge entropy, in nats; NaN for a single instance."""
-        return self.coefficient_blocks and jackknife(lambda sizes: self._layers(sizes).sum(), self.sizes).item()
+        return self.coefficient_blocks and self.estimate()[1]
 
     @property
     def standard_error_by_layer(self) -> Float[Tensor, " layer"] | None:
         """Jackknife standard error of each layer's knowledge entropy, in nats."""
-        return self.coefficient_blocks and jackknife(self._layers, self.sizes)
+        return self.coefficient_blocks and self.by_layer()[1]
 
-    def standard_error_of(self, measure: str) -> float:
-        """Jackknife standard error, in nats, of "attention", "token" or "loss"."""
-        blocks = {"attention": self.attention_blocks, "token": self.token_blocks, "loss": self.loss_blocks}
-        if blocks.get(measure) is None:
-            raise ValueError(f"{measure!r} was not measured; accepted where measured: {', '.join(blocks)}")
-        return jackknife(lambda sizes: average(blocks[measure], sizes).sum(), self.sizes).item()
+    def estimate(self, measure: str = "knowledge") -> tuple[float, float]:
+        """A measure and its jackknife standard error: entropies are summed over layers, all else is their mean.
+
+        Measures and errors as for `by_layer`.
+        """
+        gather = torch.mean if measure in MEASURES else torch.sum
+        error = jackknife(lambda sizes: gather(self._estimate(measure, sizes)), self.sizes)
+        return gather(self._estimate(measure, self.sizes)).item(), error.item()
 
     def summarize(self) -> dict:
         """All numbers of a whole profile as JSON-able values: totals with standard errors, and layer by layer.
 
         Raises `ValueError` when one of the three measures was not taken.
         """
-        totals = {
-            "knowledge_entropy": (self.knowledge_entropy, self.standard_error),
-            "attention_entropy": (self.attention_entropy, self.standard_error_of("attention")),
-            "next_token_entropy": (self.next_token_entropy, self.standard_error_of("token")),
-            "loss": (self.loss, self.standard_error_of("loss")),
-        }
+        named = {"knowledge_entropy": "knowledge", "attention_entropy": "attention", "next_token_entropy": "token",
+                 "loss": "loss"}  # fmt: skip
+        totals = {name: self.estimate(measure) for name, measure in named.items()}
         concentration = {name: [measure(each) for each in self.coefficients] for name, measure in MEASURES.items()}
         return {
             **{name: {"value": value, "standard_error": error} for name, (value, error) in totals.items()},
@@ -116,45 +144,57 @@ class Profile:
             },
         }
 
-    def change_since(self, earlier: "Profile") -> tuple[float, float]:
-        """Knowledge entropy of this profile minus that of `earlier`, and its standard error, in nats.
+    def change_since(
+        self, earlier: "Profile", measure: str = "knowledge", *, weights: Sequence[float | int] | None = None
+    ) -> tuple[float, float]:
+        """This profile's measure minus that of `earlier`, and the standard error of the difference.
 
-        Both must have measured the same sequences: leaving the same block out of both keeps what they share out of the
-        error. Raises `ValueError` when their blocks differ.
+        Measures as for `estimate`; `weights` [layer] make another sum over the layers' differences. Both must have
+        measured the same sequences: leaving the same block out of both keeps what they share out of the error. Raises
+        `ValueError` when their blocks differ.
         """
+        changes, spread = self._subtract(earlier, measure)
+        if weights is None:
+            weights = [1 / len(changes) if measure in MEASURES else 1] * len(changes)
+        weights = torch.tensor(weights, dtype=torch.float64)
+        return (weights @ changes).item(), spread(lambda layers: weights @ layers).item()
+
+    def change_by_layer(self, earlier: "Profile") -> tuple[Float[Tensor, " layer"], Float[Tensor, " layer"]]:
+        """Knowledge entropy of each layer minus that of `earlier`, and its standard error, in nats."""
+        changes, spread = self._subtract(earlier, "knowledge")
+        return changes, spread(lambda layers: layers)
+
+    def _subtract(self, earlier: "Profile", measure: str) -> tuple[Float[Tensor, " layer"], Callable]:
+        """The layers' differences, and a function that gives the standard error of what it is told to make of them."""
         if not torch.equal(self.sizes, earlier.sizes):
             raise ValueError("the two profiles measured different numbers of sequences")
-        change = jackknife(lambda sizes: self._layers(sizes).sum() - earlier._layers(sizes).sum(), self.sizes)
-        return self.knowledge_entropy - earlier.knowledge_entropy, change.item()
+
+        def subtract(sizes: Tensor) -> Tensor:
+            return self._estimate(measure, sizes) - earlier._estimate(measure, sizes)
+
+        return subtract(self.sizes), lambda gather: jackknife(lambda sizes: gather(subtract(sizes)), self.sizes)
 
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
         tensors = {"sizes": self.sizes}
         for layer, means in enumerate(self.coefficient_blocks or ()):
-            tensors[f"coefficients.{layer}"] = means
+            tensors[f"coefficients.{layer}"], tensors[f"norms.{layer}"] = means, self.vector_norms[layer]
         for name in ("attention", "token", "loss"):
             if (blocks := getattr(self, f"{name}_blocks")) is not None:
                 tensors[name] = blocks
-        header = {"format": FORMAT, "provenance": json.dumps(self.provenance)}
-        with write_atomically(path) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=header)
+        save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
 
     @classmethod
     def load(cls, path: str | Path) -> "Profile":
         """Read a profile; `ValueError` when the file is damaged or is something else."""
-        try:
-            with safe_open(path, "pt") as file:
-                header, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(f"{path} is not a whole safetensors file: {error}") from None
-        if header.get("format") != FORMAT:
-            raise ValueError(f"{path} holds no profile: its format is {header.get('format')!r}, not {FORMAT!r}")
+        tensors, provenance = load_tensors(path, FORMAT)
         layers = sum(name.startswith("coefficients.") for name in tensors)
         return cls(
             sizes=tensors["sizes"],
             coefficient_blocks=[tensors[f"coefficients.{layer}"] for layer in range(layers)] or None,
+            vector_norms=[tensors[f"norms.{layer}"] for layer in range(layers)] or None,
             attention_blocks=tensors.get("attention"),
             token_blocks=tensors.get("token"),
             loss_blocks=tensors.get("loss"),
-            provenance=json.loads(header["provenance"]),
+            provenance=provenance,
         )

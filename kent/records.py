@@ -14,6 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_cache_dir
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
 
 PACKAGE = Path(__file__).parent
 
@@ -48,6 +51,25 @@ def save_json(value: object, path: str | Path) -> None:
     """Write a JSON-able value to `path`, atomically and readable by people."""
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def save_tensors(tensors: dict[str, Tensor], path: str | Path, *, format: str, provenance: dict) -> None:
+    """Write tensors to a safetensors file, atomically, with their format's name and the provenance in its header."""
+    header = {"format": format, "provenance": json.dumps(provenance)}
+    with write_atomically(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=header)
+
+
+def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict]:
+    """Tensors and provenance that `save_tensors` wrote; `ValueError` when the file is damaged or of another format."""
+    try:
+        with safe_open(path, "pt") as file:
+            header, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file: {error}") from None
+    if header.get("format") != format:
+        raise ValueError(f"{path} holds something else: its format is {header.get('format')!r}, not {format!r}")
+    return tensors, json.loads(header["provenance"])
 
 
 def digest(value: object) -> str:

@@ -44,8 +44,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import pages, plots, runs
-from kent.paper import CLAIMS, FIGURE_2, STAGES
+from kent import evidence, pages, plans, plots
 
 pages.check_parameters()
 
@@ -65,11 +64,12 @@ pages.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = runs.sweep(checkpoints, steps=steps, batch_size=batch_size, **measured)
+plan = plans.sweep_with_baseline(checkpoints, steps=steps, batch_size=batch_size, **measured)
 pages.estimate_cost(plan)
 
 # %%
-*profiles, shuffled = pages.fetch_all(plan)
+results = pages.fetch_all(plan)
+profiles, (shuffled,) = results["in order"], results["shuffled"]
 pages.stamp(profiles)
 
 # %% [markdown]
@@ -79,13 +79,13 @@ pages.stamp(profiles)
 # models of different size can be compared; the bands are the extents of the published axes, which the published curves
 # cross from bottom to top.
 
-# %% mystnb={"figure": {"name": "fig-knowledge-entropy", "caption": "Knowledge entropy over pretraining (top) and its distance to the bound per layer (bottom), with two standard errors. Bands: the range of the paper's figure 2."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: knowledge entropy in nats with error bars, the first checkpoint as a dotted line and the shuffled-token baseline as a diamond; and the distance to the entropy bound per layer beside the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
-labels = [profile.provenance["revision"]["step"] for profile in profiles]
-known = [index if step is None else step for index, step in enumerate(labels)]
-figure = plots.plot_knowledge_entropy(known, profiles, shuffled)
+# %% mystnb={"figure": {"name": "fig-knowledge-entropy", "caption": "Knowledge entropy over pretraining (top) and its distance to the bound per layer (bottom), with two standard errors ({eq}`eq-knowledge`, {eq}`eq-jackknife`). Bands: the range of the paper's figure 2."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: knowledge entropy in nats with error bars, the first checkpoint as a dotted line and the shuffled-token baseline as a diamond; and the distance to the entropy bound per layer beside the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
+figure = plots.plot_knowledge_entropy(profiles, shuffled)
 
 # %% tags=["hide-input"]
-plots.tabulate_entropies(known, [*profiles], shuffled)
+names = {"knowledge": "H (nats)", "loss": "loss"}
+table = plots.tabulate_measures(profiles, names, shuffled)
+table.assign(**{"bound − H": profiles[0].entropy_bound - table["H (nats)"]})
 
 # %% [markdown]
 # ## Check
@@ -105,20 +105,14 @@ assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profile
 # sequences left out of both), and the verdict that follows from it.
 
 # %%
-early = min(range(len(known)), key=lambda index: abs(known[index] - STAGES["118k"] * known[-1]))
-change, error = profiles[-1].change_since(profiles[early])
-drop, drop_error = profiles[early].change_since(profiles[0])
-pages.read(CLAIMS["fig02"], "OLMo-1B from about {1} to {0} nats".format(*FIGURE_2["OLMo-1B"]["axis"]), change, error)
+pages.read({"fig02": evidence.measure_change(profiles)}, profiles)
 
 # %% tags=["hide-input"]
-pages.share(
-    fig02_verdict=CLAIMS["fig02"].judge(change, error),
-    fig02_change=f"{change:+.4f} ± {2 * error:.4f} nats",
-    fig02_first_drop=f"{drop:+.4f} ± {2 * drop_error:.4f} nats",
-)
-
-# %% tags=["hide-input"]
-print(f"Before that, from step {known[0]} to step {known[early]}: {drop:+.4f} ± {2 * drop_error:.4f} nats")
+early, first = evidence.pick_profiles(profiles)["118k"], profiles[0]
+drop, drop_error = early.change_since(first)
+first_drop = f"{drop:+.4f} ± {2 * drop_error:.4f} nats"
+pages.share(fig02_first_drop=first_drop)
+print(f"Before that, from the first checkpoint to 16 % of the run: {first_drop}")
 
 # %% [markdown]
 # A tiny model is reported as it comes out and is not tuned to agree. Models of this size have shown a fast drop in the
@@ -134,7 +128,7 @@ print(f"Before that, from step {known[0]} to step {known[early]}: {drop:+.4f} ±
 # papermill notebooks/fig02_knowledge_entropy.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# The page says what a run will cost before it starts; [](speed) has measured rates. A misspelt parameter is an error.
+# The page says what a run will cost before it starts; [the page on speed](speed.ipynb) has measured rates. A misspelt parameter is an error.
 # Runs are kept in the cache one by one, so an interrupted page goes on where it stopped.
 #
 # *Deviations from the paper.* The file that gives the order of OLMo's training data is no longer available, so a Dolma

@@ -32,26 +32,27 @@ pd.Series(records.describe_run(), name="value").to_frame()
 
 # %% tags=["hide-input"]
 executed = sorted((records.PACKAGE.parent / "_build/pages/tiny").glob("*.ipynb"))
-facts = {path.stem: json.loads(path.read_text("utf-8"))["metadata"]["papermill"] for path in executed}
-facts = {page: run for page, run in facts.items() if page != "status" and run.get("end_time")}
-rows = {page: (round(run["duration"], 1), run["end_time"][:19]) for page, run in facts.items()}
+times = {path.stem: json.loads(path.read_text("utf-8"))["metadata"]["papermill"] for path in executed}
+times = {page: run for page, run in times.items() if page != "status" and run.get("end_time")}
+rows = {page: (round(run["duration"], 1), run["end_time"][:19]) for page, run in times.items()}
 pd.DataFrame.from_dict(rows, orient="index", columns=["seconds", "finished (UTC)"])
 
 # %% [markdown]
-# ## The tiny suite
+# ## The suites pretrained here
 #
 # How the models behind these pages were made: size, text read, time it took, and by which commit.
 
 # %%
-manifest = json.loads((pretraining.pretrain("tiny") / "manifest.json").read_text("utf-8"))
-tokens_per_parameter = manifest["tokens"] / manifest["parameters"]
+manifests = {name: pretraining.locate_manifest(name) for name in pretraining.RECIPES}
+made = {name: json.loads(path.read_text("utf-8")) for name, path in manifests.items() if path.is_file()}
 keys = ["parameters", "tokens", "seconds", "commit", "date", "machine", "torch"]
-pd.Series({key: manifest[key] for key in keys} | {"tokens per parameter": round(tokens_per_parameter, 2)}).to_frame(
-    "tiny"
-)
+facts = {name: {key: manifest[key] for key in keys} for name, manifest in made.items()}
+for name, manifest in made.items():
+    facts[name]["tokens per parameter"] = round(manifest["tokens"] / manifest["parameters"], 2)
+pd.DataFrame(facts)
 
 # %% tags=["hide-input"]
-pd.Series(manifest["recipe"], name="recipe").to_frame()
+pd.DataFrame({name: manifest["recipe"] for name, manifest in made.items()})
 
 # %%
 print("built from commit", records.describe_run()["commit"], "on", records.describe_run()["date"])

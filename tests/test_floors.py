@@ -9,10 +9,12 @@ KENT = Path(__file__).parents[1] / "kent"
 FLOORS = [
     {"entropy", "paper", "records", "suites", "blocks", "hub", "templates", "texts"},
     {"attention", "memory", "profiles", "world"},
-    {"corpora", "measurement"},
-    {"pretraining"},
+    {"corpora", "measurement", "rescaling"},
+    {"pretraining", "familiarity", "gradients"},
     {"checkpoints"},
     {"runs"},
+    {"plans"},
+    {"evidence"},
     {"pages", "plots"},
     {"__main__"},
 ]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from kent import pages
-from kent.paper import CLAIMS, FIGURE_2
+from kent.paper import AXES, CLAIMS
 
 PAGE = 'checkpoints = "tiny"\nsteps = []\nlimit = 8'
 
@@ -43,5 +43,6 @@ def test_verdicts(value, error, verdict):
 
 
 def test_published_axes_lie_below_the_bound():
-    for model in FIGURE_2.values():
-        assert model["axis"][0] < model["axis"][1] < model["layers"] * math.log(model["neurons"])
+    for figure in AXES.values():
+        for low, high, layers, neurons in figure.values():
+            assert low < high < layers * math.log(neurons)

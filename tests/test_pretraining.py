@@ -5,12 +5,15 @@ import logging
 import math
 from dataclasses import replace
 from multiprocessing import get_context
+from unittest.mock import MagicMock
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 import kent
 from kent import pretraining, suites
+from kent.pretraining import Pretraining
 
 
 def test_checkpoints_load_and_training_moves_them(micro):
@@ -82,9 +85,27 @@ def test_only_recipes_are_pretrained():
         pretraining.pretrain("pythia")
 
 
-def test_the_suite_measures_the_steps_the_recipe_keeps():
-    steps = suites.SUITES["tiny"].steps
-    assert pretraining.RECIPES["tiny"].steps == steps
+def test_the_twin_differs_in_its_architecture_alone(micro, monkeypatch):
+    assert replace(pretraining.RECIPES["tiny-neox"], architecture="olmo") == Pretraining(suites.SUITES["tiny"].steps)
+    monkeypatch.setitem(pretraining.RECIPES, "tiny-neox", replace(micro, architecture="gpt_neox"))
+    model, tokenizer = kent.load("tiny-neox")
+    assert type(model).__name__ == "GPTNeoXForCausalLM"
+    assert tokenizer.get_vocab() == kent.load("tiny")[1].get_vocab()
+
+
+@pytest.mark.parametrize("suite", ["tiny", "tiny-neox"])
+def test_a_suite_says_how_many_parameters_its_models_have(suite):
+    recipe = pretraining.RECIPES[suite]
+    tokenizer = MagicMock(spec=PreTrainedTokenizerFast, eos_token_id=0, pad_token_id=0)
+    tokenizer.__len__.return_value = recipe.vocabulary
+    configuration = pretraining._configure(recipe, tokenizer)
+    assert AutoModelForCausalLM.from_config(configuration).num_parameters() == suites.SUITES[suite].parameters
+
+
+@pytest.mark.parametrize("suite", ["tiny", "tiny-neox"])
+def test_the_suite_measures_the_steps_the_recipe_keeps(suite):
+    steps = suites.SUITES[suite].steps
+    assert pretraining.RECIPES[suite].steps == steps
     assert steps[0] == 0
     assert list(steps) == sorted(set(steps))
     assert sum(step <= steps[-1] * 0.1 for step in steps) >= 8, "dense at the start"

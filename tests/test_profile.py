@@ -258,14 +258,14 @@ def test_standard_errors_of_the_other_measures():
     profile = kent.profile(build("OLMo"), tokens)
     for measure, attribute in {"attention": "attention_entropy", "token": "next_token_entropy", "loss": "loss"}.items():
         expected = np.std([getattr(single, attribute) for single in singles], ddof=1) / 4
-        assert profile.standard_error_of(measure) == pytest.approx(expected, rel=1e-4)
+        assert profile.estimate(measure)[1] == pytest.approx(expected, rel=1e-4)
 
 
 def test_standard_error_of_what_was_not_measured_is_refused():
     profile = kent.profile(build("OLMo"), draw_tokens(3, 8), measures=["knowledge"])
     for measure in ("attention", "knowledge"):
         with pytest.raises(ValueError, match=f"'{measure}' was not measured"):
-            profile.standard_error_of(measure)
+            profile.estimate(measure)
 
 
 def test_one_instance_has_no_error():

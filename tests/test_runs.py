@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import partial
 
 import pytest
 import yaml
@@ -10,13 +11,6 @@ from kent import runs
 from kent.__main__ import main
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
-
-
-def test_a_sweep_lists_every_step_and_the_shuffled_baseline(micro):
-    listed = runs.sweep("tiny", steps=[0, 4], **SMALL)
-    assert [(run.config["step"], run.config["shuffled"]) for run in listed] == [(0, False), (4, False), (4, True)]
-    assert all(run.needs[0].config == {"run": "pretrain", "suite": "tiny"} for run in listed)
-    assert len({run.path for run in listed}) == 3
 
 
 def test_a_run_is_measured_once_and_then_loaded(micro, monkeypatch):
@@ -50,33 +44,53 @@ def test_the_record_depends_on_text_and_numbers_but_not_on_batches(micro, tmp_pa
 
 
 def test_shuffled_tokens_are_the_same_tokens_in_another_order(micro):
-    ordered, shuffled = (runs.fetch(run) for run in runs.sweep("tiny", steps=[4], **SMALL))
+    ordered, shuffled = (runs.fetch(runs.plan_profile("tiny", 4, **SMALL, shuffled=each)) for each in (False, True))
     assert ordered.provenance["tokens"] == shuffled.provenance["tokens"]
     assert ordered.provenance["corpus"]["tokens_sha256"] != shuffled.provenance["corpus"]["tokens_sha256"]
 
 
+def test_the_relu_variant_is_another_run_and_measures_coefficients_alone(micro):
+    rectified = runs.plan_profile("tiny", 4, **SMALL, activation="relu")
+    assert rectified.path != runs.plan_profile("tiny", 4, **SMALL).path
+    measured = runs.fetch(rectified)
+    assert measured.provenance["activation"] == "relu" and measured.loss is None
+
+
+@pytest.mark.parametrize("kind", ["familiarity", "gradients"])
+def test_the_other_kinds_of_run_leave_a_record_that_says_where_it_comes_from(micro, kind):
+    plan = {"familiarity": runs.plan_familiarity, "gradients": partial(runs.plan_gradients, updates=2)}[kind]
+    run = plan("tiny", 4, corpus="world", length=32, limit=4)
+    found = runs.fetch(run)
+    assert run.done and found.provenance["revision"]["step"] == 4
+    assert found.provenance["corpus"]["corpus"] == "world" and found.provenance["seconds"] >= 0
+    assert runs.from_config(run.config).path == run.path
+
+
 def test_a_configuration_describes_its_run(micro):
-    for run in runs.sweep("tiny", steps=[0], **SMALL):
+    for shuffled in (False, True):
+        run = runs.plan_profile("tiny", 0, **SMALL, shuffled=shuffled)
         assert runs.from_config(run.config).path == run.path
         assert runs.from_config(run.needs[0].config).path == run.needs[0].path
     for config in ({}, {"run": "learn"}):
-        with pytest.raises(ValueError, match="run: profile or run: pretrain"):
+        with pytest.raises(ValueError, match="pretrain or profile or familiarity or gradients"):
             runs.from_config(config)
+    with pytest.raises(ValueError, match="do not fit"):
+        runs.from_config({"run": "profile", "name": "tiny", "stepp": 4})
 
 
-def test_bad_sweeps_are_refused_before_anything_is_loaded(micro):
+def test_an_unknown_dtype_is_refused_before_anything_is_loaded(micro):
     with pytest.raises(ValueError, match="dtype must name a torch dtype"):
-        runs.sweep("tiny", **SMALL, dtype="float23")
-    with pytest.raises(ValueError, match="no checkpoints"):
-        runs.sweep([], **SMALL)
+        runs.plan_profile("tiny", 0, **SMALL, dtype="float23")
 
 
-def test_the_command_line_does_a_run(micro, tmp_path, capsys):
+def test_the_command_line_does_runs_once(micro, tmp_path, capsys, monkeypatch):
     run = runs.plan_profile("tiny", 0, **SMALL)
     config = tmp_path / "run.yaml"
     config.write_text(yaml.safe_dump(run.config))
     assert main(["run", str(config)]) == 0
     assert run.done and str(run.path) in capsys.readouterr().out
+    monkeypatch.setattr(runs, "do", lambda run: pytest.fail("done twice"))
+    assert main(["run", str(config), str(config)]) == 0
 
 
 def test_the_command_line_measures_a_checkpoint(micro, tmp_path, capsys):

@@ -1,0 +1,150 @@
+"""Claims against evidence: what a page measured for a claim, kept in the executed page, and read by the scorecard."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kent.paper import CLAIMS, Claim
+from kent.plans import pick_stages
+from kent.profiles import Profile
+
+UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
+"""Measures of concentration that grow as coefficients grow more uneven; the others fall."""
+MIME = "application/vnd.kent.evidence+json"
+
+
+def label_steps(profiles: Sequence[Profile]) -> list[int]:
+    """The pretraining step of each profile; its place in the list where a checkpoint does not name its step."""
+    steps = [profile.provenance["revision"]["step"] for profile in profiles]
+    return [index if step is None else step for index, step in enumerate(steps)]
+
+
+def pick_profiles(profiles: Sequence[Profile]) -> dict[str, Profile]:
+    """For each stage of the paper (`kent.paper.STAGES`) the profile of the nearest checkpoint."""
+    return {stage: profiles[index] for stage, index in pick_stages(label_steps(profiles)).items()}
+
+
+def measure_change(profiles: Sequence[Profile], measure: str = "knowledge") -> tuple[float, float]:
+    """Change of a measure from 16 % of the run (the paper's earliest stage) to its end, and its standard error.
+
+    Measures as for `kent.Profile.estimate`.
+    """
+    stages = pick_profiles(profiles)
+    return stages["738k"].change_since(stages["118k"], measure)
+
+
+def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
+    """Change of the last layer's knowledge entropy minus the mean change of the others, and its standard error.
+
+    In nats; both are 0 for a model of one layer.
+    """
+    others = len(late.coefficients) - 1
+    return late.change_since(early, weights=[-1 / others] * others + [1]) if others else (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A page's reading: for each claim the published value, the one measured here with its error, and the verdict.
+
+    Shown as a table; the numbers travel in the executed page beside it.
+    """
+
+    measured: Mapping[str, tuple[float, float]]
+    model: str
+    text: str
+
+    def list_rows(self) -> list[dict]:
+        """What was found for each claim, as JSON-able rows."""
+        return [
+            {"claim": key, "value": value, "error": error, "verdict": CLAIMS[key].judge(value, error),
+             "model": self.model, "text": self.text}
+            for key, (value, error) in self.measured.items()
+        ]  # fmt: skip
+
+    def _repr_mimebundle_(self, **_: object) -> dict:
+        tables = [_tabulate(CLAIMS[key], value, error) for key, (value, error) in self.measured.items()]
+        return {"text/markdown": "\n\n".join(tables), MIME: self.list_rows()}
+
+
+def _tabulate(claim: Claim, value: float, error: float) -> str:
+    rows = {
+        "claim": f"{claim.statement} ({claim.source})",
+        "statistic": claim.statistic,
+        "published": f"{claim.published}; {claim.setting}",
+        "measured here": format_interval(claim, value, error),
+        "verdict": f"**{claim.judge(value, error)}**",
+    }
+    return _table(["", ""], list(rows.items()))
+
+
+def format_interval(claim: Claim, value: float, error: float) -> str:
+    """A statistic with two standard errors and its unit."""
+    return f"{value:+.4f} ± {2 * error:.4f} {claim.unit}".rstrip()
+
+
+def collect_readings(folder: Path) -> list[dict]:
+    """Every row of every reading in the executed pages under `folder`, which holds one folder per suite.
+
+    Beside what `Reading.list_rows` says: `suite` and `page`, and when the page was finished.
+    """
+    rows = []
+    for path in sorted(folder.glob("*/*.ipynb")):
+        page = json.loads(path.read_text("utf-8"))
+        finished = page["metadata"].get("papermill", {}).get("end_time")
+        outputs = [output for cell in page["cells"] for output in cell.get("outputs", [])]
+        found = [row for output in outputs for row in output.get("data", {}).get(MIME, [])]
+        rows += [{**row, "suite": path.parent.name, "page": path.stem, "finished": finished} for row in found]
+    return rows
+
+
+def name_direction(measure: str, change: float, error: float) -> str:
+    """What a measure's change says of the coefficients beyond two standard errors: "more even" or "more uneven"."""
+    if abs(change) <= 2 * error:
+        return "too small to tell"
+    return "more even" if (change > 0) != (measure in UNEVEN) else "more uneven"
+
+
+def tabulate_verdicts(readings: Sequence[dict], suites: Sequence[str]) -> str:
+    """Markdown table of every claim's verdict in each suite: "not run" without a reading, and said where no page is."""
+    found = {(row["claim"], row["suite"]): row["verdict"] for row in readings}
+    return _table(
+        ["claim", "source", *suites],
+        [
+            [claim.statement, _link(claim), *(found.get((claim.key, suite), _lack(claim)) for suite in suites)]
+            for claim in CLAIMS.values()
+        ],
+    )
+
+
+def _link(claim: Claim) -> str:
+    return f"[{claim.source}]({claim.page}.ipynb)" if claim.page else claim.source
+
+
+def _lack(claim: Claim) -> str:
+    return "not run" if claim.page else "not run (no page yet)"
+
+
+def tabulate_readings(readings: Sequence[dict]) -> str:
+    """Markdown table of what was measured for each claim, on what."""
+    columns = ["suite", "claim", "measured", "verdict", "model", "text"]
+    return _table(
+        columns,
+        [
+            [row["suite"], CLAIMS[row["claim"]].statement, format_interval(CLAIMS[row["claim"]], row["value"],
+             row["error"]), row["verdict"], row["model"], row["text"]]
+            for row in readings
+        ],
+    )  # fmt: skip
+
+
+def tabulate_settings() -> str:
+    """Markdown table of every claim's statistic, the sign the paper reports, its published value and its setting."""
+    columns = ["claim", "statistic", "sign", "published", "setting"]
+    rows = [[claim.statement, claim.statistic, f"{claim.sign:+d}", claim.published, claim.setting]
+            for claim in CLAIMS.values()]  # fmt: skip
+    return _table(columns, rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [columns, ["---"] * len(columns), *rows])

@@ -1,0 +1,124 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Figure 10: the new corpus is less familiar to the final model
+#
+# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
+#
+# How well does a final model know the entities that a corpus speaks of? As built here, the page measures the **tiny** suite, pretrained on the spot and run on a CPU; nothing at OLMo's
+# scale has been run for this book yet. Its three texts are the pretraining mix of
+# the synthetic world, a near domain (the same facts in other kinds of text) and a far domain (its own entities, vocabulary
+# and style).
+
+# %% [markdown]
+# ## Claim
+#
+# Figure 10 of the paper: entities in PubMed, on which the models learn on, have a higher perplexity under OLMo's final
+# model than those in C4; that is why it is the main corpus of the continual learning experiments.
+#
+# *What would contradict it:* entities of the last corpus compared have a lower mean ln perplexity than those of the one
+# before it, by more than two standard errors.
+
+# %% tags=["parameters"]
+checkpoints = "tiny"
+others = []
+steps = []
+corpus = "world"
+column = "text"
+length = 128
+limit = 256
+dtype = "float32"
+batch_size = 8
+
+# %% tags=["hide-input"]
+import sys
+
+if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+    # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
+    pass
+
+# %% tags=["hide-input"]
+from kent import pages, plans, plots
+
+pages.check_parameters()
+
+# %% [markdown]
+# ## Method
+#
+# Each document is read on its own. The perplexity of an entity $e$ is $\exp\bigl(-\frac{1}{|e|} \sum_{t \in e} \ln p(x_t
+# \mid x_{<t})\bigr)$ over its tokens, that of an instance the mean over its entities (`kent.familiarity`). The synthetic
+# world knows where its entities stand. For real text, `corpus` and `others` are spans files: `.jsonl` with the text under
+# `column` and character pairs under `entities`. The comparison is of means of ln perplexity over instances, since
+# perplexities are spread over orders of magnitude.
+
+# %%
+measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
+plan = plans.compare_familiarity(checkpoints, others=others, steps=steps, batch_size=batch_size, **measured)
+pages.estimate_cost(plan)
+
+# %%
+corpora = {name: found for name, (found,) in pages.fetch_all(plan).items()}
+pages.stamp([*corpora.values()])
+
+# %% [markdown]
+# ## Figure
+
+# %% mystnb={"figure": {"name": "fig-familiarity", "caption": "How familiar each corpus is to the final model: histograms over instances of the mean perplexity of their entities. The paper's figure 10 is read for its order (PubMed less familiar than C4). Knowledge entropy on the same corpora: {numref}`fig-other-corpora`."}, "image": {"alt": "Overlaid histograms, one per corpus, of the mean perplexity of an instance's entities on a logarithmic axis, each with a vertical line at its geometric mean.", "width": "100%"}} tags=["hide-input"]
+figure = plots.plot_familiarity(corpora)
+
+# %% tags=["hide-input"]
+import pandas as pd
+
+rows = {
+    name: (found.mean_log_perplexity, found.standard_error, found.perplexities.median().item(), len(found.perplexities))
+    for name, found in corpora.items()
+}
+pd.DataFrame.from_dict(
+    rows, orient="index", columns=["mean ln perplexity", "s.e.", "median perplexity", "instances"]
+).round(3)
+
+# %% [markdown]
+# ## Check
+#
+# What must hold at any scale: a perplexity is at least 1, and every instance has an entity.
+
+# %%
+for found in corpora.values():
+    assert (found.perplexities >= 1).all() and found.perplexities.isfinite().all()
+    assert (found.entities >= 1).all()
+
+# %% [markdown]
+# ## Reading
+#
+# The last corpus compared (for the Hub suites PubMed, here the far domain) against the one before it (C4, here the near
+# domain).
+
+# %%
+*_, known, new = corpora.values()
+pages.read({"fig10": new.difference_from(known)}, [*corpora.values()])
+
+# %% [markdown]
+# For the tiny model this is so by construction: the far domain's names were never told in pretraining. The page shows that
+# the measure sees it; it is no evidence about PubMed.
+
+# %% [markdown]
+# ## Full run
+#
+# ```bash
+# papermill notebooks/fig10_familiarity.ipynb out.ipynb -f params/olmo-1b.yaml -p corpus c4-spans.jsonl \
+#     -y "others: [pubmed-spans.jsonl]" -p limit 10000
+# ```
+#
+# Spans must be found first, by any tagger; a row is `{"text": "Aspirin relieves pain.", "entities": [[0, 7]]}`. The page
+# says what a run will cost before it starts.
+#
+# *Deviations from the paper.* The paper had GPT-4o find the entities, of 10,000 instances of each corpus; here the world's
+# own spans, or those of the file given, and as many instances as `limit` says. An entity that the cut at `length` tokens
+# splits is left out.

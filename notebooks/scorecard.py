@@ -1,0 +1,76 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Scorecard: every claim against the evidence
+#
+# Each claim of the paper that can be tested, beside what was measured here, per suite of checkpoints. The table is written
+# by code when the book is built: from the readings in the executed pages of this build, and from executed copies of full
+# runs under `results/pages/`, where there are any. A verdict follows from the statistic and its interval alone:
+#
+# agrees
+# : the statistic has the paper's sign, and is larger than two standard errors
+#
+# disagrees at this scale
+# : it has the other sign, and is larger than two standard errors
+#
+# too small to tell
+# : the interval of two standard errors either way includes no effect
+#
+# not run
+# : no page tests the claim yet, or its run has not been made for this suite
+#
+# The suite `tiny` is a model of under a million parameters on synthetic text. What it says about a claim made for OLMo is
+# in the words *at this scale*.
+
+# %% tags=["hide-input"]
+
+from IPython.display import Markdown
+
+from kent import evidence, records
+from kent.paper import CLAIMS
+from kent.suites import SUITES
+
+root = records.PACKAGE.parent
+readings = [row for folder in ("_build/pages", "results/pages") for row in evidence.collect_readings(root / folder)]
+suites = ["tiny", *(name for name, suite in SUITES.items() if suite.repository)]
+
+# %% [markdown]
+# ## Verdicts
+
+# %%
+Markdown(evidence.tabulate_verdicts(readings, suites))
+
+# %% [markdown]
+# ## What was measured
+#
+# Every reading with its statistic and interval (two standard errors), and the model and text it was taken on.
+
+# %%
+Markdown(evidence.tabulate_readings(readings))
+
+# %% [markdown]
+# ## Settings of the claims
+#
+# What each statistic is, what the paper says of it and for which setting.
+
+# %%
+Markdown(evidence.tabulate_settings())
+
+# %% [markdown]
+# ## Check
+
+# %%
+assert {row["claim"] for row in readings} <= set(CLAIMS)
+for row in readings:
+    assert row["verdict"] == CLAIMS[row["claim"]].judge(row["value"], row["error"])
+    assert CLAIMS[row["claim"]].page == row["page"], "a claim is tested by the page it names"
+
+# %%
+tested = {row["claim"] for row in readings if row["suite"] == "tiny"}
+print(f"{len(tested)} of {len(CLAIMS)} claims have evidence from the tiny suite")

@@ -1,0 +1,77 @@
+"""Which runs a page needs: steps, stages, twins, corpora and sizes, and what is refused before anything is loaded."""
+
+import pytest
+
+from kent import plans, runs
+
+SMALL = {"corpus": "world", "length": 16, "limit": 4}
+
+
+def settings(listed: list[runs.Run], *keys: str) -> list[tuple]:
+    return [tuple(run.config[key] for key in keys) for run in listed]
+
+
+def test_a_sweep_has_every_step_and_its_baseline_the_last_one_shuffled(micro):
+    plan = plans.sweep_with_baseline("tiny", steps=[0, 4], **SMALL)
+    assert settings(plan["in order"], "step", "shuffled") == [(0, False), (4, False)]
+    assert settings(plan["shuffled"], "step", "shuffled") == [(4, True)]
+    listed = [run for runs in plan.values() for run in runs]
+    assert all(run.needs[0].config == {"run": "pretrain", "suite": "tiny"} for run in listed)
+    assert len({run.path for run in listed}) == 3
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([0, 128, 384, 768], {"118k": 1, "369k": 2, "554k": 2, "738k": 3}),
+        ([0, 100, 200, 300, 400, 800], {"118k": 1, "369k": 4, "554k": 4, "738k": 5}),
+        ([5], {"118k": 0, "369k": 0, "554k": 0, "738k": 0}),
+    ],
+)
+def test_stages_are_the_nearest_steps(steps, expected):
+    assert plans.pick_stages(steps) == expected
+
+
+def test_stages_are_an_early_a_middle_and_the_final_checkpoint_beside_the_first(micro):
+    plan = plans.sweep_stages("tiny", steps=[0, 1, 4], **SMALL)
+    assert settings(plan["first"], "step") == [(0,)]
+    assert settings(plan["stages"], "step") == [(1,), (4,)], "each checkpoint once"
+
+
+def test_twins_default_to_the_suites_own(micro):
+    assert list(plans.sweep_twins("tiny", steps=[0], **SMALL)) == ["tiny", "tiny-neox"]
+    assert list(plans.sweep_twins("tiny-neox", steps=[0], **SMALL)) == ["tiny-neox", "tiny"]
+    assert list(plans.sweep_twins(["tiny"], steps=[0], **SMALL)) == ["tiny"]
+
+
+def test_corpora_default_to_the_suites_and_may_have_columns_of_their_own(micro, tmp_path):
+    assert list(plans.sweep_corpora("tiny", steps=[0], **SMALL)) == ["world", "world-near", "world-far"]
+    table = tmp_path / "table.csv"
+    table.write_text("abstract\nsome text\n")
+    others = ["world-far", {"corpus": str(table), "column": "abstract"}]
+    plan = plans.sweep_corpora("tiny", others=others, steps=[0], **SMALL)
+    assert list(plan) == ["world", "world-far", "table.csv"]
+    assert settings(plan["table.csv"], "corpus", "column") == [(str(table), "abstract")]
+    with pytest.raises(ValueError, match="a further corpus is"):
+        plans.sweep_corpora("tiny", others=[{"file": "x"}], steps=[0], **SMALL)
+
+
+def test_sizes_are_divided_down_to_four_at_the_least(micro):
+    plan = plans.sweep_sizes("tiny", steps=[0, 4], corpus="world", length=16, limit=64)
+    assert settings(plan["sequences"], "limit", "length") == [(4, 16), (16, 16), (64, 16)]
+    assert settings(plan["length"], "limit", "length") == [(64, 4), (64, 8), (64, 16)]
+    assert settings(plan["dtype"], "dtype") == [("float32",), ("bfloat16",), ("float16",)]
+    assert {run.config["step"] for listed in plan.values() for run in listed} == {4}
+
+
+def test_every_page_with_parameters_has_a_plan_that_takes_them(micro):
+    base = {"checkpoints": "tiny", "steps": [0, 4], "column": "text", "dtype": "float32", "batch_size": 2, **SMALL}
+    for page in plans.PAGES:
+        listed = [run for runs in plans.plan(page, base).values() for run in runs]
+        assert listed and all(run.path.suffix == ".safetensors" for run in listed)
+    assert plans.plan("status", {}) == {}
+
+
+def test_bad_sweeps_are_refused_before_anything_is_loaded(micro):
+    with pytest.raises(ValueError, match="no checkpoints"):
+        plans.sweep([], **SMALL)
