@@ -18,12 +18,15 @@ Listener = Callable[[int, Tensor], None]
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
-def _allowed(mask: Tensor | None, start: int, stop: int, end: int, causal: bool, device) -> Bool[Tensor, "..."] | None:
+def _hide(scores: Tensor, mask: Tensor | None, start: int, causal: bool) -> None:
+    """Fill the scores [batch, group, head, query, key] of what queries from `start` on must not see, in place."""
+    queries, keys = scores.shape[-2:]
+    least = torch.finfo(scores.dtype).min
     if mask is not None:
-        return mask[:, :, None, start:stop, :end]
-    if not causal:
-        return None
-    return torch.arange(start, stop, device=device)[:, None] >= torch.arange(end, device=device)
+        scores.masked_fill_(~mask[:, :, None, start : start + queries, :keys], least)
+    elif causal:
+        later = torch.ones(queries, queries, dtype=torch.bool, device=scores.device).triu(1)
+        scores[..., start:].masked_fill_(later, least)
 
 
 def attend(
@@ -55,17 +58,15 @@ def attend(
         scores = (rows @ key[:, :, :end].mT).to(exact).view(batch, groups, -1, stop - start, end)
         if softcap is not None:
             scores = torch.tanh(scores / softcap) * softcap
-        allowed = _allowed(attention_mask, start, stop, end, causal, query.device)
-        if allowed is not None:
-            scores.masked_fill_(~allowed, torch.finfo(exact).min)
-        scores -= scores.amax(dim=-1, keepdim=True)
-        weights = scores.exp()
-        total = weights.sum(dim=-1, keepdim=True)
-        weights /= total
+        _hide(scores, attention_mask, start, causal)
+        weights = scores.softmax(dim=-1)
         mixed = weights.to(value.dtype).view(batch, groups, -1, end) @ value[:, :, :end]
         output[:, start:stop] = mixed.view(batch, heads, stop - start, -1).transpose(1, 2)
-        spread = total.squeeze(-1).log() - torch.linalg.vecdot(weights, scores)
-        entropies[:, :, start:stop] = spread.view(batch, heads, -1)
+        highest, where = scores.max(dim=-1, keepdim=True)
+        normalizer = (highest - weights.gather(-1, where).log()).squeeze(
+            -1
+        )  # ln Σ exp(scores), from the largest weight
+        entropies[:, :, start:stop] = (normalizer - torch.linalg.vecdot(weights, scores)).view(batch, heads, -1)
     _listener.get()(module.layer_idx, entropies)
     return output, None
 

@@ -11,7 +11,8 @@ from kent.profiles import Profile
 
 UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 """Measures of concentration that grow as coefficients grow more uneven; the others fall."""
-MIME = "application/vnd.kent.evidence+json"
+METADATA = "kent"
+"""Where an executed page keeps a reading's numbers: under this key of the output's metadata."""
 
 
 def label_steps(profiles: Sequence[Profile]) -> list[int]:
@@ -62,9 +63,9 @@ class Reading:
             for key, (value, error) in self.measured.items()
         ]  # fmt: skip
 
-    def _repr_mimebundle_(self, **_: object) -> dict:
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
         tables = [_tabulate(CLAIMS[key], value, error) for key, (value, error) in self.measured.items()]
-        return {"text/markdown": "\n\n".join(tables), MIME: self.list_rows()}
+        return {"text/markdown": "\n\n".join(tables)}, {METADATA: self.list_rows()}
 
 
 def _tabulate(claim: Claim, value: float, error: float) -> str:
@@ -93,7 +94,7 @@ def collect_readings(folder: Path) -> list[dict]:
         page = json.loads(path.read_text("utf-8"))
         finished = page["metadata"].get("papermill", {}).get("end_time")
         outputs = [output for cell in page["cells"] for output in cell.get("outputs", [])]
-        found = [row for output in outputs for row in output.get("data", {}).get(MIME, [])]
+        found = [row for output in outputs for row in output.get("metadata", {}).get(METADATA, [])]
         rows += [{**row, "suite": path.parent.name, "page": path.stem, "finished": finished} for row in found]
     return rows
 

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED
-from kent.measurement import POSITIONS, find_head, freeze
+from kent.measurement import POSITIONS, describe_model, find_head, freeze
 from kent.records import describe_run, load_tensors, save_tensors
 from kent.templates import Document
 from kent.world import World
@@ -155,7 +155,9 @@ def measure_familiarity(
     if not perplexities.isfinite().all():
         raise ValueError("a perplexity is not finite: are the weights whole and the dtype wide enough?")
     entities = torch.tensor([len(instance.entities) for instance in instances])
-    return Familiarity(perplexities, entities, _describe(model, documents, entities, length))
+    counts = {"documents": len(documents), "instances": len(entities), "entities": int(entities.sum())}
+    provenance = {**describe_model(model), **counts, "length": length, **describe_run()}
+    return Familiarity(perplexities, entities, provenance)
 
 
 def _tokenise(document: Document, tokenizer: PreTrainedTokenizerBase, length: int) -> _Instance:
@@ -214,18 +216,3 @@ def _check_instances(instances: list[_Instance], model: PreTrainedModel, length:
     needed = max(len(instance.tokens) for instance in instances)
     if longest is not None and needed > longest:
         raise ValueError(f"documents of {needed} tokens: {type(model).__name__} has positions for {longest}")
-
-
-def _describe(model: PreTrainedModel, documents: Sequence[Document], entities: Tensor, length: int) -> dict:
-    device = model.device
-    return {
-        "architecture": type(model).__name__,
-        "name": model.config.name_or_path,
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "documents": len(documents),
-        "instances": len(entities),
-        "entities": int(entities.sum()),
-        "length": length,
-        **describe_run(),
-    }

@@ -255,7 +255,15 @@ def profile(
             for name, values in batch.means.items():
                 means.setdefault(name, BlockMeans(len(sequences))).add(values, start)
         norms = [memory.vectors.norm(dim=1, dtype=_exact(model.dtype)).double().cpu() for memory in memories]
-    provenance = _describe(model, sequences, attention_mask, measures, activation)
+    provenance = {
+        **describe_model(model),
+        "instances": len(sequences),
+        "length": sequences.shape[1],
+        "tokens": int(sequences.numel() if attention_mask is None else attention_mask.sum()),
+        "measures": list(measures),
+        "activation": activation,
+        **describe_run(),
+    }
     return _collect(means, norms if "knowledge" in measures else None, provenance)
 
 
@@ -279,19 +287,12 @@ def _collect(means: dict[tuple[str, int], BlockMeans], norms: list[Tensor] | Non
     )
 
 
-def _describe(
-    model: PreTrainedModel, sequences: Tensor, mask: Tensor | None, measures: Sequence[str], activation: str
-) -> dict:
+def describe_model(model: PreTrainedModel) -> dict[str, str]:
+    """What a record says of the model: its class, name, dtype and device."""
     device = model.device
     return {
         "architecture": type(model).__name__,
         "name": model.config.name_or_path,
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "instances": len(sequences),
-        "length": sequences.shape[1],
-        "tokens": int(sequences.numel() if mask is None else mask.sum()),
-        "measures": list(measures),
-        "activation": activation,
-        **describe_run(),
     }

@@ -66,9 +66,9 @@ def test_what_a_change_says_of_evenness(measure, change, error, direction):
 )
 def test_a_reading_travels_in_the_page_and_arrives_in_the_scorecard(tmp_path, value, verdict):
     reading = pages.read({"fig02": (value, 0.1)}, [make_profile(1, 0.1)])
-    shown = reading._repr_mimebundle_()
+    shown, kept = reading._repr_mimebundle_()
     assert verdict in shown["text/markdown"] and f"{value:+.4f} ± 0.2000 nats" in shown["text/markdown"]
-    cells = [{"outputs": [{"data": shown}]}, {"outputs": [{"output_type": "stream"}]}, {}]
+    cells = [{"outputs": [{"data": shown, "metadata": kept}]}, {"outputs": [{"output_type": "stream"}]}, {}]
     (tmp_path / "tiny").mkdir()
     page = {"metadata": {"papermill": {"end_time": "2026"}}, "cells": cells}
     (tmp_path / "tiny" / "fig02_knowledge_entropy.ipynb").write_text(json.dumps(page))

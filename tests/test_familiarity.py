@@ -371,3 +371,12 @@ def test_a_missing_file_and_a_limit_of_nothing_are_refused(tmp_path):
         read_entities(tmp_path / "none.jsonl", limit=1)
     with pytest.raises(ValueError, match="limit must be at least 1, not 0"):
         read_entities("world", limit=0)
+
+
+def test_the_text_of_a_spans_file_is_under_the_column_named(tmp_path):
+    path = tmp_path / "spans.jsonl"
+    path.write_text('{"abstract": "Aspirin relieves pain.", "entities": [[0, 7]]}\n')
+    (document,) = read_entities(path, limit=1, column="abstract")
+    assert document.text[slice(*document.entities[0])] == "Aspirin"
+    with pytest.raises(ValueError, match="line 1: needed are 'text'"):
+        read_entities(path, limit=1)

@@ -29,6 +29,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import kent
+from kent.entropy import gini
 from kent.memory import find_memories
 
 LENGTH = 150  # more than one block of 128 queries, no multiple of it, longer than the sliding windows
@@ -263,9 +264,30 @@ def test_standard_errors_of_the_other_measures():
 
 def test_standard_error_of_what_was_not_measured_is_refused():
     profile = kent.profile(build("OLMo"), draw_tokens(3, 8), measures=["knowledge"])
-    for measure in ("attention", "knowledge"):
+    for measure in ("attention", "token", "loss", "temperature"):
         with pytest.raises(ValueError, match=f"'{measure}' was not measured"):
             profile.estimate(measure)
+
+
+def test_contribution_entropy_weighs_coefficients_by_the_norms_of_their_memory_vectors():
+    for name in ("OLMo", "GPT-2"):
+        profile = kent.profile(build(name), draw_tokens(4, 8), measures=["knowledge"])
+        expected = 0
+        for layer, memory in enumerate(find_memories(build(name))):
+            vectors = memory.values.weight.detach().numpy().astype(np.float64)
+            norms = np.linalg.norm(vectors if name == "GPT-2" else vectors.T, axis=1)
+            share = profile.coefficients[layer].numpy() * norms
+            share /= share.sum()
+            expected -= (share * np.log(share)).sum()
+        assert profile.contribution_entropy == pytest.approx(expected, rel=1e-6)
+        assert profile.estimate("contribution")[1] > 0
+
+
+def test_measures_of_concentration_are_means_over_layers():
+    profile = kent.profile(build("OLMo"), draw_tokens(4, 8), measures=["knowledge"])
+    value, error = profile.estimate("Gini")
+    assert value == pytest.approx(np.mean([gini(layer) for layer in profile.coefficients])) and error > 0
+    assert profile.by_layer("Gini")[0].mean().item() == pytest.approx(value)
 
 
 def test_one_instance_has_no_error():
@@ -543,7 +565,7 @@ def test_more_than_ten_layers_come_back_in_order(tmp_path):
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
 def test_another_safetensors_file_is_refused(tmp_path, metadata):
     save_file({"sizes": torch.ones(3)}, tmp_path / "a.safetensors", metadata=metadata)
-    with pytest.raises(ValueError, match="holds no profile"):
+    with pytest.raises(ValueError, match="holds something else"):
         kent.Profile.load(tmp_path / "a.safetensors")
 
 
