@@ -31,7 +31,7 @@ Layers = list[Float[Tensor, " _"]]
 class Gradients:
     """Each memory vector's coefficient, and how strongly training pulls at it: per layer a float64 vector [m].
 
-    `coefficients` are mean |coefficient| (section 3.1), `gradients` the Euclidean norms ‖∂L/∂vᵢ‖ of the gradient of the
+    `coefficients` are mean magnitudes (section 3.1), `gradients` the Euclidean norms ‖∂L/∂vᵢ‖ of the gradient of the
     mean loss (nats), `sgd` and `adamw` the Euclidean distances a few optimiser steps moved the vectors.
     """
 

@@ -72,8 +72,9 @@ figure = plots.plot_sizes(results["sequences"], results["length"])
 # %% [markdown]
 # ## Padding and the public code
 #
-# The same sequences decoded and tokenised again, as the public code does: cut or padded to the length, on the right and on
-# the left; then with the padding let into the mean, and with 1e-9 inside the logarithm.
+# The public code decodes the sequences and tokenises the text again, cut or padded to the length; its mean runs over the
+# padding too, and it adds 1e-9 inside the logarithm. How much padding there is depends on the text. So the same steps are
+# taken once with the sequences, and once with one document a row, where much is padded.
 
 # %%
 import pandas as pd
@@ -83,28 +84,34 @@ import kent
 last = whole.provenance["revision"]
 model, tokenizer = kent.load(last["repository"], last["step"])
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-texts = tokenizer.batch_decode(kent.sequences(corpus, tokenizer, length=length, limit=limit, column=column))
-settings = {"padding": "max_length", "truncation": True, "max_length": length, "return_tensors": "pt"}
-padded = {side: tokenizer(texts, padding_side=side, **settings) for side in ("right", "left")}
+joined = kent.sequences(corpus, tokenizer, length=length, limit=limit, column=column)
+documents = [text for text in tokenizer.decode(joined.flatten()).split(tokenizer.eos_token) if text.strip()][:limit]
 
 
 # %%
-def measure(tokens, mask=None):
-    """Mean coefficients of the last checkpoint."""
-    return kent.profile(model, tokens, attention_mask=mask, batch_size=batch_size, measures=["knowledge"]).coefficients
+def measure(texts, side="right", padding=False):
+    """Mean coefficients over texts tokenised again, one a row; with `padding` its positions are in the mean."""
+    settings = {"padding": "max_length", "truncation": True, "max_length": length, "return_tensors": "pt"}
+    rows = tokenizer(texts, padding_side=side, **settings)
+    print(f"{1 - rows.attention_mask.double().mean().item():.1%} of the positions are padding")
+    mask = None if padding else rows.attention_mask
+    measured = kent.profile(model, rows.input_ids, attention_mask=mask, batch_size=batch_size, measures=["knowledge"])
+    return measured.coefficients
 
 
-again = {side: measure(each.input_ids, each.attention_mask) for side, each in padded.items()}
-public = measure(padded["right"].input_ids)
-shares = [layer / layer.sum() for layer in public]
-print(f"{(1 - padded['right'].attention_mask.double().mean().item()):.2%} of the positions are padding")
+# %%
+ways = {
+    "sequences, tokenised again": measure(tokenizer.batch_decode(joined)),
+    "one document a row, padded on the right": measure(documents),
+    "one document a row, padded on the left": measure(documents, side="left"),
+    "one document a row, padding in the mean": measure(documents, padding=True),
+}
 
 # %%
 found = {profile.provenance["dtype"]: profile.knowledge_entropy for profile in results["dtype"]}
-found |= {f"tokenised again, padded on the {side}": kent.knowledge_entropy(each) for side, each in again.items()}
-found["tokenised again, padding in the mean"] = kent.knowledge_entropy(public)
-as_public = -sum((share * (share + 1e-9).log()).sum().item() for share in shares)
-found["tokenised again, padding in the mean, 1e-9 in the logarithm"] = as_public
+found |= {name: kent.knowledge_entropy(coefficients) for name, coefficients in ways.items()}
+shares = [layer / layer.sum() for layer in whole.coefficients]
+found["1e-9 in the logarithm"] = -sum((share * (share + 1e-9).log()).sum().item() for share in shares)
 table = pd.DataFrame({"H (nats)": found})
 table.assign(moved=table["H (nats)"] - whole.knowledge_entropy).round(6)
 
@@ -114,8 +121,7 @@ table.assign(moved=table["H (nats)"] - whole.knowledge_entropy).round(6)
 # What must hold at any scale: the side of the padding does not matter, and the error shrinks as sequences are added.
 
 # %%
-left, right = (kent.knowledge_entropy(each) for each in again.values())
-assert abs(left - right) < 1e-4
+assert abs(found["one document a row, padded on the left"] - found["one document a row, padded on the right"]) < 1e-4
 assert results["sequences"][0].standard_error > whole.standard_error
 
 # %% [markdown]
