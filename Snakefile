@@ -88,7 +88,9 @@ rule page:
     params:
         # a page whose defaults are the suite already is run as it stands, without a second cell that says the same
         parameters=lambda wildcards, input: (
-            f"-f {input.parameters}" if PARAMETERS[wildcards.page] not in ({}, CHOSEN) else ""
+            f"-f {input.parameters}"
+            if PARAMETERS[wildcards.page] and PARAMETERS[wildcards.page] | CHOSEN != PARAMETERS[wildcards.page]
+            else ""
         ),
     shell:
         "OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive papermill {input.notebook} {log} {params.parameters} && mv {log} {output}"

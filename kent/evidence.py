@@ -107,23 +107,19 @@ def name_direction(measure: str, change: float, error: float) -> str:
 
 
 def tabulate_verdicts(readings: Sequence[dict], suites: Sequence[str]) -> str:
-    """Markdown table of every claim's verdict in each suite: "not run" without a reading, and said where no page is."""
+    """Markdown table of every claim's verdict in each suite ("not run" without a reading), and where it is tested."""
     found = {(row["claim"], row["suite"]): row["verdict"] for row in readings}
     return _table(
         ["claim", "source", *suites],
         [
-            [claim.statement, _link(claim), *(found.get((claim.key, suite), _lack(claim)) for suite in suites)]
+            [claim.statement, _link(claim), *(found.get((claim.key, suite), "not run") for suite in suites)]
             for claim in CLAIMS.values()
         ],
     )
 
 
 def _link(claim: Claim) -> str:
-    return f"[{claim.source}]({claim.page}.ipynb)" if claim.page else claim.source
-
-
-def _lack(claim: Claim) -> str:
-    return "not run" if claim.page else "not run (no page yet)"
+    return f"[{claim.source}]({claim.page}.ipynb)" if claim.page else f"{claim.source}; no page yet"
 
 
 def tabulate_readings(readings: Sequence[dict]) -> str:

@@ -117,9 +117,10 @@ def stamp(results: Sequence[Result]) -> Markdown:
     texts = ", ".join(f"{name} (`{digest}`)" for digest, name in corpora.items())
     rows = {
         "model": ", ".join(dict.fromkeys(_name_model(result.provenance) for result in results)),
-        "checkpoints": f"{_label(first)} to {_label(last)}",
+        "checkpoints": " to ".join(dict.fromkeys([_label(first), _label(last)])),
         "text": f"{texts}: {last['instances']:,} sequences of up to {last['length']:,} tokens",
-        "dtype, device": f"{last['dtype']}, {last['device']} ({last['machine']})",
+        "dtype": ", ".join(dict.fromkeys(result.provenance["dtype"] for result in results)),
+        "device": f"{last['device']} ({last['machine']})",
         "time": f"{sum(each.provenance['seconds'] for each in results):.0f} s for {len(results)} runs",
         "seed": last["seed"],
         "measured": f"{min(result.provenance['date'] for result in results)} by commit `{last['commit']}`",

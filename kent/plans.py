@@ -79,7 +79,10 @@ def _list_corpora(checkpoints: Checkpoints, corpus: str, others: Sequence[Corpus
     texts += [each if isinstance(each, dict) else {"corpus": each, "column": column} for each in others]
     if wrong := [text for text in texts if text.keys() != {"corpus", "column"}]:
         raise ValueError(f"a further corpus is a name, a file, or {{corpus: FILE, column: NAME}}, not {wrong[0]}")
-    return {str(text["corpus"]).rsplit("/", 1)[-1]: text for text in texts}
+    named = {str(text["corpus"]).rsplit("/", 1)[-1]: text for text in texts}
+    if len(named) < len(texts):
+        raise ValueError(f"corpora are told apart by the last part of their names, and two are alike: {[*named]}")
+    return named
 
 
 def sweep_corpora(
@@ -146,6 +149,8 @@ def compare_familiarity(
     """How familiar the entities of each corpus (as for `sweep_corpora`) are to the last checkpoint (figure 10)."""
     last = _list_checkpoints(checkpoints, steps)[-1]
     texts = _list_corpora(checkpoints, corpus, others, column)
+    if len(texts) < 2:
+        raise ValueError("nothing to compare with: name further corpora in others")
     return {name: [plan_familiarity(*last, **measured, **text)] for name, text in texts.items()}
 
 

@@ -82,7 +82,7 @@ def plot_coefficients(profiles: Sequence[Profile], first: Profile) -> Figure:
                 "color": GREY if profile is first else CYCLE[number],
                 "linestyle": ":" if profile is first else "-",
             }
-            left.hist(relative, bins=np.geomspace(0.01, 30, 70), histtype="step", label=label, **style)
+            left.hist(relative, bins=np.geomspace(0.1, 10, 80), histtype="step", label=label, **style)
             held = np.cumsum(np.sort(relative)[::-1]) / relative.sum()
             right.plot(np.linspace(0, 100, len(held)), 100 * held, label=label, **style)
         right.plot([0, 100], [0, 100], color="black", linewidth=0.8, label="all alike: H = ln m")
@@ -175,7 +175,7 @@ def plot_familiarity(corpora: Mapping[str, Familiarity]) -> Figure:
             )
             axes.axvline(np.exp(values.mean()), color=CYCLE[number], linewidth=2)
         axes.set(xscale="log", xlabel="mean perplexity of an instance's entities", ylabel="instances")
-        axes.legend(title="corpus (line: geometric mean)", fontsize=9)
+        figure.legend(loc="outside upper center", ncols=3, title="corpus (line: geometric mean)", fontsize=9)
     return figure
 
 

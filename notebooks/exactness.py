@@ -66,7 +66,7 @@ pages.stamp([profile for profiles in results.values() for profile in profiles])
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-exactness", "caption": "Knowledge entropy ({eq}`eq-knowledge`) of the last checkpoint against the number of sequences (top) and their length (bottom), with two standard errors ({eq}`eq-jackknife`); dashed: what the paper used. The checkpoint's place in pretraining: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Two charts on logarithmic horizontal axes: knowledge entropy in nats with error bars against the number of sequences, and against the tokens per sequence, each with a dashed line at 2,048.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-exactness", "caption": "Knowledge entropy {eq}`eq-knowledge` of the last checkpoint against the number of sequences (top) and their length (bottom), with two standard errors {eq}`eq-jackknife`; dashed: what the paper used. The checkpoint's place in pretraining: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Two charts on logarithmic horizontal axes: knowledge entropy in nats with error bars against the number of sequences, and against the tokens per sequence, each with a dashed line at 2,048.", "width": "100%"}} tags=["hide-input"]
 figure = plots.plot_sizes(results["sequences"], results["length"])
 
 # %% [markdown]

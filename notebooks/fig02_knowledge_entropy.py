@@ -79,7 +79,7 @@ pages.stamp(profiles)
 # models of different size can be compared; the bands are the extents of the published axes, which the published curves
 # cross from bottom to top.
 
-# %% mystnb={"figure": {"name": "fig-knowledge-entropy", "caption": "Knowledge entropy over pretraining (top) and its distance to the bound per layer (bottom), with two standard errors ({eq}`eq-knowledge`, {eq}`eq-jackknife`). Bands: the range of the paper's figure 2."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: knowledge entropy in nats with error bars, the first checkpoint as a dotted line and the shuffled-token baseline as a diamond; and the distance to the entropy bound per layer beside the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-knowledge-entropy", "caption": "Knowledge entropy over pretraining (top) and its distance to the bound per layer (bottom), with two standard errors {eq}`eq-knowledge` and {eq}`eq-jackknife`. Bands: the range of the paper's figure 2."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: knowledge entropy in nats with error bars, the first checkpoint as a dotted line and the shuffled-token baseline as a diamond; and the distance to the entropy bound per layer beside the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
 figure = plots.plot_knowledge_entropy(profiles, shuffled)
 
 # %% tags=["hide-input"]

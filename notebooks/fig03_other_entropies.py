@@ -72,7 +72,7 @@ pages.stamp(profiles)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-other-entropies", "caption": "Attention entropy ({eq}`eq-attention`, top) and next-token entropy ({eq}`eq-token`, bottom) over pretraining, with two standard errors. Knowledge entropy at the same checkpoints: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: attention entropy summed over layers and next-token entropy, both in nats with error bars, each with the values that the paper reports for OLMo-1B as text.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-other-entropies", "caption": "Attention entropy {eq}`eq-attention` (top) and next-token entropy {eq}`eq-token` (bottom) over pretraining, with two standard errors. Knowledge entropy at the same checkpoints: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: attention entropy summed over layers and next-token entropy, both in nats with error bars, each with the values that the paper reports for OLMo-1B as text.", "width": "100%"}} tags=["hide-input"]
 figure = plots.plot_entropies(profiles)
 
 # %% tags=["hide-input"]

@@ -65,7 +65,7 @@ pages.stamp([first, *profiles])
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-layers", "caption": "Distance of each layer's knowledge entropy to its bound ({eq}`eq-layer`) at three stages of pretraining, with two standard errors. Bands: the range of the paper's figure 8. The sum over layers: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the layers on a logarithmic axis: the distance of each layer's entropy to its bound in nats, one line with error bars per stage of pretraining and a dotted one for the first checkpoint, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-layers", "caption": "Distance of each layer's knowledge entropy to its bound {eq}`eq-layer` at three stages of pretraining, with two standard errors. Bands: the range of the paper's figure 8. The sum over layers: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the layers on a logarithmic axis: the distance of each layer's entropy to its bound in nats, one line with error bars per stage of pretraining and a dotted one for the first checkpoint, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
 figure = plots.plot_layers(profiles, first)
 
 # %% tags=["hide-input"]

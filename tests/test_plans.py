@@ -54,6 +54,14 @@ def test_corpora_default_to_the_suites_and_may_have_columns_of_their_own(micro, 
     assert settings(plan["table.csv"], "corpus", "column") == [(str(table), "abstract")]
     with pytest.raises(ValueError, match="a further corpus is"):
         plans.sweep_corpora("tiny", others=[{"file": "x"}], steps=[0], **SMALL)
+    with pytest.raises(ValueError, match="two are alike"):
+        plans.sweep_corpora("tiny", others=["elsewhere/world"], steps=[0], **SMALL)
+
+
+def test_familiarity_compares_at_least_two_corpora(micro):
+    assert list(plans.compare_familiarity("tiny", steps=[0], **SMALL)) == ["world", "world-near", "world-far"]
+    with pytest.raises(ValueError, match="nothing to compare with"):
+        plans.compare_familiarity(["tiny"], steps=[0], **SMALL)
 
 
 def test_sizes_are_divided_down_to_four_at_the_least(micro):
