@@ -81,6 +81,7 @@ import pandas as pd
 
 import kent
 
+# %%
 last = whole.provenance["revision"]
 model, tokenizer = kent.load(last["repository"], last["step"])
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
@@ -95,8 +96,7 @@ def measure(texts, side="right", padding=False):
     rows = tokenizer(texts, padding_side=side, **settings)
     print(f"{1 - rows.attention_mask.double().mean().item():.1%} of the positions are padding")
     mask = None if padding else rows.attention_mask
-    measured = kent.profile(model, rows.input_ids, attention_mask=mask, batch_size=batch_size, measures=["knowledge"])
-    return measured.coefficients
+    return kent.profile(model, rows.input_ids, attention_mask=mask, measures=["knowledge"]).coefficients
 
 
 # %%
