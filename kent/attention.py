@@ -63,9 +63,7 @@ def attend(
         mixed = weights.to(value.dtype).view(batch, groups, -1, end) @ value[:, :, :end]
         output[:, start:stop] = mixed.view(batch, heads, stop - start, -1).transpose(1, 2)
         highest, where = scores.max(dim=-1, keepdim=True)
-        normalizer = (highest - weights.gather(-1, where).log()).squeeze(
-            -1
-        )  # ln Σ exp(scores), from the largest weight
+        normalizer = (highest - weights.gather(-1, where).log()).squeeze(-1)  # ln Σ exp(scores)
         entropies[:, :, start:stop] = (normalizer - torch.linalg.vecdot(weights, scores)).view(batch, heads, -1)
     _listener.get()(module.layer_idx, entropies)
     return output, None

@@ -87,15 +87,14 @@ def format_interval(claim: Claim, value: float, error: float) -> str:
 def collect_readings(folder: Path) -> list[dict]:
     """Every row of every reading in the executed pages under `folder`, which holds one folder per suite.
 
-    Beside what `Reading.list_rows` says: `suite` and `page`, and when the page was finished.
+    Beside what `Reading.list_rows` says: `suite` and `page`.
     """
     rows = []
     for path in sorted(folder.glob("*/*.ipynb")):
         page = json.loads(path.read_text("utf-8"))
-        finished = page["metadata"].get("papermill", {}).get("end_time")
         outputs = [output for cell in page["cells"] for output in cell.get("outputs", [])]
         found = [row for output in outputs for row in output.get("metadata", {}).get(METADATA, [])]
-        rows += [{**row, "suite": path.parent.name, "page": path.stem, "finished": finished} for row in found]
+        rows += [{**row, "suite": path.parent.name, "page": path.stem} for row in found]
     return rows
 
 

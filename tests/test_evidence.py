@@ -70,7 +70,7 @@ def test_a_reading_travels_in_the_page_and_arrives_in_the_scorecard(tmp_path, va
     assert verdict in shown["text/markdown"] and f"{value:+.4f} ± 0.2000 nats" in shown["text/markdown"]
     cells = [{"outputs": [{"data": shown, "metadata": kept}]}, {"outputs": [{"output_type": "stream"}]}, {}]
     (tmp_path / "tiny").mkdir()
-    page = {"metadata": {"papermill": {"end_time": "2026"}}, "cells": cells}
+    page = {"metadata": {}, "cells": cells}
     (tmp_path / "tiny" / "fig02_knowledge_entropy.ipynb").write_text(json.dumps(page))
     (row,) = evidence.collect_readings(tmp_path)
     assert (row["suite"], row["page"], row["verdict"]) == ("tiny", "fig02_knowledge_entropy", verdict)
