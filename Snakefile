@@ -1,8 +1,13 @@
-"""Runs, then pages. `make book` drives this file; a cluster may do so too: snakemake --executor slurm --config suite=olmo-1b"""
+"""Runs, then pages. `make book` drives this file; a cluster may do so too: snakemake --executor slurm --config suite=olmo-1b
+
+A page that the suite's parameters do not fit is left out, which is said with the reason before any work; the scorecard says
+"not run" of its claim.
+"""
 
 import ast
 import json
 import re
+import sys
 from pathlib import Path
 
 import yaml
@@ -38,9 +43,30 @@ def gathered(planned):
     return {f"_build/runs/{records.digest([str(run.path) for run in job])}.done": job for job in jobs.values()}
 
 
+def planned(chosen):
+    """The plan of every page that the parameters fit, and for every other page why they do not.
+
+    A page must fit its own defaults, and parameters some page: else what a plan raises is an error here too.
+    """
+    found, refused = {}, {}
+    for page in filter(PARAMETERS.get, PAGES):
+        try:
+            found[page] = plans.plan(page, PARAMETERS[page] | chosen)
+        except ValueError as reason:
+            if PARAMETERS[page] | chosen == PARAMETERS[page]:
+                raise
+            refused[page] = reason
+    if not found:
+        raise next(iter(refused.values()))
+    return found, refused
+
+
 PARAMETERS = {page: declared(page) for page in PAGES}
 CHOSEN = yaml.safe_load(Path(f"params/{SUITE}.yaml").read_text())
-PLAN = {page: plans.plan(page, PARAMETERS[page] | CHOSEN) for page in PAGES if PARAMETERS[page]}
+PLAN, REFUSED = planned(CHOSEN)
+LEFT_OUT = "".join(f"\nPage {page} is left out of the suite {SUITE}: {reason}\n" for page, reason in REFUSED.items())
+print(LEFT_OUT, end="", file=sys.stderr)
+RUNNING = [page for page in PAGES if page not in REFUSED]
 JOBS = gathered(PLAN.values())
 STAMP = {run.path: stamp for stamp, job in JOBS.items() for run in job}
 for stamp, job in JOBS.items():
@@ -50,7 +76,7 @@ for stamp, job in JOBS.items():
 
 rule pages:
     input:
-        [f"_build/pages/{SUITE}/{page}.ipynb" for page in PAGES],
+        [f"_build/pages/{SUITE}/{page}.ipynb" for page in RUNNING],
 
 
 rule run:
@@ -78,7 +104,7 @@ rule page:
         records=lambda wildcards: sorted({STAMP[run.path] for listed in PLAN.get(wildcards.page, {}).values() for run in listed}),
         pages=lambda wildcards: [
             f"_build/pages/{SUITE}/{page}.ipynb"
-            for page in PAGES
+            for page in RUNNING
             if LEDGERS.get(page, 0) < LEDGERS.get(wildcards.page, 0)
         ],
     output:
@@ -94,6 +120,10 @@ rule page:
         ),
     shell:
         "OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive papermill {input.notebook} {log} {params.parameters} && mv {log} {output}"
+
+
+onsuccess:
+    print(LEFT_OUT, end="", file=sys.stderr)
 
 
 onerror:

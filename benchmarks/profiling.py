@@ -55,17 +55,22 @@ def interleave(ways: dict[str, Way], tokens: Tensor, repetitions: int) -> dict[s
 
 
 def divide(seconds: dict[str, list[float]], length: int, targeted: bool) -> list[dict]:
-    """Ratios of medians, with the quartiles of the ratio within a round, and the target where there is one."""
+    """Every ratio between ways that were timed, and the target where there is one."""
     found = []
     for over, under, bound, targets in COMPARISONS:
         if not {over, under} <= seconds.keys():
             continue
-        each = [a / b for a, b in zip(seconds[over], seconds[under], strict=True)]
-        quarters = statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
-        ratio = statistics.median(seconds[over]) / statistics.median(seconds[under])
         target = {"bound": bound, "target": targets[length]} if targeted and length in targets else {}
-        found.append({"over": over, "under": under, "ratio": ratio, "quartiles": [quarters[0], quarters[2]], **target})
+        found.append({**relate(seconds, over, under), **target})
     return found
+
+
+def relate(seconds: dict[str, list[float]], over: str, under: str) -> dict:
+    """Ratio of the medians of two ways' times, with the quartiles of the ratio within a round."""
+    each = [a / b for a, b in zip(seconds[over], seconds[under], strict=True)]
+    quarters = statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
+    ratio = statistics.median(seconds[over]) / statistics.median(seconds[under])
+    return {"over": over, "under": under, "ratio": ratio, "quartiles": [quarters[0], quarters[2]]}
 
 
 def _resident() -> float:

@@ -15,6 +15,7 @@ from kent.memory import find_memories
 
 SHAPES = {  # width, layers, neurons per layer, heads, vocabulary, tied embeddings
     "debug": (32, 2, 64, 4, 256, True),
+    "tiny": (96, 4, 384, 4, 2048, True),
     "small": (512, 8, 2048, 8, 50304, True),
     "olmo-1b": (2048, 16, 8192, 16, 50304, True),
     "olmo-7b": (4096, 32, 11008, 32, 50304, False),

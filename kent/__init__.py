@@ -9,7 +9,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "checkpoints": ["load", "resolve"],
         "corpora": ["describe", "sequences"],
         "entropy": ["knowledge_entropy"],
+        "knowledge": ["Knowledge"],
+        "learning": ["Recipe", "learn"],
         "measurement": ["profile"],
+        "probes": ["probe"],
         "profiles": ["Profile"],
     },
 )

@@ -72,19 +72,24 @@ def read_entities(source: str | Path, *, limit: int, column: str = "text") -> li
     """
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}")
+    check_source(source)
     if source in DOMAINS:
         documents = World(seed=WORLD_SEED).documents(domain=DOMAINS[source], seed=HELD_OUT_SEED)
-    elif str(source).lower().endswith(".jsonl"):
-        documents = _read_spans(Path(source).expanduser(), column)
     else:
-        raise ValueError(
-            f"{str(source)!r:.200} is no source of entities: it may be {', '.join(DOMAINS)} or the path of a spans "
-            "file (.jsonl). A plain text needs one, because its entities must be known: the paper had GPT-4o find them"
-        )
+        documents = _read_spans(Path(source).expanduser(), column)
     found = list(islice((document for document in documents if document.entities), limit))
     if len(found) < limit:
         raise ValueError(f"{source} ends after {len(found)} documents with entities; {limit} wanted")
     return found
+
+
+def check_source(source: str | Path) -> None:
+    """Refuse a source whose entities are not known: `ValueError` for what `read_entities` does not take."""
+    if source not in DOMAINS and not str(source).lower().endswith(".jsonl"):
+        raise ValueError(
+            f"{str(source)!r:.200} is no source of entities: it may be {', '.join(DOMAINS)} or the path of a spans "
+            "file (.jsonl). A plain text needs one, because its entities must be known: the paper had GPT-4o find them"
+        )
 
 
 def _read_spans(path: Path, column: str) -> Iterator[Document]:

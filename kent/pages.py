@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+import pandas as pd
 import torch
 from IPython import get_ipython
 from IPython.display import Markdown
@@ -15,10 +16,13 @@ from tqdm.auto import tqdm
 from kent.evidence import Reading, format_interval
 from kent.paper import CLAIMS
 from kent.plans import Plan
-from kent.runs import Result, fetch
+from kent.runs import Result, Run, fetch
 from kent.suites import SUITES
 
-SECONDS_WORTH_SAYING = 60
+RATES = {"float32": 67e12, "bfloat16": 989e12}
+"""Operations per second of matrix products as published for NVIDIA's H100 and H200 (SXM, dense, no TF32), by dtype."""
+SHARE = 0.4
+"""Share of `RATES` that a pass is assumed to reach."""
 
 
 def _assigned(cell: str) -> dict[str, object]:
@@ -72,30 +76,64 @@ def _count_parameters(name: str) -> int | None:
 
 
 def estimate_cost(plan: Plan) -> Markdown:
-    """What the runs that are not in the cache will take: time, memory and download, from the size of the models.
+    """What the runs that are not in the cache will take, or all of them anew: time, memory and download.
 
-    Two operations per parameter and token, at the rate of a matrix product timed now; a lower bound in practice.
+    Two operations per parameter and token, six where a model learns, at the rate of a matrix product timed now; a lower
+    bound in practice.
     """
-    runs = [run for listed in plan.values() for run in listed]
-    missing = [run.config for run in runs if not run.done]
-    if not missing:
-        return Markdown(f"**Cost.** All {len(runs)} runs of this page are in the cache: nothing to compute.")
-    tokens = [config["length"] * config["limit"] for config in missing]
-    sizes = [_count_parameters(config["name"]) for config in missing]
-    said = f"**Cost.** {len(missing)} of {len(runs)} runs to do, {sum(tokens):,} tokens in all"
+    runs = list({run.path: run for listed in plan.values() for run in listed}.values())
+    missing = [run for run in runs if not run.done]
+    if missing:
+        said = f"{len(missing)} of {len(runs)} runs to do: {_estimate(missing)}."
+    else:
+        said = f"All {len(runs)} runs of this page are in the cache. Done anew, they would take {_estimate(runs)}."
+    return Markdown(f"**Cost.** {said}")
+
+
+def _estimate(runs: Sequence[Run]) -> str:
+    """Tokens, time, memory and download of these runs."""
+    configs = [run.config for run in runs]
+    learning = [config["run"] == "learning" for config in configs]
+    tokens = [
+        config["length"] * (config["batch"] * config["steps"] * config["epochs"] if learns else config["limit"])
+        for config, learns in zip(configs, learning, strict=True)
+    ]
+    sizes = [_count_parameters(config["name"]) for config in configs]
+    said = f"{sum(tokens):,} tokens"
     if None in sizes:
-        unknown = missing[sizes.index(None)]["name"]
-        return Markdown(f"{said}; the size of {unknown} is not known before it is loaded.")
-    widths = [torch.empty(0, dtype=getattr(torch, config["dtype"])).element_size() for config in missing]
-    operations = sum(2 * size * count for size, count in zip(sizes, tokens, strict=True))
-    weights = max(size * width for size, width in zip(sizes, widths, strict=True))
+        return f"{said}; the size of {configs[sizes.index(None)]['name']} is not known before it is loaded"
+    widths = [torch.empty(0, dtype=getattr(torch, config["dtype"])).element_size() for config in configs]
+    passes = [3 if learns else 1 for learns in learning]  # forward, and backward at twice its cost
+    operations = sum(2 * size * count * each for size, count, each in zip(sizes, tokens, passes, strict=True))
+    copies = [4 if learns else 1 for learns in learning]  # weights; gradients and AdamW's two moments
+    weights = max(size * width * each for size, width, each in zip(sizes, widths, copies, strict=True))
     minutes = operations / _matrix_rate() / 60
     said += f"; at least {minutes:.1f} min on this device and {weights / 1e9:.2f} GB for the weights"
-    hub = {(config["name"], config["step"]) for config in missing
+    hub = {(config["name"], config["step"]) for config in configs
            if config["name"] in SUITES and SUITES[config["name"]].repository}  # fmt: skip
     if hub:
         said += f"; up to {sum(SUITES[name].parameters * 4 for name, _ in hub) / 1e9:.0f} GB to download"
-    return Markdown(said + ".")
+    return said
+
+
+def estimate_full_runs(*, length: int = 2048, limit: int = 2048) -> pd.DataFrame:
+    """What the Hub's suites would take on a large GPU: one pass over the text, and figure 2's page.
+
+    An estimate, nothing measured: two operations per parameter and token, at `SHARE` of the card's `RATES`.
+    """
+    rows = [
+        {
+            "suite": suite.name,
+            "dtype": dtype,
+            "checkpoints": len(suite.steps),
+            "download (GB, at most)": 4 * suite.parameters * len(suite.steps) / 1e9,
+            "weights in memory (GB)": getattr(torch, dtype).itemsize * suite.parameters / 1e9,
+            "one pass (s)": (seconds := 2 * suite.parameters * length * limit / (SHARE * rate)),
+            "figure 2 (min)": (len(suite.steps) + 1) * seconds / 60,
+        }
+        for suite in SUITES.values() if suite.repository for dtype, rate in RATES.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows).set_index(["suite", "dtype"])
 
 
 def fetch_all(plan: Plan) -> dict[str, list[Result]]:

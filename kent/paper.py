@@ -1,4 +1,7 @@
-"""The paper's published numbers and claims, as data (arXiv 2410.01380, version 3; the claims are in `paper.yaml`)."""
+"""The paper's published numbers and claims, as data (arXiv 2410.01380, version 3).
+
+The claims are in `paper.yaml`, tables 1 and 2 in `tables.yaml`.
+"""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -32,8 +35,57 @@ class Claim:
         return "agrees" if value * self.sign > 0 else "disagrees at this scale"
 
 
-_PLAN = yaml.safe_load(files("kent").joinpath("paper.yaml").read_text(encoding="utf-8"))
-CLAIMS = {key: Claim(key, **claim) for key, claim in _PLAN.items()}
+@dataclass(frozen=True)
+class Setting:
+    """One row of tables 1 and 2: hyperparameters of continual learning, and what came out at each stage of `STAGES`.
+
+    `batch` in sequences of 1,024 tokens, `rate` the peak learning rate. By stage: acquisition `A` and forgetting `F` in
+    % (table 1); after learning, probe performance `K` in nats (the public code's padded mean) and downstream
+    performance `P` in % (table 2).
+    """
+
+    batch: int
+    rate: float
+    epochs: int
+    A: dict[str, float]
+    F: dict[str, float]
+    K: dict[str, float]
+    P: dict[str, float]
+
+
+def bound_before(after: float, change: float, digit: float) -> tuple[float, float]:
+    """Lower and upper end of what K or P was before learning, from its value after it and the reported change in %.
+
+    A = (K_CL - K_PT) / |K_PT| with K < 0, and F = -(P_CL - P_PT) / P_PT, so before = after / (1 - change / 100) in both
+    (section 4.1). `after` may be off by half its last printed `digit`, `change` by half of 0.1.
+    """
+    afters, changes = ((value - half, value + half) for value, half in ((after, digit / 2), (change, 0.05)))
+    ends = [each / (1 - rate / 100) for each in afters for rate in changes]
+    return min(ends), max(ends)
+
+
+def infer_before(quantity: str) -> dict[str, tuple[float, float]]:
+    """By stage, the range of K (nats) or P (%) before learning that every setting's printed digits leave (figure 12).
+
+    Raises ValueError for a quantity other than K and P.
+    """
+    if quantity not in ("K", "P"):
+        raise ValueError(f"the tables imply K and P before learning, not {quantity!r}")
+    change, digit = {"K": ("A", 0.001), "P": ("F", 0.1)}[quantity]
+    bounds = {
+        stage: [
+            bound_before(getattr(row, quantity)[stage], getattr(row, change)[stage], digit) for row in TABLES.values()
+        ]
+        for stage in STAGES
+    }
+    return {stage: (max(low for low, _ in each), min(high for _, high in each)) for stage, each in bounds.items()}
+
+
+def _read(name: str) -> dict:
+    return yaml.safe_load(files("kent").joinpath(name).read_text(encoding="utf-8"))
+
+
+CLAIMS = {key: Claim(key, **claim) for key, claim in _read("paper.yaml").items()}
 """Every claim of the paper that can be tested, in the order of its figures."""
 
 AXES = {
@@ -49,3 +101,11 @@ ENTROPIES = {"attention": (70, 40), "token": (2.8, 2.4)}
 
 STAGES = {"118k": 0.16, "369k": 0.50, "554k": 0.75, "738k": 1.00}
 """Initial models of continual learning, as a fraction of OLMo-1B's 738,020 steps (section 4.1)."""
+
+TABLES = {
+    name: Setting(
+        **{key: dict(zip(STAGES, value, strict=True)) if key in "AFKP" else value for key, value in row.items()}
+    )
+    for name, row in _read("tables.yaml").items()
+}
+"""Tables 1 and 2: by setting, in their order, the hyperparameters and the four published quantities."""

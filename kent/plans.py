@@ -1,10 +1,10 @@
 """Which runs a page needs: one function per kind of page, from the page's parameters to labelled lists of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kent.checkpoints import list_steps
 from kent.paper import STAGES
-from kent.runs import Run, plan_familiarity, plan_gradients, plan_profile
+from kent.runs import Run, plan_familiarity, plan_gradients, plan_learning, plan_profile
 from kent.suites import SUITES
 
 Checkpoints = str | Sequence[str]
@@ -32,13 +32,15 @@ def pick_stages(steps: Sequence[int]) -> dict[str, int]:
     }
 
 
-def _list_stages(checkpoints: Checkpoints, steps: Sequence[int]) -> list[tuple[str, int | None]]:
-    """The checkpoints nearest to 16, 50 and 100 % of the run, each once; all, where they do not name their steps."""
+def _list_stages(
+    checkpoints: Checkpoints, steps: Sequence[int], wanted: Sequence[str] = ("118k", "369k", "738k")
+) -> list[tuple[str, int | None]]:
+    """The checkpoints nearest to stages of the paper, each once; all, where they do not name their steps."""
     listed = _list_checkpoints(checkpoints, steps)
     if any(step is None for _, step in listed):
         return listed
     stages = pick_stages([step for _, step in listed])
-    return [listed[index] for index in sorted({stages[stage] for stage in ("118k", "369k", "738k")})]
+    return [listed[index] for index in sorted({stages[stage] for stage in wanted})]
 
 
 def sweep(checkpoints: Checkpoints, *, steps: Sequence[int] = (), **measured) -> Plan:
@@ -160,15 +162,60 @@ def compare_gradients(checkpoints: Checkpoints, *, steps: Sequence[int] = (), **
     return {"stages": [plan_gradients(*each, **measured, updates=UPDATES) for each in stages]}
 
 
+def learn_stages(
+    checkpoints: Checkpoints,
+    *,
+    steps: Sequence[int] = (),
+    recipe: Mapping[str, object] | None = None,
+    knowledge: Sequence[str] = (),
+    control: Sequence[str] = (),
+    **measured,
+) -> Plan:
+    """The checkpoints nearest to the paper's four stages: each profiled as it is, and learning on (figure 4).
+
+    `recipe` changes the suite's own setting, or for other checkpoints the paper's: settings as for `plan_learning`.
+    """
+    stages = _list_stages(checkpoints, steps, tuple(STAGES))
+    suite = SUITES.get(checkpoints) if isinstance(checkpoints, str) else None
+    setting = (suite.learning if suite else {}) | dict(recipe or {})
+    facts = {"knowledge": knowledge, "control": control}
+    return {
+        "before": [plan_profile(*each, **measured) for each in stages],
+        "learning": [plan_learning(*each, **facts, **setting) for each in stages],
+    }
+
+
+def learn_corpora(checkpoints: Checkpoints, *, others: Sequence[Corpus] = (), recipe=None, **settings) -> Plan:
+    """`learn_stages` on the recipe's corpus and on `others` (default: the suite's second corpus; figure 13).
+
+    `others` are names, files, or {corpus: FILE, column: NAME}.
+    """
+    if not others and isinstance(checkpoints, str) and checkpoints in SUITES:
+        others = [SUITES[checkpoints].corpora[1]]
+    plan = learn_stages(checkpoints, recipe=recipe, **settings)
+    for other in others:
+        text = other if isinstance(other, dict) else {"corpus": other}
+        name = str(text["corpus"]).rsplit("/", 1)[-1]
+        plan[name] = learn_stages(checkpoints, recipe={**(recipe or {}), **text}, **settings)["learning"]
+    if len(plan) < 3:
+        raise ValueError("nothing to compare with: name a further corpus in others")
+    return plan
+
+
 PAGES = {
     "fig01_memory_coefficients": sweep_stages,
     "fig02_knowledge_entropy": sweep_with_baseline,
     "fig03_other_entropies": sweep,
+    "fig04_acquisition_and_forgetting": learn_stages,
     "fig06_other_architecture": sweep_twins,
     "fig07_other_corpora": sweep_corpora,
     "fig08_layers": sweep_stages,
     "fig09_activation": sweep_activations,
     "fig10_familiarity": compare_familiarity,
+    "fig11_once_and_paraphrased": learn_stages,
+    "fig12_before_and_after": learn_stages,
+    "fig13_learning_corpora": learn_corpora,
+    "learning_curves": learn_stages,
     "appendix_a1_gradients": compare_gradients,
     "yardsticks": sweep_with_baseline,
     "exactness": sweep_sizes,

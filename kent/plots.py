@@ -1,6 +1,7 @@
 """Results to axes. The only user of matplotlib."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from math import log
 
 import matplotlib.pyplot as plt
@@ -13,7 +14,8 @@ from kent.entropy import MEASURES
 from kent.evidence import label_steps
 from kent.familiarity import Familiarity
 from kent.gradients import Gradients
-from kent.paper import AXES, ENTROPIES
+from kent.outcomes import Outcome, estimate
+from kent.paper import AXES, ENTROPIES, TABLES
 from kent.profiles import Profile
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
@@ -242,3 +244,131 @@ def tabulate_measures(
     ]
     columns = [column for heading in measures.values() for column in (heading, f"{heading}, s.e.")]
     return pd.DataFrame(rows, index=pd.Index(names, name="step"), columns=columns).round(4)
+
+
+def plot_tables(cells: pd.DataFrame) -> Figure:
+    """Published A and F (%) against the stage, and against the ratio of peak rate to the checkpoint's own.
+
+    `cells` are those of `kent.regressions.tabulate_cells`; a value too low to draw is written where its line leaves.
+    """
+    floor, ratios = -12, [0.3, 1, 3, 10, 30]
+    stages = dict(zip(cells["stage"], cells.index.get_level_values("initial"), strict=True))
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(2, 2, height=2.9, sharex=False)
+        for axes, (x, y) in zip(panels, product(("stage", "ratio"), "AF"), strict=True):
+            rows = zip(cells.groupby("setting", sort=False), (*CYCLE, GREY), (*MARKERS, "v"), strict=True)
+            for (setting, row), color, marker in rows:
+                axes.plot(row[x], row[y], color=color, marker=marker, markersize=4, label=setting)
+                for place, value in row.loc[row[y] < floor, [x, y]].itertuples(index=False):
+                    side = "right" if x == "stage" else "center"
+                    axes.text(place, floor, f"↓ −{-value:g}", ha=side, va="bottom", fontsize=9, color=color)
+            axes.set_ylabel({"A": "acquisition A (%)", "F": "forgetting F (%)"}[y])
+            axes.set_ylim(bottom=floor if y == "A" else 0)
+        for axes in panels[:2]:
+            axes.set_xticks([*stages], labels=stages.values())
+            axes.set_xlabel("initial model (pretraining steps)")
+        for axes in panels[2:]:
+            axes.set(xscale="log", xlabel="peak rate / checkpoint's own rate", xticks=ratios, xticklabels=ratios)
+            axes.minorticks_off()
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=9)
+    return figure
+
+
+def _draw_by_stage(axes: Axes, outcomes: Sequence[Outcome], lines: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Bootstrapped values with two standard errors, one place per initial model."""
+    for number, (label, samples) in enumerate(lines.items()):
+        _draw(axes, range(len(outcomes)), [estimate(each) for each in samples], number, label)
+    axes.set_xticks(range(len(outcomes)), labels=[f"{step:,}" for step in label_steps(outcomes)])
+    axes.set_xlabel("initial model (pretraining step)")
+
+
+def _mark_published(axes: Axes, outcomes: Sequence[Outcome], published: Mapping[str, float]) -> None:
+    if len(outcomes) == len(published):
+        axes.plot(range(len(published)), [*published.values()], color=GREY, linestyle="--", label="paper: OLMo-1B")
+
+
+def plot_learning(outcomes: Sequence[Outcome]) -> Figure:
+    """A and F (%), and K (nats) and P (%) after learning, against the initial model, beside the control."""
+    baseline = TABLES["baseline"]
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(2, 2, height=2.9, sharex=False)
+        for axes, measure in zip(panels[::2], ("acquisition", "performance"), strict=True):
+            lines = {}
+            for label, of in {"injected": "knowledge", "control": "control"}.items():
+                found = [getattr(each, measure)(of=of) for each in outcomes]
+                lines[label] = [samples if samples.ndim == 1 else samples[-1] for samples in found]
+            _draw_by_stage(axes, outcomes, lines)
+        _draw_by_stage(panels[1], outcomes, {"six tasks": [each.forgetting() for each in outcomes]})
+        _draw_by_stage(panels[3], outcomes, {"six tasks": [100 * each.downstream()[-1] for each in outcomes]})
+        for axes, published in ((panels[0], baseline.A), (panels[1], baseline.F), (panels[3], baseline.P)):
+            _mark_published(axes, outcomes, published)
+        names = ("acquisition A (%)", "forgetting F (%)", "K after learning (nats)", "P after learning (%)")
+        for axes, name in zip(panels, names, strict=True):
+            axes.set_ylabel(name)
+            axes.legend(fontsize=9)
+    return figure
+
+
+def plot_settings(outcomes: Sequence[Outcome]) -> Figure:
+    """A (%) and K after learning (nats) of facts told once, of paraphrased ones and of the control (figure 11)."""
+    kinds = {
+        "paraphrased": ("paraphrase", "knowledge"),
+        "told once": ("once", "knowledge"),
+        "control": ("all", "control"),
+    }
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(1, 2, sharex=False)
+        rise = {label: [each.acquisition(what, of=of) for each in outcomes] for label, (what, of) in kinds.items()}
+        last = {label: [each.performance(what, of=of)[-1] for each in outcomes] for label, (what, of) in kinds.items()}
+        for axes, lines, name in zip(panels, (rise, last), ("acquisition A (%)", "K after (nats)"), strict=True):
+            _draw_by_stage(axes, outcomes, lines)
+            axes.set_ylabel(name)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
+    return figure
+
+
+def plot_before_and_after(outcomes: Sequence[Outcome]) -> Figure:
+    """K (nats) and P (%) of each initial model, before learning and after it (figure 12)."""
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(1, 2, sharex=False)
+        measured = {"K (nats)": Outcome.performance, "P (%)": lambda outcome: 100 * outcome.downstream()}
+        for axes, (name, measure) in zip(panels, measured.items(), strict=True):
+            found = [measure(each) for each in outcomes]
+            _draw_by_stage(
+                axes, outcomes, {"before": [each[0] for each in found], "after": [each[-1] for each in found]}
+            )
+            axes.set_ylabel(name)
+        _mark_published(panels[1], outcomes, TABLES["baseline"].P)
+        panels[0].legend(fontsize=9)
+    return figure
+
+
+def plot_learning_curves(outcomes: Sequence[Outcome]) -> Figure:
+    """K (nats) at every evaluation of a run, of facts told once, paraphrased, and never injected; a line per model."""
+    kinds = {
+        "paraphrased": ("paraphrase", "knowledge"),
+        "told once": ("once", "knowledge"),
+        "control": ("all", "control"),
+    }
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(3, height=2.3)
+        for axes, (label, (what, of)) in zip(panels, kinds.items(), strict=True):
+            for number, (step, each) in enumerate(zip(label_steps(outcomes), outcomes, strict=True)):
+                pairs = [estimate(samples) for samples in each.performance(what, of=of)]
+                _draw(axes, each.steps.tolist(), pairs, number % len(CYCLE), f"from step {step:,}")
+            axes.set_ylabel(f"K, {label} (nats)")
+        panels[-1].set_xlabel("step of continual learning (an injection before every mark but the first)")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
+    return figure
+
+
+def plot_learning_corpora(corpora: Mapping[str, Sequence[Outcome]]) -> Figure:
+    """A and F (%) against the initial model, a line for each text that was learnt on (figure 13)."""
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(1, 2, sharex=False)
+        for axes, name, measure in zip(panels, "AF", (Outcome.acquisition, Outcome.forgetting), strict=True):
+            lines = {label: [measure(each) for each in outcomes] for label, outcomes in corpora.items()}
+            _draw_by_stage(axes, next(iter(corpora.values())), lines)
+            axes.set_ylabel({"A": "acquisition A (%)", "F": "forgetting F (%)"}[name])
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
+    return figure

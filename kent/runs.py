@@ -3,21 +3,25 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from kent import pretraining
 from kent.checkpoints import load, resolve
 from kent.corpora import describe, sequences
-from kent.familiarity import Familiarity, measure_familiarity, read_entities
+from kent.familiarity import Familiarity, check_source, measure_familiarity, read_entities
 from kent.gradients import Gradients, measure_gradients
+from kent.knowledge import Knowledge
+from kent.learning import Recipe, learn
 from kent.measurement import profile
+from kent.outcomes import Outcome
 from kent.profiles import Profile
-from kent.records import cache_folder, digest, hash_code
+from kent.records import PACKAGE, cache_folder, digest, hash_code
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +29,13 @@ CODE = (
     *("measurement.py", "attention.py", "memory.py", "blocks.py", "entropy.py", "checkpoints.py"),
     *("corpora.py", "texts.py", "world.py", "templates.py", "world.yaml"),
 )
+LEARNING_CODE = (
+    *("learning.py", "injection.py", "knowledge.py", "knowledge.yaml", "probes.py", "downstream.py"),
+    *(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("tasks/*.yaml")),
+)
 SEED = 0
 
-Result = Profile | Familiarity | Gradients
+Result = Profile | Familiarity | Gradients | Outcome
 
 
 @dataclass(frozen=True)
@@ -86,8 +94,10 @@ def plan_familiarity(
 ) -> Run:
     """The run that measures how familiar the entities of a corpus are to a checkpoint (figure 10).
 
-    `corpus` and `column` as for `kent.familiarity.read_entities`. Raises as `plan_profile`.
+    `corpus` and `column` as for `kent.familiarity.read_entities`. Raises as `plan_profile`, and `ValueError` for a
+    corpus whose entities are not known.
     """
+    check_source(corpus)
     decisive = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
     return _plan("familiarity", name, step, decisive, {"batch_size": batch_size}, code=("familiarity.py",))
 
@@ -113,8 +123,46 @@ def plan_gradients(
     return _plan("gradients", name, step, decisive, {}, code=("gradients.py",))
 
 
-def _plan(kind: str, name: str, step: int | None, decisive: dict, free: dict, code: tuple[str, ...] = ()) -> Run:
-    """A run named by the hash of `decisive`, the checkpoint, the text and the code; `free` settings move no number."""
+def plan_learning(
+    name: str,
+    step: int | None,
+    *,
+    corpus: str | Sequence[str] = "pubmed",
+    column: str = "text",
+    length: int = 1024,
+    knowledge: Sequence[str] = (),
+    control: Sequence[str] = (),
+    once: int = 60,
+    paraphrase: int = 70,
+    dtype: str = "float32",
+    **recipe,
+) -> Run:
+    """The run in which a checkpoint learns on, with new facts injected (section 4).
+
+    `knowledge` and `control` (never injected) are two files each, as for `kent.Knowledge.from_json`; without files,
+    facts of the synthetic world, so many told `once` and so many paraphrased. `recipe` as for `kent.learning.Recipe`;
+    `corpus`, `column` and `length` as for `kent.sequences`. The defaults are the paper's. The weights at the end stay
+    in the cache, in a folder of `learning/` named like the record.
+
+    Raises `ValueError` for settings of the recipe that do not exist, for files that are not two, and as `plan_profile`.
+    """
+    unknown = recipe.keys() - {field.name for field in fields(Recipe)}
+    if unknown:
+        known = ", ".join(field.name for field in fields(Recipe))
+        raise ValueError(f"a recipe has no {', '.join(sorted(unknown))}; it has {known}")
+    taught = Recipe(**recipe)
+    facts = {"knowledge": list(knowledge), "control": list(control), "once": once, "paraphrase": paraphrase}
+    decisive = {"corpus": corpus, "column": column, "length": length, "dtype": dtype, **facts, **asdict(taught),
+                "betas": list(taught.betas)}  # fmt: skip
+    told = [each.describe() for each in read_knowledge(decisive)]
+    free = {"rows": decisive.pop("rows")}
+    return _plan("learning", name, step, decisive, free, code=LEARNING_CODE, told=told)
+
+
+def _plan(
+    kind: str, name: str, step: int | None, decisive: dict, free: dict, code: tuple[str, ...] = (), **more: object
+) -> Run:
+    """A run named by the hash of `decisive`, checkpoint, text, code and `more`; `free` settings move no number."""
     if not isinstance(getattr(torch, decisive["dtype"], None), torch.dtype):
         raise ValueError(f"dtype must name a torch dtype (float32, bfloat16, float16), not {decisive['dtype']!r}")
     local = name in pretraining.RECIPES
@@ -122,7 +170,7 @@ def _plan(kind: str, name: str, step: int | None, decisive: dict, free: dict, co
     corpus = decisive["corpus"]
     text = _describe(corpus if isinstance(corpus, str) else tuple(corpus), decisive["column"])
     config = {"run": kind, "name": name, "step": step, **decisive}
-    key = digest({**config, "revision": revision, "text": text, "code": hash_code(*CODE, *code)})
+    key = digest({**config, "revision": revision, "text": text, "code": hash_code(*CODE, *code), **more})
     path = cache_folder() / "records" / f"{kind}-{key}.safetensors"
     return Run(config | free, path, [plan_pretraining(name)] if local else [])
 
@@ -137,6 +185,7 @@ PLANS: dict[str, Callable[..., Run]] = {
     "profile": plan_profile,
     "familiarity": plan_familiarity,
     "gradients": plan_gradients,
+    "learning": plan_learning,
 }
 
 
@@ -161,7 +210,7 @@ def do(run: Run) -> None:
         pretraining.pretrain(run.config["suite"])
         return
     start = time.perf_counter()
-    result = {"profile": _profile, "familiarity": _familiarity, "gradients": _gradients}[kind](run.config)
+    result = MEASURED[kind][1](run.config)
     revision = asdict(resolve(run.config["name"], run.config["step"]))
     result.provenance.update(revision=revision, seconds=round(time.perf_counter() - start, 1))
     result.save(run.path)
@@ -169,7 +218,7 @@ def do(run: Run) -> None:
 
 def fetch(run: Run) -> Result:
     """The result a run left in the cache; computed now when it is missing, or damaged (which is said)."""
-    read = {"profile": Profile, "familiarity": Familiarity, "gradients": Gradients}[run.config["run"]].load
+    read = MEASURED[run.config["run"]][0].load
     if run.done:
         try:
             return read(run.path)
@@ -220,3 +269,38 @@ def _gradients(config: dict) -> Gradients:
     found = measure_gradients(model, tokens, batch_size=config["batch_size"], steps=config["updates"])
     found.provenance.update(corpus=text, seed=SEED)
     return found
+
+
+def _learning(config: dict) -> Outcome:
+    model, tokenizer = load(config["name"], config["step"], dtype=getattr(torch, config["dtype"]))
+    tokens, text = _draw(config | {"limit": config["steps"] * config["batch"]}, tokenizer)
+    knowledge, control = read_knowledge(config)
+    settings = {field.name: config[field.name] for field in fields(Recipe)}
+    recipe = Recipe(**settings | {"betas": tuple(settings["betas"])})
+    out = cache_folder() / "learning" / from_config(config).path.stem
+    out.parent.mkdir(exist_ok=True)
+    with FileLock(f"{out}.lock"):
+        outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)
+    outcome.provenance.update(corpus=text, seed=recipe.seed)
+    return outcome
+
+
+def read_knowledge(config: dict) -> list[Knowledge]:
+    """The facts that a run injects, and those that it never does."""
+    for name in ("knowledge", "control"):
+        if len(config[name]) not in (0, 2):
+            raise ValueError(f"{name} is two files, what is told once and what is paraphrased, not {config[name]!r}")
+    sizes = {"once": config["once"], "paraphrase": config["paraphrase"]}
+    return [
+        Knowledge.from_json(*config[name]) if config[name] else Knowledge.synthetic(seed, **sizes)
+        for seed, name in enumerate(("knowledge", "control"))
+    ]
+
+
+MEASURED = {
+    "profile": (Profile, _profile),
+    "familiarity": (Familiarity, _familiarity),
+    "gradients": (Gradients, _gradients),
+    "learning": (Outcome, _learning),
+}
+"""For each kind of run the class of its result, and the function that makes it."""

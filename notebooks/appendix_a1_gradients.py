@@ -119,8 +119,9 @@ for quantity, name in names.items():
 # papermill notebooks/appendix_a1_gradients.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# The page says the least that a run will cost: gradients take about three times a forward pass, and the updates of AdamW
-# need four times the memory of the weights beside the model itself. float32 only.
+# Three checkpoints; gradients take about three times a pass over the text ([what a pass takes](speed.ipynb) on a large GPU
+# is estimated; on this device, the page says before it starts what the passes alone take), and the updates of AdamW need
+# four times the memory of the weights beside the model itself. float32 only.
 #
 # *Beyond the paper.* All of it: the paper measures neither gradients nor updates. The standard errors take neurons as
 # independent.

@@ -148,8 +148,8 @@ print(f"standard error of 2,048 sequences like these: {expected:.5f} nats")
 # papermill notebooks/exactness.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# The page says what a run will cost before it starts: about four times that of one checkpoint, and three more for the
-# padding.
+# About four passes over the text by the last checkpoint, and three more for the padding. [What a pass takes](speed.ipynb) on
+# a large GPU is estimated; on this device, the page says it before it starts.
 #
 # *Beyond the paper.* All of it. The padded positions are read without an attention mask where they enter the mean; padding
 # stands on the right there, so that no real token sees it.

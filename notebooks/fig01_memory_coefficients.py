@@ -104,8 +104,8 @@ print(f"share of the most used 10 %: {100 * change:+.2f} ± {200 * error:.2f} pe
 # papermill notebooks/fig01_memory_coefficients.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# The page says what a run will cost before it starts, and takes what [Figure 2](fig02_knowledge_entropy.ipynb) has
-# measured from the cache.
+# Four passes over the text, one per checkpoint, which [Figure 2](fig02_knowledge_entropy.ipynb) shares through the cache.
+# [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it starts.
 #
 # *Deviations from the paper.* A Dolma sample stands in for the first training batch ([the data](../book/data.md));
 # padding never enters the means.

@@ -108,7 +108,7 @@ assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profile
 pages.read({"fig02": evidence.measure_change(profiles)}, profiles)
 
 # %% tags=["hide-input"]
-early, first = evidence.pick_profiles(profiles)["118k"], profiles[0]
+early, first = evidence.pick_results(profiles)["118k"], profiles[0]
 drop, drop_error = early.change_since(first)
 first_drop = f"{drop:+.4f} ± {2 * drop_error:.4f} nats"
 pages.share(fig02_first_drop=first_drop)
@@ -128,7 +128,8 @@ print(f"Before that, from the first checkpoint to 16 % of the run: {first_drop}"
 # papermill notebooks/fig02_knowledge_entropy.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# The page says what a run will cost before it starts; [the page on speed](speed.ipynb) has measured rates. A misspelt parameter is an error.
+# One pass over the text per checkpoint, and one more. [What a pass takes](speed.ipynb) on a large GPU is estimated; on this
+# device, the page says it before it starts. A misspelt parameter is an error.
 # Runs are kept in the cache one by one, so an interrupted page goes on where it stopped.
 #
 # *Deviations from the paper.* The file that gives the order of OLMo's training data is no longer available, so a Dolma

@@ -113,8 +113,8 @@ pages.read(changes, profiles)
 # papermill notebooks/fig03_other_entropies.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# The page says what a run will cost before it starts, and takes what [Figure 2](fig02_knowledge_entropy.ipynb) has
-# measured from the cache.
+# One pass over the text per checkpoint, which [Figure 2](fig02_knowledge_entropy.ipynb) shares through the cache.
+# [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it starts.
 #
 # *Deviations from the paper.* A Dolma sample stands in for the first training batch ([the data](../book/data.md));
 # padding never enters the means.

@@ -113,8 +113,9 @@ for name, (change, error) in changes.items():
 # papermill notebooks/fig06_other_architecture.ipynb out.ipynb -p checkpoints FOLDER -p twin FOLDER -p corpus FILE.txt
 # ```
 #
-# The page says what a run will cost before it starts; `-f params/pythia.yaml` measures Pythia 1B and OLMo-1B as its twin.
-# Where `steps` are given, both models must have them.
+# `-f params/pythia.yaml` measures Pythia 1B and OLMo-1B as its twin, with one pass over the text per checkpoint.
+# [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it starts. Where
+# `steps` are given, both models must have them.
 #
 # *Deviations from the paper.* Pythia 1B instead of the 1.4B of the caption. A Dolma sample for both models
 # ([the data](../book/data.md)), though Pythia was pretrained on the Pile; padding never enters the means.

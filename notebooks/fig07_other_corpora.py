@@ -110,8 +110,8 @@ for name, (change, error) in changes.items():
 #     -y "others: [OTHER.txt, {corpus: TABLE.csv, column: abstract}]"
 # ```
 #
-# The page says what a run will cost before it starts: three times the cost of [Figure 2](fig02_knowledge_entropy.ipynb),
-# whose runs it takes from the cache.
+# Three passes per checkpoint, one over each text, of which [Figure 2](fig02_knowledge_entropy.ipynb) shares one through the
+# cache. [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it starts.
 #
 # *Deviations from the paper.* A Dolma sample stands in for the first training batch ([the data](../book/data.md));
 # padding never enters the means.

@@ -110,8 +110,8 @@ pages.read({"fig08-everywhere": everywhere, "fig08-last": last}, profiles)
 # papermill notebooks/fig08_layers.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# The page says what a run will cost before it starts, and takes what [Figure 2](fig02_knowledge_entropy.ipynb) has
-# measured from the cache.
+# Four passes over the text, one per checkpoint, which [Figure 2](fig02_knowledge_entropy.ipynb) shares through the cache.
+# [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it starts.
 #
 # *Deviations from the paper.* A Dolma sample stands in for the first training batch ([the data](../book/data.md));
 # padding never enters the means. The interval of the layer that fell least takes no account of its having been picked among the layers.

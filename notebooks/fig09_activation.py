@@ -104,8 +104,8 @@ for name, (change, error) in changes.items():
 # papermill notebooks/fig09_activation.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# The page says what a run will cost before it starts: twice the cost of [Figure 2](fig02_knowledge_entropy.ipynb), whose
-# runs it takes from the cache.
+# Two passes over the text per checkpoint, of which [Figure 2](fig02_knowledge_entropy.ipynb) shares one through the cache.
+# [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it starts.
 #
 # *Deviations from the paper.* A Dolma sample stands in for the first training batch ([the data](../book/data.md));
 # padding never enters the means.

@@ -112,12 +112,15 @@ pages.read({"fig10": new.difference_from(known)}, [*corpora.values()])
 # ## Full run
 #
 # ```bash
-# papermill notebooks/fig10_familiarity.ipynb out.ipynb -f params/olmo-1b.yaml -p corpus c4-spans.jsonl \
-#     -y "others: [pubmed-spans.jsonl]" -p limit 10000
+# mkdir -p results/pages/olmo-1b  # where the scorecard looks for full runs
+# papermill notebooks/fig10_familiarity.ipynb results/pages/olmo-1b/fig10_familiarity.ipynb -f params/olmo-1b.yaml \
+#     -p corpus c4-spans.jsonl -y "others: [pubmed-spans.jsonl]" -p limit 10000
 # ```
 #
-# Spans must be found first, by any tagger; a row is `{"text": "Aspirin relieves pain.", "entities": [[0, 7]]}`. The page
-# says what a run will cost before it starts.
+# Spans must be found first, by any tagger; a row is `{"text": "Aspirin relieves pain.", "entities": [[0, 7]]}`. The corpora
+# of the Hub suites come without, so a build of all pages (`snakemake --config suite=olmo-1b`) leaves this one out, and says
+# so. One pass over each corpus. [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says
+# it before it starts.
 #
 # *Deviations from the paper.* The paper had GPT-4o find the entities, of 10,000 instances of each corpus; here the world's
 # own spans, or those of the file given, and as many instances as `limit` says. An entity that the cut at `length` tokens

@@ -23,7 +23,7 @@ from statistics import median
 import pandas as pd
 from IPython.display import Markdown, display
 
-from kent import records
+from kent import pages, records
 
 roots = [Path(), records.PACKAGE.parent]
 folder = next((root / "results/benchmarks" for root in roots if (root / "results/benchmarks").is_dir()), Path())
@@ -114,6 +114,18 @@ for record in found:
         print(
             f"bfloat16 moves the {measure} entropy by {change:+.5f} nats, from {record['entropies']['float32'][measure]:.5f}"
         )
+
+# %% [markdown]
+# ## A full run, estimated
+#
+# Nothing in this table is measured. It takes 2,048 sequences of 2,048 tokens, two operations per parameter and token, and an
+# assumed 40 % of the matrix rate that is published for NVIDIA's H100 and H200 (67 · 10¹² operations per second in float32,
+# 989 · 10¹² in bfloat16). Loading and downloading come on top. *One pass* is one checkpoint on one text; *figure 2* is all
+# checkpoints of the suite and one pass more. How many passes another page takes is said in its section *Full run*. Beside the
+# weights, a batch needs the activations of one layer: a smaller `batch_size` needs less.
+
+# %%
+pages.estimate_full_runs().style.format(precision=1)
 
 # %% [markdown]
 # ## Check

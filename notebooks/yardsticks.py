@@ -142,7 +142,8 @@ pd.DataFrame.from_dict(rows, orient="index", columns=["change", "± 2 s.e.", "co
 # papermill notebooks/yardsticks.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# It takes the runs of [Figure 2](fig02_knowledge_entropy.ipynb) from the cache, and measures the last checkpoint twice
-# more for the rescaling.
+# The passes of [Figure 2](fig02_knowledge_entropy.ipynb), shared through the cache, and two more of the last checkpoint for
+# the rescaling. [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it
+# starts.
 #
 # *Beyond the paper.* All of it.

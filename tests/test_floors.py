@@ -8,10 +8,11 @@ import pytest
 KENT = Path(__file__).parents[1] / "kent"
 FLOORS = [
     {"entropy", "paper", "records", "suites", "blocks", "hub", "templates", "texts"},
-    {"attention", "memory", "profiles", "world"},
-    {"corpora", "measurement", "rescaling"},
-    {"pretraining", "familiarity", "gradients"},
-    {"checkpoints"},
+    {"attention", "memory", "profiles", "regressions", "world"},
+    {"corpora", "knowledge", "measurement", "rescaling"},
+    {"downstream", "probes", "injection", "pretraining", "familiarity", "gradients"},
+    {"checkpoints", "outcomes"},
+    {"learning"},
     {"runs"},
     {"plans"},
     {"evidence"},

@@ -1,12 +1,16 @@
 """What a page asks of its parameters, its cost and its verdict."""
 
+import inspect
 import math
+from pathlib import Path
 
 import pytest
+import yaml
 
-from kent import pages
+from kent import pages, plans
 from kent.paper import AXES, CLAIMS
 
+PARAMETERS = Path(__file__).parents[1] / "params"
 PAGE = 'checkpoints = "tiny"\nsteps = []\nlimit = 8'
 
 
@@ -26,6 +30,35 @@ def test_known_parameters_pass_and_a_page_run_by_hand_is_not_asked():
 def test_a_misspelt_or_mistyped_parameter_is_an_error(given, message):
     with pytest.raises(ValueError, match=message):
         pages.check_parameters(["", PAGE, f"# Parameters\n{given}\n"])
+
+
+def test_the_cost_is_that_of_the_missing_runs_and_then_that_of_all_anew(micro):
+    plan = plans.sweep_stages("tiny", steps=[0, 4], corpus="world", length=16, limit=4)  # step 0 is first, and a stage
+    [first, last] = plan["stages"]
+    assert pages.estimate_cost(plan).data.startswith("**Cost.** 2 of 2 runs to do: 128 tokens; at least ")
+    first.path.parent.mkdir()
+    first.path.touch()
+    assert pages.estimate_cost(plan).data.startswith("**Cost.** 1 of 2 runs to do: 64 tokens; at least ")
+    last.path.touch()
+    said = "**Cost.** All 2 runs of this page are in the cache. Done anew, they would take 128 tokens; at least "
+    assert pages.estimate_cost(plan).data.startswith(said)
+
+
+def test_a_full_run_is_estimated_from_the_size_of_the_model():
+    table = pages.estimate_full_runs()
+    assert list(table.index.unique("suite")) == ["pythia", "olmo-1b"]
+    row = table.loc["olmo-1b", "bfloat16"]
+    assert row["one pass (s)"] == pytest.approx(2 * 1.177e9 * 2048 * 2048 / (0.4 * 989e12))
+    assert row["figure 2 (min)"] == pytest.approx(7 * row["one pass (s)"] / 60)
+    assert row["weights in memory (GB)"] == pytest.approx(2.354)
+    assert row["download (GB, at most)"] == pytest.approx(6 * 4.708)
+
+
+@pytest.mark.parametrize("suite", ["pythia", "olmo-1b"])
+def test_a_full_run_is_estimated_for_the_parameters_that_are_there(suite):
+    given = yaml.safe_load((PARAMETERS / f"{suite}.yaml").read_text("utf8"))
+    assumed = {each.name: each.default for each in inspect.signature(pages.estimate_full_runs).parameters.values()}
+    assert assumed.items() <= given.items() and given["steps"] == []
 
 
 @pytest.mark.parametrize(

@@ -64,12 +64,35 @@ def test_familiarity_compares_at_least_two_corpora(micro):
         plans.compare_familiarity(["tiny"], steps=[0], **SMALL)
 
 
+def test_familiarity_of_a_text_without_known_entities_is_refused_before_the_hub_is_asked(monkeypatch):
+    monkeypatch.setattr(runs, "resolve", pytest.fail)
+    with pytest.raises(ValueError, match="'dolma' is no source of entities"):
+        plans.compare_familiarity("olmo-1b", corpus="dolma", length=16, limit=4)
+
+
 def test_sizes_are_divided_down_to_four_at_the_least(micro):
     plan = plans.sweep_sizes("tiny", steps=[0, 4], corpus="world", length=16, limit=64)
     assert settings(plan["sequences"], "limit", "length") == [(4, 16), (16, 16), (64, 16)]
     assert settings(plan["length"], "limit", "length") == [(64, 4), (64, 8), (64, 16)]
     assert settings(plan["dtype"], "dtype") == [("float32",), ("bfloat16",), ("float16",)]
     assert {run.config["step"] for listed in plan.values() for run in listed} == {4}
+
+
+def test_learning_starts_from_every_stage_with_the_suites_recipe(micro):
+    plan = plans.learn_stages("tiny", steps=[0, 1, 2, 4], recipe={"steps": 20}, **SMALL)
+    assert settings(plan["before"], "step", "corpus") == [(1, "world"), (2, "world"), (4, "world")]
+    assert settings(plan["learning"], "step", "corpus", "batch", "steps") == [
+        (step, "world-far", 16, 20) for step in (1, 2, 4)
+    ]
+
+
+def test_learning_corpora_share_the_runs_on_the_first(micro):
+    first, plan = (plan("tiny", steps=[0, 4], **SMALL) for plan in (plans.learn_stages, plans.learn_corpora))
+    assert list(plan) == ["before", "learning", "world-near"]
+    assert [run.path for run in plan["learning"]] == [run.path for run in first["learning"]]
+    assert settings(plan["world-near"], "corpus") == [("world-near",)] * len(first["learning"])
+    with pytest.raises(ValueError, match="nothing to compare with"):
+        plans.learn_corpora(["tiny"], steps=[4], recipe={"corpus": "world", "length": 16, "batch": 2}, **SMALL)
 
 
 def test_every_page_with_parameters_has_a_plan_that_takes_them(micro):

@@ -66,13 +66,41 @@ def test_the_other_kinds_of_run_leave_a_record_that_says_where_it_comes_from(mic
     assert runs.from_config(run.config).path == run.path
 
 
+LESSON = {"corpus": "world-near", "length": 500, "batch": 2, "steps": 10, "once": 10, "paraphrase": 1, "tasks": ""}
+
+
+def test_a_run_of_learning_is_done_once_and_keeps_its_weights(micro, monkeypatch):
+    run = runs.plan_learning("tiny", 4, **LESSON)
+    outcome = runs.fetch(run)
+    assert outcome.steps.tolist() == list(range(11)) and outcome.provenance["revision"]["step"] == 4
+    assert outcome.provenance["corpus"]["sequences"] == 20 and outcome.provenance["seed"] == 6198
+    assert (runs.cache_folder() / "learning" / run.path.stem / "model/model.safetensors").is_file()
+    assert runs.from_config(run.config).path == run.path
+    monkeypatch.setattr(runs, "do", lambda run: pytest.fail("learnt twice"))
+    assert runs.fetch(run).acquisition()[0] == outcome.acquisition()[0]
+
+
+def test_a_run_of_learning_depends_on_its_recipe_and_facts_but_not_on_rows_at_once(micro):
+    path = runs.plan_learning("tiny", 4, **LESSON).path
+    assert runs.plan_learning("tiny", 4, **LESSON, rows=1).path == path
+    for change in ({"learning_rate": 1e-3}, {"seed": 1}, {"paraphrase": 2}, {"corpus": "world"}, {"tasks_along": True}):
+        assert runs.plan_learning("tiny", 4, **LESSON | change).path != path
+
+
+def test_settings_of_learning_that_do_not_exist_are_refused(micro):
+    with pytest.raises(ValueError, match="a recipe has no learning_rat; it has learning_rate, min_rate"):
+        runs.plan_learning("tiny", 4, **LESSON, learning_rat=1)
+    with pytest.raises(ValueError, match="control is two files"):
+        runs.plan_learning("tiny", 4, **LESSON, control=["once.json"])
+
+
 def test_a_configuration_describes_its_run(micro):
     for shuffled in (False, True):
         run = runs.plan_profile("tiny", 0, **SMALL, shuffled=shuffled)
         assert runs.from_config(run.config).path == run.path
         assert runs.from_config(run.needs[0].config).path == run.needs[0].path
     for config in ({}, {"run": "learn"}):
-        with pytest.raises(ValueError, match="pretrain or profile or familiarity or gradients"):
+        with pytest.raises(ValueError, match="pretrain or profile or familiarity or gradients or learning"):
             runs.from_config(config)
     with pytest.raises(ValueError, match="do not fit"):
         runs.from_config({"run": "profile", "name": "tiny", "stepp": 4})

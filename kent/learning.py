@@ -1,0 +1,308 @@
+"""Continual knowledge learning (section 4): the Hugging Face Trainer over rows that already hold the injected texts."""
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from jaxtyping import Int64
+from safetensors import SafetensorError
+from torch import Tensor
+from tqdm.auto import tqdm
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.utils.notebook import NotebookProgressCallback
+
+from kent.downstream import evaluate
+from kent.injection import InjectedRows
+from kent.knowledge import INJECTIONS, Knowledge
+from kent.measurement import describe_model
+from kent.outcomes import Outcome
+from kent.probes import MEASURES, probe
+from kent.records import describe_run, digest, hash_tensors, load_tensors, save_json, save_tensors
+
+EVALUATION = "kent evaluation 1"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model learns on; the defaults are the paper's (section 4.1).
+
+    AdamW with linear warm-up over the share `warmup` of all steps, then cosine to `min_rate` of the peak. `steps` are
+    optimizer steps of one epoch of `batch` rows; every epoch has ten injections. `tasks` are those of
+    `kent.downstream.evaluate` ("" for none), asked before and at the end, and after every injection where
+    `tasks_along` says so. `bf16` is autocast, by default where there is a GPU. `rows` go through a device at once
+    (gradients are accumulated up to `batch`).
+    """
+
+    learning_rate: float = 4e-4
+    min_rate: float = 0.1
+    warmup: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.1
+    clip: float = 1.0
+    batch: int = 128
+    steps: int = 1600
+    epochs: int = 1
+    seed: int = 6198
+    tasks: str = "paper"
+    tasks_along: bool = False
+    bf16: bool | None = None
+    rows: int = 16
+
+
+def learn(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    sequences: Int64[Tensor, "row position"],
+    knowledge: Knowledge,
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    control: Knowledge | None = None,
+) -> Outcome:
+    """Teach `knowledge` to `model`, in place, within `sequences`; K and P before, along the way and after.
+
+    Probes are scored at step 0 and after every injection, those of `control` (facts never injected) too. The folder
+    `out` keeps `model/` (the weights at the end), `outcome.safetensors`, and while the run lasts its checkpoints: the
+    same call on an interrupted run goes on from the last whole one, and on a finished run loads what it left. A loss
+    that is no longer finite ends the run; `Outcome.provenance["stopped"]` says at which step and learning rate.
+    Started by torchrun, all processes share the work and get the same outcome.
+
+    Raises ValueError for a folder that holds another run (naming what differs), for rows that do not fit the recipe
+    (see `kent.injection.InjectedRows`) and a batch that rows and devices do not divide; OSError where `out` cannot be
+    written, with nothing half-written left.
+    """
+    rows = InjectedRows(sequences, tokenizer, knowledge, batch=recipe.batch, steps=recipe.steps, epochs=recipe.epochs)
+    out = Path(out)
+    arguments = _arrange(recipe, out)
+    _claim(out, _identify(model, sequences, knowledge, recipe, control))
+    if (out / "outcome.safetensors").is_file():
+        model.load_state_dict(type(model).from_pretrained(out / "model", dtype=model.dtype).state_dict())
+        return Outcome.load(out / "outcome.safetensors")
+    watcher = _Watcher(recipe, out, tokenizer, {"knowledge": knowledge} | ({"control": control} if control else {}))
+    set_seed(recipe.seed)
+    trainer = Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[watcher])
+    for callback in (ProgressCallback, NotebookProgressCallback):
+        trainer.remove_callback(callback)
+    with _nothing_half_written(out):
+        checkpoint = _find_checkpoint(out)
+        if checkpoint is None and trainer.is_world_process_zero():
+            watcher.evaluate(model, 0)
+        trainer.train(resume_from_checkpoint=checkpoint)
+        if trainer.is_world_process_zero():
+            if watcher.stopped:
+                watcher.evaluate(model, trainer.state.global_step, last=True)
+            _finish(trainer, watcher, out, rows)
+    trainer.accelerator.wait_for_everyone()
+    return Outcome.load(out / "outcome.safetensors")
+
+
+def _arrange(recipe: Recipe, out: Path) -> TrainingArguments:
+    """The Trainer's arguments; `ValueError` where rows and devices do not divide the batch."""
+    on_gpu = torch.cuda.is_available()
+    total = recipe.steps * recipe.epochs
+    arguments = TrainingArguments(
+        output_dir=str(out),
+        max_steps=total,
+        per_device_train_batch_size=min(recipe.rows, recipe.batch),
+        learning_rate=recipe.learning_rate,
+        adam_beta1=recipe.betas[0],
+        adam_beta2=recipe.betas[1],
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.clip,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": recipe.min_rate},
+        warmup_steps=round(recipe.warmup * total),
+        seed=recipe.seed,
+        bf16=on_gpu if recipe.bf16 is None else recipe.bf16,
+        use_cpu=not on_gpu,
+        train_sampling_strategy="sequential",
+        save_steps=recipe.steps // INJECTIONS,
+        save_total_limit=2,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=False,
+        report_to="none",
+        dataloader_pin_memory=on_gpu,
+    )
+    together = arguments.per_device_train_batch_size * arguments.world_size
+    if recipe.batch % together:
+        raise ValueError(f"a batch of {recipe.batch} rows is not a multiple of {together}: rows at once × devices")
+    arguments.gradient_accumulation_steps = recipe.batch // together
+    return arguments
+
+
+def _identify(
+    model: PreTrainedModel, sequences: Tensor, knowledge: Knowledge, recipe: Recipe, control: Knowledge | None
+) -> dict:
+    """What makes a run the run it is; the rows at once on a device do not."""
+    return {
+        "weights": hash_tensors(model.state_dict()),
+        "sequences": hash_tensors({"sequences": sequences}),
+        "knowledge": knowledge.describe(),
+        "control": control.describe() if control else None,
+        **{key: list(value) if key == "betas" else value for key, value in asdict(recipe).items() if key != "rows"},
+    }
+
+
+def _claim(out: Path, identity: dict) -> None:
+    """Have the folder say which run it holds; `ValueError` when it holds another one."""
+    try:
+        held = json.loads((out / "recipe.json").read_text("utf-8"))
+    except FileNotFoundError:
+        with _nothing_half_written(out):
+            save_json(identity, out / "recipe.json")
+        return
+    except (OSError, ValueError) as error:
+        raise OSError(f"the folder {out} cannot be used for a run: {error}") from error
+    differing = [key for key in identity if held.get(key) != identity[key]]
+    if differing:
+        held, asked = ({key: run.get(key) for key in differing} for run in (held, identity))
+        raise ValueError(f"the folder {out} holds another run, with {held}; asked for is {asked}")
+
+
+@contextmanager
+def _nothing_half_written(out: Path) -> Iterator[None]:
+    """Where the disk is full or read-only: remove what was begun, and say which folder could not be written."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
+            raise
+        _find_checkpoint(out)
+        raise OSError(f"the folder {out} cannot be written: {error}") from error
+
+
+def _find_checkpoint(out: Path) -> str | None:
+    """The newest whole checkpoint of an interrupted run; what was only half written is removed.
+
+    The Trainer writes `trainer_state.json` last, so a checkpoint is whole when that can be read.
+    """
+    found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    for path in reversed(found):
+        try:
+            json.loads((path / "trainer_state.json").read_text("utf-8"))
+            return str(path)
+        except (OSError, ValueError):
+            shutil.rmtree(path, ignore_errors=True)
+    return None
+
+
+class _Watcher(TrainerCallback):
+    """Scores the probes after every injection, stops at a loss that is not finite, and shows how far the run is."""
+
+    def __init__(self, recipe: Recipe, out: Path, tokenizer: PreTrainedTokenizerBase, asked: dict[str, Knowledge]):
+        self.recipe, self.folder, self.tokenizer, self.asked = recipe, out / "evaluations", tokenizer, asked
+        self.bar = self.stopped = None
+
+    def evaluate(self, model: PreTrainedModel, step: int, *, last: bool = False) -> None:
+        """Score probes and, where it is their turn, tasks, into a file per step; all NaN for a run that was stopped."""
+        path = self.folder / f"step{step}.safetensors"
+        tasks = self.recipe.tasks if step == 0 or last or self.recipe.tasks_along else ""
+        if self.stopped:
+            before, _ = load_tensors(self.folder / "step0.safetensors", EVALUATION)
+            tensors = {name: torch.full_like(tensor, torch.nan) for name, tensor in before.items()}
+        else:
+            with _in_own_dtype(model):
+                tensors = self._score(model, tasks)
+        save_tensors(tensors, path, format=EVALUATION, provenance={"step": step})
+
+    def _score(self, model: PreTrainedModel, tasks: str) -> dict[str, Tensor]:
+        tensors = {}
+        for name, knowledge in self.asked.items():
+            table = probe(model, self.tokenizer, knowledge)
+            tensors |= {f"{name}/{measure}": torch.tensor(table[measure].to_numpy()) for measure in MEASURES}
+        for task, correct in evaluate(model, self.tokenizer, tasks).correct.items() if tasks else ():
+            tensors[f"answers/{task}"] = torch.as_tensor(correct, dtype=torch.float64)
+        return tensors
+
+    def collect(self) -> list[tuple[int, dict[str, Tensor]]]:
+        """Step and tensors of every evaluation, in order."""
+        read = [load_tensors(path, EVALUATION) for path in self.folder.glob("step*.safetensors")]
+        return sorted(((header["step"], tensors) for tensors, header in read), key=lambda each: each[0])
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        """Show a bar, where the run has got to already."""
+        shown = state.is_world_process_zero
+        self.bar = tqdm(
+            total=state.max_steps, initial=state.global_step, desc="learning", unit="step", disable=not shown
+        )
+
+    def on_log(self, args, state, control, *, model, logs, **kwargs) -> None:
+        """Stop after a step whose loss or gradient is not finite; score the probes after one with an injection."""
+        if "loss" not in logs:
+            return
+        self.bar.update()
+        if not (math.isfinite(logs["loss"]) and math.isfinite(logs["grad_norm"])):
+            self.stopped = {"step": state.global_step, "learning_rate": logs["learning_rate"]}
+            control.should_training_stop = True
+        elif state.global_step % args.save_steps == 0 and state.is_world_process_zero:
+            self.evaluate(model, state.global_step, last=state.global_step == state.max_steps)
+
+    def on_train_end(self, args, state, control, **kwargs) -> None:
+        """Put the bar away."""
+        self.bar.close()
+
+
+@contextmanager
+def _in_own_dtype(model: PreTrainedModel) -> Iterator[None]:
+    """Evaluate in the weights' own dtype, as before the run: under bf16 accelerate wraps `forward` on the instance."""
+    wrapped, training = model.__dict__.pop("forward", None), model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+        if wrapped is not None:
+            model.forward = wrapped
+
+
+def _finish(trainer: Trainer, watcher: _Watcher, out: Path, rows: InjectedRows) -> None:
+    """Leave the weights, then the outcome; remove what only an interrupted run needs."""
+    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    with TemporaryDirectory(dir=out, prefix=".model-") as scratch:
+        model.save_pretrained(scratch)
+        watcher.tokenizer.save_pretrained(scratch)
+        shutil.rmtree(out / "model", ignore_errors=True)
+        shutil.copytree(scratch, out / "model")
+    steps, evaluations = zip(*watcher.collect(), strict=True)
+    tables = {"knowledge": {}, "control": {}, "answers": {}}
+    for name in evaluations[0]:
+        table, key = name.split("/", 1)
+        tables[table][key] = torch.stack([each[name] for each in evaluations if name in each])
+    logs = [log for log in trainer.state.log_history if "loss" in log]
+    curve = [[log["loss"], log["learning_rate"], log["grad_norm"]] for log in logs]
+    provenance = {
+        **describe_run(),
+        **describe_model(model),
+        "recipe": asdict(watcher.recipe),
+        "identity": digest(json.loads((out / "recipe.json").read_text("utf-8"))),
+        "instances": len(rows),
+        "length": rows.sequences.shape[1],
+        "processes": trainer.args.world_size,
+        "stopped": watcher.stopped,
+        "tasks": list(tables["answers"]),
+        "probes": {
+            name: {"setting": [one.setting for one in each.probes], "item": [one.item for one in each.probes]}
+            for name, each in watcher.asked.items()
+        },
+    }
+    outcome = Outcome(
+        torch.tensor(steps), **tables, curve=torch.tensor(curve, dtype=torch.float64), provenance=provenance
+    )
+    outcome.save(out / "outcome.safetensors")
+    for path in out.glob("checkpoint-*"):
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,124 @@
+"""What a run of continual learning came to: K and P before, along the way and after; acquisition and forgetting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from kent.knowledge import SETTINGS
+from kent.probes import MEASURES
+from kent.records import load_tensors, save_tensors
+
+FORMAT = "kent outcome 1"
+RESAMPLES = 1000
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Scores of every probe at every evaluation, answers to every task document, and the loss of every step.
+
+    `steps` are the optimizer steps of the evaluations, 0 first. `knowledge` and `control` hold, per measure
+    (per_target_token, padded_mean: see `kent.probe`), log probabilities in nats; the control's facts were never
+    injected. `answers` holds, per task, 1 for every document answered rightly, before and at the end (or at every
+    evaluation, where the recipe asked). `curve` has a row per step: loss (nats), learning rate, norm of the gradient
+    before clipping. `provenance["stopped"]` names step and learning rate where the loss was no longer finite.
+    """
+
+    steps: Int64[Tensor, " evaluation"]
+    knowledge: Mapping[str, Float64[Tensor, "evaluation probe"]]
+    control: Mapping[str, Float64[Tensor, "evaluation probe"]]
+    answers: Mapping[str, Float64[Tensor, "occasion document"]]
+    curve: Float64[Tensor, "step 3"]
+    provenance: dict = field(default_factory=dict)
+
+    def average_paragraphs(
+        self, setting: str, *, measure: str = MEASURES[0], of: str = "knowledge"
+    ) -> Float64[Tensor, "evaluation paragraph"]:
+        """Mean log probability of each paragraph's probes, in nats; `setting` is once or paraphrase.
+
+        Raises ValueError for a setting or measure that is not one, and where no control was probed.
+        """
+        scores = {"knowledge": self.knowledge, "control": self.control}[of]
+        if setting not in SETTINGS or measure not in MEASURES:
+            raise ValueError(f"once or paraphrase, and {' or '.join(MEASURES)}, not {setting!r} and {measure!r}")
+        if not scores:
+            raise ValueError(f"this run probed no {of}")
+        probes = self.provenance["probes"][of]
+        chosen = torch.tensor([each == setting for each in probes["setting"]])
+        items = torch.tensor(probes["item"])[chosen]
+        paragraphs = torch.nn.functional.one_hot(items).double()
+        return scores[measure][:, chosen] @ paragraphs / paragraphs.sum(0)
+
+    def performance(
+        self, setting: str = "all", *, measure: str = MEASURES[0], of: str = "knowledge"
+    ) -> Float64[np.ndarray, "evaluation sample"]:
+        """K at every evaluation, in nats (section 4.1), and its bootstrap samples over paragraphs.
+
+        Column 0 is the value itself. `setting` is once, paraphrase or all, which weights both by their paragraphs. The
+        samples are the same paragraphs for every run over the same knowledge, so that differences of runs are paired.
+        """
+        chosen = SETTINGS if setting == "all" else (setting,)
+        tables = [self.average_paragraphs(each, measure=measure, of=of).numpy() for each in chosen]
+        random = {each: np.random.default_rng([SEED, number]) for number, each in enumerate(SETTINGS)}
+        totals = [table @ _draw(table.shape[1], random[each]) for each, table in zip(chosen, tables, strict=True)]
+        return sum(totals) / sum(table.shape[1] for table in tables)
+
+    def downstream(self) -> Float64[np.ndarray, "occasion sample"]:
+        """P as a rate from 0 to 1 (mean score of the tasks) and its bootstrap samples over tasks and their documents.
+
+        Column 0 is the value itself. Raises ValueError where no tasks were asked.
+        """
+        if not self.answers:
+            raise ValueError("this run asked no downstream tasks")
+        random = np.random.default_rng(SEED)
+        scores = [
+            answers.numpy() @ _draw(answers.shape[1], random) / answers.shape[1] for answers in self.answers.values()
+        ]
+        return np.einsum("tos,ts->os", np.stack(scores), _draw(len(scores), random)) / len(scores)
+
+    def acquisition(
+        self, setting: str = "all", *, measure: str = MEASURES[0], of: str = "knowledge", relative: bool = True
+    ) -> Float64[np.ndarray, " sample"]:
+        """A: the rise of K from before to the end, in % of |K before| (section 4.1), or in nats if not `relative`."""
+        before, *_, after = self.performance(setting, measure=measure, of=of)
+        return 100 * (after - before) / np.abs(before) if relative else after - before
+
+    def forgetting(self, *, relative: bool = True) -> Float64[np.ndarray, " sample"]:
+        """F: the fall of P from before to the end, in % of P before (section 4.1), or in points if not `relative`."""
+        before, *_, after = self.downstream()
+        return 100 * (before - after) / before if relative else 100 * (before - after)
+
+    def save(self, path: str | Path) -> None:
+        """Write to a safetensors file, atomically, with the provenance in its header."""
+        tables = {"knowledge": self.knowledge, "control": self.control, "answers": self.answers}
+        tensors = {f"{name}/{key}": tensor for name, table in tables.items() for key, tensor in table.items()}
+        tensors |= {"steps": self.steps, "curve": self.curve}
+        save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Outcome":
+        """Read an outcome; `ValueError` when the file is damaged or is something else."""
+        tensors, provenance = load_tensors(path, FORMAT)
+        tables: dict[str, dict[str, Tensor]] = {"knowledge": {}, "control": {}, "answers": {}}
+        for name in [name for name in tensors if "/" in name]:
+            table, key = name.split("/", 1)
+            tables[table][key] = tensors.pop(name)
+        order = provenance["tasks"]
+        tables["answers"] = {task: tables["answers"][task] for task in order}
+        return cls(**tables, **tensors, provenance=provenance)
+
+
+def _draw(number: int, random: np.random.Generator) -> Float64[np.ndarray, "item sample"]:
+    """How often each of `number` items is drawn: once each in column 0, with replacement in the others."""
+    samples = random.multinomial(number, [1 / number] * number, size=RESAMPLES).T
+    return np.concatenate([np.ones((number, 1)), samples], axis=1)
+
+
+def estimate(samples: Float64[np.ndarray, " sample"]) -> tuple[float, float]:
+    """A statistic's value and its bootstrap standard error, from what the methods of `Outcome` return."""
+    return float(samples[0]), float(np.std(samples[1:], ddof=1))

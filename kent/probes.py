@@ -1,0 +1,125 @@
+"""How well a model knows new facts: the log probability of every probe's target, and K(θ) (section 4 of the paper)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import pandas as pd
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from kent.knowledge import Knowledge, Probe
+from kent.measurement import POSITIONS, find_head, freeze
+
+MEASURES = ("per_target_token", "padded_mean")
+PADDED = 16
+"""Probes that the public code pads to one length."""
+PATIENCE = 5
+"""Seconds after which a progress bar is shown."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The token ids of a probe's "input target", and how many of them come before the target."""
+
+    tokens: list[int]
+    start: int
+
+
+def probe(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, knowledge: Knowledge, *, batch_size: int = 64
+) -> pd.DataFrame:
+    """Log probability of each probe's target, in nats: a row per probe, in the order of `knowledge.probes`.
+
+    Columns: item, setting, kind; `per_target_token`, the mean over the target's tokens (the paper's text); and
+    `padded_mean`, their sum / (padded length - 1), as the public code has it: batches of 16 probes in file order within
+    each setting and kind, padded on the right. The target's tokens are those of "input target" after as many as the
+    input has alone; no special token is added. Probes of one length share a batch, so that none is padded; the
+    vocabulary projection is applied only where a target is predicted, in float32 at least. The model is left as found.
+
+    Raises ValueError for a probe without a target or input token or beyond the model's positions (named), another
+    model's tokenizer, no probes, a batch size below 1, a log probability that is not finite.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    lines = _tokenise(knowledge.probes, tokenizer)
+    _check_lines(knowledge.probes, lines, model)
+    batches, sums = _gather(lines, batch_size), torch.empty(len(lines), dtype=torch.float64)
+    with freeze(model):
+        project = find_head(model)
+        for chosen in tqdm(batches, desc="probe", unit="batch", leave=False, delay=PATIENCE):
+            sums[chosen] = _score([lines[index] for index in chosen], model, project)
+    if not sums.isfinite().all():
+        raise ValueError("a probe's log probability is not finite: are the weights whole and the dtype wide enough?")
+    return _tabulate(knowledge.probes, lines, sums)
+
+
+def summarise(table: pd.DataFrame, measure: str = "per_target_token") -> dict[str, float]:
+    """K(θ) in nats from a table of `probe`: "once" and "paraphrase" (those present), and "all" (section 4).
+
+    Means over the 15 probes of an instance first, then over instances; "all" weighs the settings by their instances.
+    Raises ValueError for a measure that is neither per_target_token nor padded_mean.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure must be one of {MEASURES}, not {measure!r}")
+    instances = table.groupby(["setting", "item"])[measure].mean()
+    return {**instances.groupby("setting").mean().to_dict(), "all": float(instances.mean())}
+
+
+def _tokenise(probes: Sequence[Probe], tokenizer: PreTrainedTokenizerBase) -> list[_Line]:
+    if not probes:
+        raise ValueError("the knowledge has no probes: at least one is needed")
+    inputs = tokenizer([each.input for each in probes], add_special_tokens=False, verbose=False)["input_ids"]
+    texts = [f"{each.input} {each.target}" for each in probes]
+    joined = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    return [_Line(tokens, len(before)) for tokens, before in zip(joined, inputs, strict=True)]
+
+
+def _check_lines(probes: Sequence[Probe], lines: list[_Line], model: PreTrainedModel) -> None:
+    longest = getattr(model.get_decoder().config, "max_position_embeddings", None)
+    for each, line in zip(probes, lines, strict=True):
+        name, length = f"{each.kind} probe {each.input!r:.60} of {each.setting} item {each.item}", len(line.tokens)
+        if not 0 < line.start < length:
+            raise ValueError(f"{name}: of {length} tokens {line.start} are the input's; both parts need at least one")
+        if longest is not None and length > longest:
+            raise ValueError(f"{name}: {length} tokens; {type(model).__name__} has positions for {longest}")
+    vocabulary = model.get_input_embeddings().num_embeddings
+    if max(max(line.tokens) for line in lines) >= vocabulary:
+        raise ValueError(f"token ids must lie in 0 to {vocabulary - 1}: is this another model's tokenizer?")
+
+
+def _gather(lines: list[_Line], size: int) -> list[list[int]]:
+    """Indices of lines of one length, at most `size` together, the longest first: no batch is padded."""
+    order = sorted(range(len(lines)), key=lambda index: -len(lines[index].tokens))
+    groups = [list(group) for _, group in groupby(order, key=lambda index: len(lines[index].tokens))]
+    return [group[at : at + size] for group in groups for at in range(0, len(group), size)]
+
+
+def _score(
+    batch: list[_Line], model: PreTrainedModel, project: Callable[[Tensor], Tensor]
+) -> Float64[Tensor, " probe"]:
+    """Sum of the log probabilities of each target's tokens, in nats; every line has the same length."""
+    tokens = torch.tensor([line.tokens for line in batch], device=model.device)
+    starts = torch.tensor([[line.start] for line in batch], device=model.device)
+    asked = torch.arange(1, tokens.shape[1], device=model.device) >= starts
+    hidden = model.get_decoder()(input_ids=tokens[:, :-1], use_cache=False).last_hidden_state[asked]
+    blocks = zip(hidden.split(POSITIONS), tokens[:, 1:][asked].split(POSITIONS), strict=True)
+    losses = torch.cat([cross_entropy(project(states), answers, reduction="none") for states, answers in blocks])
+    owners = asked.nonzero()[:, 0]
+    return -torch.zeros(len(batch), dtype=torch.float64).index_add(0, owners.cpu(), losses.cpu().double())
+
+
+def _tabulate(probes: Sequence[Probe], lines: list[_Line], sums: Float64[Tensor, " probe"]) -> pd.DataFrame:
+    """Both normalisations; the padded length is that of the longest probe of the public code's batch."""
+    table = pd.DataFrame({name: [getattr(each, name) for each in probes] for name in ("item", "setting", "kind")})
+    lengths = pd.Series([len(line.tokens) for line in lines])
+    groups = [table["setting"], table["kind"]]
+    padded = lengths.groupby([*groups, lengths.groupby(groups).cumcount() // PADDED]).transform("max")
+    return table.assign(
+        per_target_token=sums.numpy() / [len(line.tokens) - line.start for line in lines],
+        padded_mean=sums.numpy() / (padded - 1),
+    )

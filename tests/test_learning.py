@@ -1,0 +1,150 @@
+"""Continual learning: what is fed, what is kept, and a run that is killed, refused, stopped or shared out."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from learner import RECIPE, make_model, run
+from safetensors.torch import load_file
+
+from kent.learning import Recipe
+from kent.outcomes import Outcome
+
+LEARNER = Path(__file__).with_name("learner.py")
+ROOT = LEARNER.parents[1]
+
+
+def start(*command: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run learner.py in a process of its own."""
+    paths = os.pathsep.join([str(ROOT), str(LEARNER.parent), "/tmp/s/stub2"])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | environment
+    return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """The folder of a run that nothing interrupted, in a process of its own."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    done = start(str(LEARNER), str(out))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def read(out: Path) -> tuple[dict, Outcome]:
+    return load_file(out / "model/model.safetensors"), Outcome.load(out / "outcome.safetensors")
+
+
+def assert_same(out: Path, other: Path) -> None:
+    """Weights, scores and losses of two runs are the same, bit for bit."""
+    (weights, outcome), (others, expected) = read(out), read(other)
+    assert all(torch.equal(weights[name], others[name]) for name in weights | others)
+    assert torch.equal(outcome.steps, expected.steps) and torch.equal(outcome.curve, expected.curve)
+    for name in ("knowledge", "control"):
+        found, wanted = getattr(outcome, name), getattr(expected, name)
+        assert all(torch.equal(found[measure], wanted[measure]) for measure in wanted)
+
+
+def test_the_recipe_is_the_papers():
+    recipe = Recipe()
+    assert (recipe.learning_rate, recipe.batch, recipe.steps, recipe.epochs, recipe.seed) == (4e-4, 128, 1600, 1, 6198)
+    assert (recipe.betas, recipe.weight_decay, recipe.clip) == ((0.9, 0.95), 0.1, 1.0)
+    assert round(recipe.warmup * recipe.steps) == 80 and recipe.min_rate == 0.1
+
+
+def test_a_run_keeps_its_curve_weights_and_scores(whole):
+    weights, outcome = read(whole)
+    assert outcome.steps.tolist() == list(range(0, 21, 2))
+    assert outcome.knowledge["per_target_token"].shape == (11, 12 * 15)
+    rates = outcome.curve[:, 1]
+    assert len(rates) == 20 and rates.max() <= 1e-2 and rates[-1] < 0.12 * 1e-2
+    assert not torch.equal(weights["lm_head.weight"], make_model().lm_head.weight)
+    assert {path.name for path in whole.iterdir()} == {"evaluations", "model", "outcome.safetensors", "recipe.json"}
+
+
+def test_learning_rises_with_the_facts(whole):
+    _, outcome = read(whole)
+    assert outcome.acquisition()[0] > 0
+
+
+def test_a_finished_run_is_loaded_into_the_model(whole):
+    model, before = make_model(), (whole / "outcome.safetensors").stat().st_mtime_ns
+    run(whole, model=model)
+    assert (whole / "outcome.safetensors").stat().st_mtime_ns == before
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in read(whole)[0].items())
+
+
+@pytest.mark.parametrize(("moment", "left"), [("probe 1", []), ("probe 9", [4, 6]), ("save 3", [2, 4, 6])])
+def test_a_killed_run_goes_on_and_ends_the_same(whole, tmp_path, moment, left):
+    """Killed at the first evaluation, at a later one, and in the middle of writing its third checkpoint."""
+    out = tmp_path / "run"
+    assert start(str(LEARNER), str(out), DIE_AT=moment).returncode == -9
+    assert not (out / "outcome.safetensors").exists()
+    assert {path.name for path in out.glob("checkpoint-*")} == {f"checkpoint-{step}" for step in left}
+    again = start(str(LEARNER), str(out))
+    assert again.returncode == 0, again.stderr
+    assert_same(out, whole)
+
+
+def test_two_processes_come_to_what_one_does(whole, tmp_path):
+    out = tmp_path / "run"
+    done = start("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29533", str(LEARNER), str(out))
+    assert done.returncode == 0, done.stderr
+    (weights, outcome), (others, expected) = read(out), read(whole)
+    assert outcome.provenance["processes"] == 2
+    for name, tensor in weights.items():
+        assert torch.allclose(tensor, others[name], atol=1e-5), name
+    assert torch.allclose(outcome.curve[:, 0], expected.curve[:, 0], atol=1e-4)
+    scores, wanted = (each.knowledge["per_target_token"] for each in (outcome, expected))
+    assert torch.allclose(scores, wanted, atol=1e-3)
+
+
+def test_another_recipe_in_the_same_folder_is_refused(whole):
+    with pytest.raises(ValueError, match=r"holds another run, with {'learning_rate': 0.01}; asked for is .*0.02"):
+        run(whole, replace(RECIPE, learning_rate=2e-2))
+    model = make_model()
+    model.lm_head.weight.data += 1
+    with pytest.raises(ValueError, match="'weights'"):
+        run(whole, model=model)
+
+
+def test_rows_that_do_not_divide_the_batch_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="a batch of 4 rows is not a multiple of 3"):
+        run(tmp_path / "run", replace(RECIPE, rows=3))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_is_said(tmp_path):
+    model = make_model()
+    model.model.layers[0].mlp.down_proj.weight.data.fill_(3e38)
+    model.model.layers[0].input_layernorm = torch.nn.Identity()
+    outcome = run(tmp_path / "run", replace(RECIPE, learning_rate=1e30, clip=1e30, warmup=0.0))
+    assert outcome.provenance["stopped"]["step"] < 20
+    assert outcome.provenance["stopped"]["learning_rate"] > 1e28
+    assert outcome.acquisition()[0] != outcome.acquisition()[0]
+    assert not outcome.curve[-1].isfinite().all()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match=r"folder .*file/run cannot be"):
+        run(tmp_path / "file" / "run")
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, whole):
+    out, limits = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="cannot be written"):
+            run(out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    for path in out.glob("checkpoint-*"):
+        json.loads((path / "trainer_state.json").read_text())
+    run(out)
+    assert_same(out, whole)

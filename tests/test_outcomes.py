@@ -1,0 +1,76 @@
+"""K, A, P and F by hand, and their bootstrap samples."""
+
+import numpy as np
+import pytest
+import torch
+
+from kent.outcomes import Outcome, estimate
+
+
+def make(once, paraphrase, answers=None) -> Outcome:
+    """An outcome of one once and two paraphrase paragraphs with two probes each; a row per evaluation."""
+    scores = torch.tensor([[*first, *second] for first, second in zip(once, paraphrase, strict=True)]).double()
+    probes = {"setting": ["once"] * 2 + ["paraphrase"] * 4, "item": [0, 0, 0, 1, 0, 1]}
+    return Outcome(
+        steps=torch.arange(len(scores)),
+        knowledge={"per_target_token": scores, "padded_mean": scores / 10},
+        control={},
+        answers={task: torch.tensor(rows).double() for task, rows in (answers or {}).items()},
+        curve=torch.zeros(2, 3, dtype=torch.float64),
+        provenance={"probes": {"knowledge": probes}, "tasks": list(answers or {}), "stopped": None},
+    )
+
+
+@pytest.fixture
+def outcome() -> Outcome:
+    once, paraphrase = [(-4, -2), (-5, -5)], [(-6, -1, -2, -1), (-3, -1, -1, -1)]
+    return make(once, paraphrase, {"easy": [[1, 1, 1, 1], [1, 1, 0, 0]], "hard": [[1, 1], [0, 0]]})
+
+
+def test_performance_averages_probes_then_paragraphs(outcome):
+    assert outcome.average_paragraphs("paraphrase").tolist() == [[-4, -1], [-2, -1]]
+    assert outcome.performance("once")[:, 0].tolist() == [-3, -5]
+    assert outcome.performance("paraphrase")[:, 0].tolist() == [-2.5, -1.5]
+    assert np.allclose(outcome.performance()[:, 0], [(-3 - 5) / 3, (-5 - 3) / 3])
+    assert np.allclose(outcome.performance("once", measure="padded_mean")[:, 0], [-0.3, -0.5])
+
+
+def test_acquisition_is_positive_for_an_improvement(outcome):
+    assert estimate(outcome.acquisition("paraphrase"))[0] == pytest.approx(40)
+    assert estimate(outcome.acquisition("once"))[0] == pytest.approx(-200 / 3)
+    assert estimate(outcome.acquisition("paraphrase", relative=False))[0] == pytest.approx(1)
+
+
+def test_forgetting_is_positive_for_a_loss(outcome):
+    assert outcome.downstream()[:, 0].tolist() == [1, 0.25]
+    assert estimate(outcome.forgetting())[0] == pytest.approx(75)
+    assert estimate(outcome.forgetting(relative=False))[0] == pytest.approx(75)
+
+
+def test_samples_redraw_paragraphs(outcome):
+    samples = outcome.performance("paraphrase")[0, 1:]
+    assert set(np.round(samples, 6)) == {-4.0, -2.5, -1.0}
+    assert estimate(outcome.performance("paraphrase")[0])[1] == pytest.approx(3 / 8**0.5, rel=0.1)
+
+
+def test_a_run_minus_itself_has_no_error(outcome):
+    other = make([(-4, -2), (-4, -4)], [(-6, -1, -2, -1), (-2, -0, -0, -0)])
+    rise = other.acquisition(relative=False) - outcome.acquisition(relative=False)
+    assert estimate(rise) == (pytest.approx(1), pytest.approx(0, abs=1e-12))
+
+
+def test_an_outcome_survives_its_file(outcome, tmp_path):
+    outcome.save(tmp_path / "o.safetensors")
+    found = Outcome.load(tmp_path / "o.safetensors")
+    assert list(found.answers) == ["easy", "hard"] and found.provenance == outcome.provenance
+    assert torch.equal(found.knowledge["padded_mean"], outcome.knowledge["padded_mean"])
+    assert np.array_equal(found.forgetting(), outcome.forgetting())
+
+
+def test_what_was_not_measured_is_said(outcome):
+    with pytest.raises(ValueError, match="probed no control"):
+        outcome.performance(of="control")
+    with pytest.raises(ValueError, match="once or paraphrase"):
+        outcome.performance("twice")
+    with pytest.raises(ValueError, match="no downstream tasks"):
+        make([(-4, -2)] * 2, [(-6, -1, -2, -1)] * 2).forgetting()
