@@ -1,28 +1,36 @@
-"""Downstream performance P(θ): lm-evaluation-harness, zero-shot, on the model in memory (section 4.1)."""
+"""P: what a model can do, by lm-evaluation-harness, zero-shot: the paper's six tasks, or six about the world.
 
+The tasks about the world are files of lm-evaluation-harness (`tasks/*.yaml`). Their metadata say how documents are
+made: a form takes each of the `first` entities of a kind with each opening and each ending [text, choice], with
+slots as in `world.yaml`. The text is about one entity, the choices about it and others that `differ` in what is asked.
+"""
+
+import io
 import json
 import logging
 import random
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib.resources import files
-from itertools import product
+from contextlib import contextmanager, redirect_stderr
+from copy import deepcopy
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 import yaml
+from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.corpora import WORLD_SEED
 from kent.hub import UNREACHABLE
-from kent.records import cache_folder, hash_code, write_atomically
-from kent.templates import shuffle
-from kent.world import Entity, World
+from kent.measurement import freeze
+from kent.records import PACKAGE, cache_folder, digest, write_atomically
+from kent.templates import Chance, Subject, shuffle
+from kent.world import World
 
-PAPER = {
+TASKS = {
     "sciq": "acc",
     "winogrande": "acc",
     "piqa": "acc_norm",
@@ -30,130 +38,144 @@ PAPER = {
     "hellaswag": "acc_norm",
     "arc_easy": "acc",
 }
-"""The paper's six tasks, with the score its public code takes of each."""
-WORLD = ("facts", "coreference", "procedure", "openbook", "continuation", "exam")
-"""Six tasks about the synthetic world, one in the spirit of each of the paper's, in its order (`kent/tasks/`)."""
+"""The paper's tasks and which of lm-evaluation-harness's metrics it reports for each (section 5)."""
+WORLD_TASKS = {
+    "facts": "sciq",
+    "coreference": "winogrande",
+    "procedure": "piqa",
+    "open_book": "openbookqa",
+    "continuation": "hellaswag",
+    "exam": "arc_easy",
+}
+"""The tasks about the world, each with the paper's task that it is in the spirit of, whose metric it has."""
 DOCUMENTS = 200
+"""Documents of a task about the world."""
 
 
 def evaluate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    tasks: str,
+    tasks: str | Sequence[str] = "world",
     *,
     limit: int | None = None,
     batch_size: int = 64,
 ) -> pd.DataFrame:
-    """Score the model on six multiple-choice tasks: a row per task, named by its index.
+    """Zero-shot scores, one row a task, which is the index: score (0 to 1), standard_error, documents (how many), and
+    correct (a list with 0 or 1 for each, in the task's order). P(θ) of section 5 is the unweighted mean of the scores.
 
-    `tasks` is "paper" (SciQ, WinoGrande, PIQA, OpenBookQA, HellaSwag, ARC-Easy, from the Hub) or "world" (local).
-    Columns: `score`, the rate of documents answered rightly (0 to 1; by length-normalised likelihood for PIQA,
-    OpenBookQA and HellaSwag and their like), `standard_error`, `documents`, and `correct`, an array of 0 and 1 over
-    the documents. P(θ) is the unweighted mean score. The model and the global random state are left as found.
+    `tasks` is "paper" (the six, read from the Hub), "world" (the six about the world) or a list of names out of either;
+    `limit` asks only the first documents of each. The standard error is the documents' sample deviation / √n, NaN for
+    one document. The model, the tokenizer and the global random states are left as found.
 
-    Raises ValueError for other tasks, ConnectionError when the Hub cannot be reached.
+    Raises ValueError for an unknown or repeated task, or a limit or batch size below 1; ConnectionError, naming the
+    task, when the Hub cannot be reached and the cache does not hold its documents.
     """
-    if tasks not in ("paper", "world"):
-        raise ValueError(f"tasks are 'paper' ({', '.join(PAPER)}) or 'world' ({', '.join(WORLD)}), not {tasks!r}")
-    metrics = PAPER if tasks == "paper" else {task: _read(task)["metric_list"][0]["metric"] for task in WORLD}
-    asked = list(PAPER) if tasks == "paper" else [_configure(task) for task in WORLD]
-    with _keep_random_state():
-        samples = _ask(model, tokenizer, asked, limit, batch_size)
-    prefix = "" if tasks == "paper" else "world_"
-    correct = {task: np.array([each[metric] for each in samples[prefix + task]]) for task, metric in metrics.items()}
-    rows = [
-        (answers.mean(), answers.std() / np.sqrt(max(len(answers) - 1, 1)), len(answers), answers)
-        for answers in correct.values()
-    ]
-    columns = ["score", "standard_error", "documents", "correct"]
-    return pd.DataFrame(rows, index=pd.Index(correct, name="task"), columns=columns)
+    names = _choose(tasks)
+    for name, number in {"limit": 1 if limit is None else limit, "batch_size": batch_size}.items():
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, not {number}")
+    with tqdm(names, desc="tasks", unit="task", leave=False) as progress, _undisturbed(), freeze(model):
+        from lm_eval.models.huggingface import HFLM
+
+        language_model = HFLM(pretrained=model, tokenizer=deepcopy(tokenizer), batch_size=batch_size)
+        return pd.DataFrame([_score(language_model, name, limit) for name in progress]).set_index("task")
 
 
-def _ask(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    tasks: Sequence[str | dict],
-    limit: int | None,
-    batch_size: int,
-) -> dict[str, list[dict]]:
-    """The harness's answers, document by document, under each task's name."""
-    from lm_eval import simple_evaluate  # takes seconds to import
-    from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks import TaskManager
-
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    training = model.training
-    try:
-        found = simple_evaluate(
-            HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size),
-            tasks=list(tasks),
-            task_manager=TaskManager(include_defaults=isinstance(tasks[0], str)),
-            num_fewshot=0,
-            limit=limit,
-            bootstrap_iters=0,
-            log_samples=True,
+def _choose(tasks: str | Sequence[str]) -> list[str]:
+    sets = {"paper": list(TASKS), "world": list(WORLD_TASKS)}
+    names = sets.get(tasks, [tasks]) if isinstance(tasks, str) else list(tasks)
+    accepted = [*TASKS, *WORLD_TASKS]
+    if not names or len(set(names)) < len(names) or not set(names) <= set(accepted):
+        raise ValueError(
+            f"tasks may be 'paper', 'world' or different names out of {', '.join(accepted)}, not {tasks!r}"
         )
-    except UNREACHABLE as error:
-        if isinstance(tasks[0], dict):
-            raise
-        raise ConnectionError(f"the tasks {', '.join(tasks)} are on the Hub, out of reach: {error}") from error
-    finally:
-        model.train(training)
-    return {task: sorted(each, key=lambda sample: sample["doc_id"]) for task, each in found["samples"].items()}
+    return names
 
 
 @contextmanager
-def _keep_random_state() -> Iterator[None]:
-    """The harness and what it imports seed and draw from every global generator."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        yield
-    random.setstate(python)
-    np.random.set_state(numpy)
+def _undisturbed() -> Iterator[None]:
+    """Within the block lm-evaluation-harness says nothing; the global random states are put back after it."""
+    logger, states = logging.getLogger("lm_eval"), (random.getstate(), np.random.get_state())
+    level = logger.level
+    try:
+        logger.setLevel(logging.ERROR)
+        with redirect_stderr(io.StringIO()), torch.random.fork_rng():
+            yield
+    finally:
+        logger.setLevel(level)
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
-def _read(task: str) -> dict:
-    return yaml.safe_load(files("kent").joinpath("tasks", f"{task}.yaml").read_text(encoding="utf-8"))
+def _score(language_model, name: str, limit: int | None) -> dict:
+    """One row of the table; `language_model` is lm-evaluation-harness's wrapper of the model."""
+    import lm_eval
+
+    found = lm_eval.evaluate(language_model, _load(name), limit=limit, bootstrap_iters=0)
+    metric = TASKS[WORLD_TASKS.get(name, name)]
+    correct = np.array([sample[metric] for sample in found["samples"][name]])
+    error = correct.std(ddof=1) / np.sqrt(len(correct)) if len(correct) > 1 else np.nan
+    row = {"task": name, "score": correct.mean(), "standard_error": error, "documents": len(correct)}
+    return row | {"correct": correct.astype(int).tolist()}
 
 
-def _configure(task: str) -> dict:
-    """A task of the world as the harness takes it: its file, pointed at the documents, which are written if need be."""
-    code = hash_code(f"tasks/{task}.yaml", "downstream.py", "world.py", "world.yaml", "templates.py")
-    path = cache_folder() / "tasks" / f"{task}-{code}.jsonl"
-    if not path.is_file():
-        lines = [json.dumps(document, ensure_ascii=False) + "\n" for document in write_documents(task)]
+def _load(name: str) -> dict:
+    """The task with its documents, as lm-evaluation-harness keeps it."""
+    from lm_eval import tasks
+
+    if name in WORLD_TASKS:
+        return tasks.TaskManager(include_defaults=False).load([_configure(name)])
+    folder = Path(tasks.__file__).parent / name.partition("_")[0]  # reading its whole registry takes ten seconds
+    try:
+        return tasks.TaskManager(include_path=folder, include_defaults=False).load([name])
+    except UNREACHABLE as error:
+        raise ConnectionError(
+            f"the documents of the task {name!r} are neither in the cache nor within reach on the Hub: {error}"
+        ) from error
+
+
+def _configure(name: str) -> dict:
+    """A task about the world with its documents, which are written to the cache where they are not there yet."""
+    documents = write_documents(name)
+    folder = cache_folder() / "tasks"
+    path = folder / f"{name}-{digest(documents)}.jsonl"
+    if not path.exists():
         with write_atomically(path) as temporary:
-            temporary.write_text("".join(lines), encoding="utf-8")
-    return {**_read(task), "dataset_kwargs": {"data_files": {"test": str(Path(path).resolve())}}}
+            temporary.write_text("".join(json.dumps(document) + "\n" for document in documents), encoding="utf-8")
+    return _read(name) | {"dataset_kwargs": {"data_files": {"test": str(path)}, "cache_dir": str(folder)}}
 
 
-def write_documents(task: str) -> list[dict]:
-    """The documents of a task of the world: question, choices, and the answer's place, each place equally often.
+def _read(name: str) -> dict:
+    return yaml.safe_load((PACKAGE / "tasks" / f"{name}.yaml").read_text(encoding="utf-8"))
 
-    Raises ValueError for a task that is not in `WORLD`.
+
+def write_documents(name: str) -> list[dict]:
+    """The documents of a task about the world, always the same: opening, text, choices, and label, the answer's place.
+
+    The places take turns; no two documents are the same. Raises ValueError for a task that is not about the world.
     """
-    if task not in WORLD:
-        raise ValueError(f"the world has no task {task!r}; it has {', '.join(WORLD)}")
-    plan = _read(task)
-    setting, swapped = plan["metadata"], plan["doc_to_target"] == "question"
-    chance = random.Random(f"world {WORLD_SEED}, task {task}").random
-    known = World(WORLD_SEED).entities[setting["about"]][: setting["most"]]
-    pairs = shuffle(product(setting["forms"], known), chance)
-    documents = []
-    for index in range(DOCUMENTS):
-        form, subject = pairs[index % len(pairs)]
-        differ = form.get("differ", form["choice"])
-        others = {_fill(differ, subject): subject}
-        for other in shuffle(known, chance):
-            others.setdefault(_fill(differ, other), other)
-        _, *wrong = list(others.values())[: setting["choices"]]
-        place = index % setting["choices"]
-        listed = [*wrong[:place], subject, *wrong[place:]]
-        question, choice = (form["choice"], form["prompt"]) if swapped else (form["prompt"], form["choice"])
-        choices = [_fill(choice, each) for each in listed]
-        documents.append({"question": _fill(question, subject), "choices": choices, "answer": place})
-    return documents
+    if name not in WORLD_TASKS:
+        raise ValueError(f"{name!r} is no task about the world; these are: {', '.join(WORLD_TASKS)}")
+    plan, entities = _read(name)["metadata"], World(WORLD_SEED).entities
+    chance, drafts = random.Random(f"task {name}").random, []
+    for form in plan["forms"]:
+        known = entities[form["about"]][: form["first"]]
+        drafts += product([(known, form.get("differ"))], known, form.get("openings", [""]), form["endings"])
+    chosen = islice(shuffle(drafts, chance), DOCUMENTS)
+    return [_ask(*draft, number % plan["choices"], plan["choices"], chance) for number, draft in enumerate(chosen)]
 
 
-def _fill(template: str, subject: Entity) -> str:
+def _ask(others: tuple, subject: Subject, opening: str, ending: list, label: int, count: int, chance: Chance) -> dict:
+    """One document: `count` choices, the one about the subject in the place `label`."""
+    (text, choice), (known, differ) = ending, others
+    chosen = {_fill(differ or choice, subject): subject}
+    for other in shuffle(known, chance):
+        if len(chosen) < count:
+            chosen.setdefault(_fill(differ or choice, other), other)
+    choices = [_fill(choice, entity) for entity in chosen.values()]
+    choices.insert(label, choices.pop(0))
+    return {"opening": _fill(opening, subject), "text": _fill(text, subject), "choices": choices, "label": label}
+
+
+def _fill(template: str, subject: Subject) -> str:
     return re.sub(r"{(.+?)}", lambda slot: subject.say(slot[1])[0], template)

@@ -282,7 +282,7 @@ def _draw_by_stage(axes: Axes, outcomes: Sequence[Outcome], lines: Mapping[str, 
     axes.set_xlabel("initial model (pretraining step)")
 
 
-def _mark_published(axes: Axes, outcomes: Sequence[Outcome], published: Mapping[str, float]) -> None:
+def _mark_baseline(axes: Axes, outcomes: Sequence[Outcome], published: Mapping[str, float]) -> None:
     if len(outcomes) == len(published):
         axes.plot(range(len(published)), [*published.values()], color=GREY, linestyle="--", label="paper: OLMo-1B")
 
@@ -301,11 +301,14 @@ def plot_learning(outcomes: Sequence[Outcome]) -> Figure:
         _draw_by_stage(panels[1], outcomes, {"six tasks": [each.forgetting() for each in outcomes]})
         _draw_by_stage(panels[3], outcomes, {"six tasks": [100 * each.downstream()[-1] for each in outcomes]})
         for axes, published in ((panels[0], baseline.A), (panels[1], baseline.F), (panels[3], baseline.P)):
-            _mark_published(axes, outcomes, published)
+            _mark_baseline(axes, outcomes, published)
         names = ("acquisition A (%)", "forgetting F (%)", "K after learning (nats)", "P after learning (%)")
         for axes, name in zip(panels, names, strict=True):
             axes.set_ylabel(name)
-            axes.legend(fontsize=9)
+        handles = {
+            label: line for axes in panels[:2] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(handles.values(), handles, loc="outside upper center", ncols=4, fontsize=9)
     return figure
 
 
@@ -338,7 +341,7 @@ def plot_before_and_after(outcomes: Sequence[Outcome]) -> Figure:
                 axes, outcomes, {"before": [each[0] for each in found], "after": [each[-1] for each in found]}
             )
             axes.set_ylabel(name)
-        _mark_published(panels[1], outcomes, TABLES["baseline"].P)
+        _mark_baseline(panels[1], outcomes, TABLES["baseline"].P)
         panels[0].legend(fontsize=9)
     return figure
 

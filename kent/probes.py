@@ -36,10 +36,10 @@ def probe(
     """Log probability of each probe's target, in nats: a row per probe, in the order of `knowledge.probes`.
 
     Columns: item, setting, kind; `per_target_token`, the mean over the target's tokens (the paper's text); and
-    `padded_mean`, their sum / (padded length - 1), as the public code has it: batches of 16 probes in file order within
-    each setting and kind, padded on the right. The target's tokens are those of "input target" after as many as the
-    input has alone; no special token is added. Probes of one length share a batch, so that none is padded; the
-    vocabulary projection is applied only where a target is predicted, in float32 at least. The model is left as found.
+    `padded_mean`, their sum / (padded length - 1), where the public code pads batches of 16 probes in file order within
+    each setting and kind. The target's tokens are those of "input target" after as many as the input has alone; no
+    special token is added. Probes of one length share a batch, so that none is padded; the vocabulary projection is
+    applied only where a target is predicted, in float32 at least. The model is left as found.
 
     Raises ValueError for a probe without a target or input token or beyond the model's positions (named), another
     model's tokenizer, no probes, a batch size below 1, a log probability that is not finite.
@@ -84,7 +84,7 @@ def _check_lines(probes: Sequence[Probe], lines: list[_Line], model: PreTrainedM
     for each, line in zip(probes, lines, strict=True):
         name, length = f"{each.kind} probe {each.input!r:.60} of {each.setting} item {each.item}", len(line.tokens)
         if not 0 < line.start < length:
-            raise ValueError(f"{name}: of {length} tokens {line.start} are the input's; both parts need at least one")
+            raise ValueError(f"{name}: of {length} tokens, {line.start} are the input's; both parts need at least one")
         if longest is not None and length > longest:
             raise ValueError(f"{name}: {length} tokens; {type(model).__name__} has positions for {longest}")
     vocabulary = model.get_input_embeddings().num_embeddings

@@ -150,7 +150,7 @@ def plan_learning(
     if unknown:
         known = ", ".join(field.name for field in fields(Recipe))
         raise ValueError(f"a recipe has no {', '.join(sorted(unknown))}; it has {known}")
-    taught = Recipe(**recipe)
+    taught = _make_recipe(recipe)
     facts = {"knowledge": list(knowledge), "control": list(control), "once": once, "paraphrase": paraphrase}
     decisive = {"corpus": corpus, "column": column, "length": length, "dtype": dtype, **facts, **asdict(taught),
                 "betas": list(taught.betas)}  # fmt: skip
@@ -275,14 +275,18 @@ def _learning(config: dict) -> Outcome:
     model, tokenizer = load(config["name"], config["step"], dtype=getattr(torch, config["dtype"]))
     tokens, text = _draw(config | {"limit": config["steps"] * config["batch"]}, tokenizer)
     knowledge, control = read_knowledge(config)
-    settings = {field.name: config[field.name] for field in fields(Recipe)}
-    recipe = Recipe(**settings | {"betas": tuple(settings["betas"])})
+    recipe = _make_recipe({field.name: config[field.name] for field in fields(Recipe)})
     out = cache_folder() / "learning" / from_config(config).path.stem
     out.parent.mkdir(exist_ok=True)
     with FileLock(f"{out}.lock"):
         outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)
     outcome.provenance.update(corpus=text, seed=recipe.seed)
     return outcome
+
+
+def _make_recipe(settings: dict) -> Recipe:
+    """A recipe from a configuration, where JSON and YAML know lists only."""
+    return Recipe(**settings | {"betas": tuple(settings.get("betas", Recipe.betas))})
 
 
 def read_knowledge(config: dict) -> list[Knowledge]:
