@@ -23,7 +23,7 @@ from kent.world import World
 
 TARGET = {"bound": "at least", "target": 5.0}
 """What is aimed at on a CPU at shape tiny."""
-DOCUMENTS, VOCABULARY = 4000, 2048
+DOCUMENTS, VOCABULARY = 1000, 2048
 
 
 def train_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
