@@ -84,7 +84,7 @@ class Outcome:
     def acquisition(
         self, setting: str = "all", *, measure: str = MEASURES[0], of: str = "knowledge", relative: bool = True
     ) -> Float64[np.ndarray, " sample"]:
-        """A: the rise of K from before to the end, in % of the absolute K before (section 4.1), or in nats if not `relative`."""
+        """A: the rise of K from before to the end, in % of its size before (section 4.1), or in nats."""
         before, *_, after = self.performance(setting, measure=measure, of=of)
         return 100 * (after - before) / np.abs(before) if relative else after - before
 

@@ -56,8 +56,9 @@ class Setting:
 def bound_before(after: float, change: float, digit: float) -> tuple[float, float]:
     """Lower and upper end of what K or P was before learning, from its value after it and the reported change in %.
 
-    A = (K_CL - K_PT) / abs(K_PT) with K < 0, and F = -(P_CL - P_PT) / P_PT, so before = after / (1 - change / 100) in both
-    (section 4.1). `after` may be off by half its last printed `digit`, `change` by half of 0.1.
+    A = (K_CL - K_PT) / abs(K_PT) with K < 0, and F = -(P_CL - P_PT) / P_PT, so in both
+    before = after / (1 - change / 100) (section 4.1). `after` may be off by half its last printed `digit`, `change` by
+    half of 0.1.
     """
     afters, changes = ((value - half, value + half) for value, half in ((after, digit / 2), (change, 0.05)))
     ends = [each / (1 - rate / 100) for each in afters for rate in changes]
