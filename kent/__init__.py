@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"records", "runs"},
+    submodules={"execution", "records", "runs"},
     submod_attrs={
         "checkpoints": ["load", "resolve"],
         "corpora": ["describe", "sequences"],

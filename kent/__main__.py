@@ -90,7 +90,7 @@ def do_run(options: argparse.Namespace) -> None:
             )
         run = kent.runs.from_config(config)
         if not run.done:
-            kent.runs.do(run)
+            kent.execution.do(run)
         print(run.path)
 
 

@@ -9,7 +9,6 @@ import io
 import json
 import logging
 import random
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from copy import deepcopy
@@ -27,7 +26,7 @@ from kent.corpora import WORLD_SEED
 from kent.hub import UNREACHABLE
 from kent.measurement import freeze
 from kent.records import PACKAGE, cache_folder, digest, write_atomically
-from kent.templates import Chance, Subject, shuffle
+from kent.templates import Chance, Subject, fill, shuffle
 from kent.world import World
 
 TASKS = {
@@ -168,14 +167,10 @@ def write_documents(name: str) -> list[dict]:
 def _ask(others: tuple, subject: Subject, opening: str, ending: list, label: int, count: int, chance: Chance) -> dict:
     """One document: `count` choices, the one about the subject in the place `label`."""
     (text, choice), (known, differ) = ending, others
-    chosen = {_fill(differ or choice, subject): subject}
+    chosen = {fill(differ or choice, subject): subject}
     for other in shuffle(known, chance):
         if len(chosen) < count:
-            chosen.setdefault(_fill(differ or choice, other), other)
-    choices = [_fill(choice, entity) for entity in chosen.values()]
+            chosen.setdefault(fill(differ or choice, other), other)
+    choices = [fill(choice, entity) for entity in chosen.values()]
     choices.insert(label, choices.pop(0))
-    return {"opening": _fill(opening, subject), "text": _fill(text, subject), "choices": choices, "label": label}
-
-
-def _fill(template: str, subject: Subject) -> str:
-    return re.sub(r"{(.+?)}", lambda slot: subject.say(slot[1])[0], template)
+    return {"opening": fill(opening, subject), "text": fill(text, subject), "choices": choices, "label": label}

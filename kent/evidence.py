@@ -5,15 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-import torch
-
-from kent.knowledge import INJECTIONS
-from kent.outcomes import Outcome, estimate
+from kent.execution import Result
 from kent.paper import CLAIMS, Claim
 from kent.plans import pick_stages
 from kent.profiles import Profile
-from kent.runs import Result
 
 UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 """Measures of concentration that grow as coefficients grow more uneven; the others fall."""
@@ -39,52 +34,6 @@ def measure_change(profiles: Sequence[Profile], measure: str = "knowledge") -> t
     """
     stages = pick_results(profiles)
     return stages["738k"].change_since(stages["118k"], measure)
-
-
-def tabulate_learning(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """A column per initial model, by its step: K, A and their control's, P and F, each with its standard error."""
-    return pd.DataFrame(
-        {step: _list_learning(each) for step, each in zip(label_steps(outcomes), outcomes, strict=True)}
-    )
-
-
-def _list_learning(outcome: Outcome) -> dict[str, str]:
-    knowledge, control, tasks = (
-        outcome.performance(),
-        outcome.performance(of="control"),
-        100 * outcome.downstream(),
-    )
-    found = {
-        "K before (nats)": knowledge[0],
-        "K after (nats)": knowledge[-1],
-        "K after, padded mean (nats)": outcome.performance(measure="padded_mean")[-1],
-        "A (%)": outcome.acquisition(),
-        "A (nats)": outcome.acquisition(relative=False),
-        "control: K before (nats)": control[0],
-        "control: K after (nats)": control[-1],
-        "control: A (%)": outcome.acquisition(of="control"),
-        "P before (%)": tasks[0],
-        "P after (%)": tasks[-1],
-        "F (%)": outcome.forgetting(),
-        "F (points)": outcome.forgetting(relative=False),
-    }
-    return {name: "{:.2f} ± {:.2f}".format(*estimate(samples)) for name, samples in found.items()}
-
-
-def measure_tellings(outcome: Outcome) -> tuple[float, float, float, float]:
-    """What telling a fact once does to its K, in nats: the gain over the injection that tells it, the mean gain over
-    each of the others, the difference of both and its standard error over paragraphs.
-
-    The first injection is left out, with the paragraphs that it tells: it changes the style of everything.
-    """
-    gains = outcome.average_paragraphs("once").diff(dim=0)
-    paragraphs = gains.shape[1]
-    tells = torch.arange(len(gains))[:, None] % INJECTIONS == torch.arange(paragraphs) * INJECTIONS // paragraphs
-    gains, tells = gains[1:, tells[0].logical_not()], tells[1:, tells[0].logical_not()]
-    when, others = ((gains * chosen).sum(0) / chosen.sum(0) for chosen in (tells, ~tells))
-    differences = when - others
-    error = differences.std() / len(differences) ** 0.5
-    return when.mean().item(), others.mean().item(), differences.mean().item(), error.item()
 
 
 def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:

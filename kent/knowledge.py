@@ -6,7 +6,6 @@ Pure data. `Knowledge.from_json` reads the published files; `Knowledge.synthetic
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -17,7 +16,7 @@ from random import Random
 
 import yaml
 
-from kent.templates import choose, shuffle
+from kent.templates import choose, fill, shuffle
 from kent.world import Entity, World
 
 SETTINGS = ("once", "paraphrase")
@@ -222,7 +221,7 @@ class _Writer:
         while True:
             main, other = (self._invent(*each) for each in zip(kinds, names, strict=True))
             main.facts[plan["by"]] = other
-            main.facts["it"], other.facts["it"] = (_fill(description, main) for description in plan["known_as"])
+            main.facts["it"], other.facts["it"] = (fill(description, main) for description in plan["known_as"])
             chosen = [shuffle(facts, self.random)[:count] for facts, count in zip(plan["tell"], TOLD, strict=True)]
             pairs = [(entity, fact) for entity, facts in zip((main, other), chosen, strict=True) for fact in facts]
             facts = [self._express(entity, fact, entities[entity.kind]["facts"][fact]) for entity, fact in pairs]
@@ -248,14 +247,10 @@ class _Writer:
     def _express(self, entity: Entity, fact: str, plan: dict) -> _Fact:
         """All that is said of a fact; any sentence that ends with it may come first."""
         target = entity.say(fact)[0]
-        told = [_fill(template, entity) for template in plan["told"]]
+        told = [fill(template, entity) for template in plan["told"]]
         first = choose([at for at, sentence in enumerate(told) if sentence.endswith(f"{target}.")], self.random)
-        probes = (_fill(plan.get(kind, ""), entity) for kind in ("semantic", "compositional"))
+        probes = (fill(plan.get(kind, ""), entity) for kind in ("semantic", "compositional"))
         return _Fact(target, [told.pop(first), *told], *probes)
-
-
-def _fill(template: str, entity: Entity) -> str:
-    return re.sub(r"{(.+?)}", lambda slot: entity.say(slot[1])[0], template)
 
 
 @cache

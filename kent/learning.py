@@ -1,39 +1,35 @@
 """Continual knowledge learning (section 4): the Hugging Face Trainer over rows that already hold the injected texts."""
 
+import errno
 import json
-import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from jaxtyping import Int64
 from safetensors import SafetensorError
 from torch import Tensor
-from tqdm.auto import tqdm
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    ProgressCallback,
+    PrinterCallback,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
-from transformers.utils.notebook import NotebookProgressCallback
 
-from kent.downstream import evaluate
+from kent.evaluations import Examiner
 from kent.injection import InjectedRows
 from kent.knowledge import INJECTIONS, Knowledge
 from kent.measurement import describe_model
 from kent.outcomes import Outcome
-from kent.probes import MEASURES, probe
-from kent.records import describe_run, digest, hash_tensors, load_tensors, save_json, save_tensors
+from kent.records import describe_run, hash_tensors, save_json
 
-EVALUATION = "kent evaluation 1"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
+"""Errors of a disk that takes no more, or of a folder that cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -92,20 +88,20 @@ def learn(
     if (out / "outcome.safetensors").is_file():
         model.load_state_dict(type(model).from_pretrained(out / "model", dtype=model.dtype).state_dict())
         return Outcome.load(out / "outcome.safetensors")
-    watcher = _Watcher(recipe, out, tokenizer, {"knowledge": knowledge} | ({"control": control} if control else {}))
+    asked = {"knowledge": knowledge} | ({"control": control} if control else {})
+    examiner = Examiner(tokenizer, asked, out / "evaluations", tasks=recipe.tasks, along=recipe.tasks_along)
     set_seed(recipe.seed)
-    trainer = Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[watcher])
-    for callback in (ProgressCallback, NotebookProgressCallback):
-        trainer.remove_callback(callback)
+    trainer = Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[examiner])
+    trainer.remove_callback(PrinterCallback)
     with _nothing_half_written(out):
         checkpoint = _find_checkpoint(out)
         if checkpoint is None and trainer.is_world_process_zero():
-            watcher.evaluate(model, 0)
+            examiner.examine(model, 0)
         trainer.train(resume_from_checkpoint=checkpoint)
         if trainer.is_world_process_zero():
-            if watcher.stopped:
-                watcher.evaluate(model, trainer.state.global_step, last=True)
-            _finish(trainer, watcher, out, rows)
+            if examiner.stopped:
+                examiner.examine(model, trainer.state.global_step, last=True)
+            _finish(trainer, examiner, recipe, rows, out)
     trainer.accelerator.wait_for_everyone()
     return Outcome.load(out / "outcome.safetensors")
 
@@ -134,7 +130,7 @@ def _arrange(recipe: Recipe, out: Path) -> TrainingArguments:
         save_total_limit=2,
         logging_steps=1,
         logging_nan_inf_filter=False,
-        disable_tqdm=False,
+        disable_tqdm=True,
         report_to="none",
         dataloader_pin_memory=on_gpu,
     )
@@ -180,9 +176,11 @@ def _nothing_half_written(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
+        full = isinstance(error, OSError) and error.errno in FULL
+        if not (full or isinstance(error, SafetensorError) or "PytorchStreamWriter" in str(error)):
             raise
         _find_checkpoint(out)
+        shutil.rmtree(out / "model", ignore_errors=True)
         raise OSError(f"the folder {out} cannot be written: {error}") from error
 
 
@@ -201,108 +199,30 @@ def _find_checkpoint(out: Path) -> str | None:
     return None
 
 
-class _Watcher(TrainerCallback):
-    """Scores the probes after every injection, stops at a loss that is not finite, and shows how far the run is."""
-
-    def __init__(self, recipe: Recipe, out: Path, tokenizer: PreTrainedTokenizerBase, asked: dict[str, Knowledge]):
-        self.recipe, self.folder, self.tokenizer, self.asked = recipe, out / "evaluations", tokenizer, asked
-        self.bar = self.stopped = None
-
-    def evaluate(self, model: PreTrainedModel, step: int, *, last: bool = False) -> None:
-        """Score probes and, where it is their turn, tasks, into a file per step; all NaN for a run that was stopped."""
-        path = self.folder / f"step{step}.safetensors"
-        tasks = self.recipe.tasks if step == 0 or last or self.recipe.tasks_along else ""
-        if self.stopped:
-            before, _ = load_tensors(self.folder / "step0.safetensors", EVALUATION)
-            tensors = {name: torch.full_like(tensor, torch.nan) for name, tensor in before.items()}
-        else:
-            with _in_own_dtype(model):
-                tensors = self._score(model, tasks)
-        save_tensors(tensors, path, format=EVALUATION, provenance={"step": step})
-
-    def _score(self, model: PreTrainedModel, tasks: str) -> dict[str, Tensor]:
-        tensors = {}
-        for name, knowledge in self.asked.items():
-            table = probe(model, self.tokenizer, knowledge)
-            tensors |= {f"{name}/{measure}": torch.tensor(table[measure].to_numpy()) for measure in MEASURES}
-        for task, correct in evaluate(model, self.tokenizer, tasks).correct.items() if tasks else ():
-            tensors[f"answers/{task}"] = torch.as_tensor(correct, dtype=torch.float64)
-        return tensors
-
-    def collect(self) -> list[tuple[int, dict[str, Tensor]]]:
-        """Step and tensors of every evaluation, in order."""
-        read = [load_tensors(path, EVALUATION) for path in self.folder.glob("step*.safetensors")]
-        return sorted(((header["step"], tensors) for tensors, header in read), key=lambda each: each[0])
-
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
-        """Show a bar, where the run has got to already."""
-        shown = state.is_world_process_zero
-        self.bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc="learning", unit="step", disable=not shown
-        )
-
-    def on_log(self, args, state, control, *, model, logs, **kwargs) -> None:
-        """Stop after a step whose loss or gradient is not finite; score the probes after one with an injection."""
-        if "loss" not in logs:
-            return
-        self.bar.update()
-        if not (math.isfinite(logs["loss"]) and math.isfinite(logs["grad_norm"])):
-            self.stopped = {"step": state.global_step, "learning_rate": logs["learning_rate"]}
-            control.should_training_stop = True
-        elif state.global_step % args.save_steps == 0 and state.is_world_process_zero:
-            self.evaluate(model, state.global_step, last=state.global_step == state.max_steps)
-
-    def on_train_end(self, args, state, control, **kwargs) -> None:
-        """Put the bar away."""
-        self.bar.close()
-
-
-@contextmanager
-def _in_own_dtype(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluate in the weights' own dtype, as before the run: under bf16 accelerate wraps `forward` on the instance."""
-    wrapped, training = model.__dict__.pop("forward", None), model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
-        if wrapped is not None:
-            model.forward = wrapped
-
-
-def _finish(trainer: Trainer, watcher: _Watcher, out: Path, rows: InjectedRows) -> None:
-    """Leave the weights, then the outcome; remove what only an interrupted run needs."""
+def _finish(trainer: Trainer, examiner: Examiner, recipe: Recipe, rows: InjectedRows, out: Path) -> None:
+    """Leave the weights, then the outcome, which says that they are whole; remove what an interrupted run needs."""
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    with TemporaryDirectory(dir=out, prefix=".model-") as scratch:
-        model.save_pretrained(scratch)
-        watcher.tokenizer.save_pretrained(scratch)
-        shutil.rmtree(out / "model", ignore_errors=True)
-        shutil.copytree(scratch, out / "model")
-    steps, evaluations = zip(*watcher.collect(), strict=True)
-    tables = {"knowledge": {}, "control": {}, "answers": {}}
-    for name in evaluations[0]:
-        table, key = name.split("/", 1)
-        tables[table][key] = torch.stack([each[name] for each in evaluations if name in each])
+    model.save_pretrained(out / "model")
+    examiner.tokenizer.save_pretrained(out / "model")
+    steps, tables = examiner.collect()
     logs = [log for log in trainer.state.log_history if "loss" in log]
     curve = [[log["loss"], log["learning_rate"], log["grad_norm"]] for log in logs]
     provenance = {
         **describe_run(),
         **describe_model(model),
-        "recipe": asdict(watcher.recipe),
-        "identity": digest(json.loads((out / "recipe.json").read_text("utf-8"))),
+        "recipe": asdict(recipe),
         "instances": len(rows),
         "length": rows.sequences.shape[1],
         "processes": trainer.args.world_size,
-        "stopped": watcher.stopped,
+        "stopped": examiner.stopped,
         "tasks": list(tables["answers"]),
+        "told": {name: knowledge.describe() for name, knowledge in examiner.asked.items()},
         "probes": {
-            name: {"setting": [one.setting for one in each.probes], "item": [one.item for one in each.probes]}
-            for name, each in watcher.asked.items()
+            name: {"setting": [each.setting for each in known.probes], "item": [each.item for each in known.probes]}
+            for name, known in examiner.asked.items()
         },
     }
-    outcome = Outcome(
-        torch.tensor(steps), **tables, curve=torch.tensor(curve, dtype=torch.float64), provenance=provenance
-    )
-    outcome.save(out / "outcome.safetensors")
+    losses = torch.tensor(curve, dtype=torch.float64)
+    Outcome(torch.tensor(steps), **tables, curve=losses, provenance=provenance).save(out / "outcome.safetensors")
     for path in out.glob("checkpoint-*"):
         shutil.rmtree(path, ignore_errors=True)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from kent.knowledge import SETTINGS
+from kent.knowledge import INJECTIONS, SETTINGS
 from kent.probes import MEASURES
 from kent.records import load_tensors, save_tensors
 
@@ -93,6 +93,19 @@ class Outcome:
         before, *_, after = self.downstream()
         return 100 * (before - after) / before if relative else 100 * (before - after)
 
+    def compare_tellings(self) -> Float64[Tensor, " paragraph"]:
+        """What telling a fact once does to its K, in nats, paragraph by paragraph: the gain over the injection that
+        tells it, minus the mean gain over each of the others.
+
+        The first injection is left out, with the paragraphs that it tells: it changes the style of everything.
+        """
+        gains = self.average_paragraphs("once").diff(dim=0)
+        paragraphs = gains.shape[1]
+        tells = torch.arange(len(gains))[:, None] % INJECTIONS == torch.arange(paragraphs) * INJECTIONS // paragraphs
+        gains, tells = gains[1:, ~tells[0]], tells[1:, ~tells[0]]
+        when, others = ((gains * chosen).sum(0) / chosen.sum(0) for chosen in (tells, ~tells))
+        return when - others
+
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
         tables = {"knowledge": self.knowledge, "control": self.control, "answers": self.answers}
@@ -108,8 +121,7 @@ class Outcome:
         for name in [name for name in tensors if "/" in name]:
             table, key = name.split("/", 1)
             tables[table][key] = tensors.pop(name)
-        order = provenance["tasks"]
-        tables["answers"] = {task: tables["answers"][task] for task in order}
+        tables["answers"] = {task: tables["answers"][task] for task in provenance["tasks"]}
         return cls(**tables, **tensors, provenance=provenance)
 
 

@@ -14,9 +14,10 @@ from IPython.display import Markdown
 from tqdm.auto import tqdm
 
 from kent.evidence import Reading, format_interval
+from kent.execution import Result, fetch
 from kent.paper import CLAIMS
 from kent.plans import Plan
-from kent.runs import Result, Run, fetch
+from kent.runs import Run
 from kent.suites import SUITES
 
 RATES = {"float32": 67e12, "bfloat16": 989e12}
@@ -164,8 +165,16 @@ def stamp(results: Sequence[Result]) -> Markdown:
         "measured": f"{min(result.provenance['date'] for result in results)} by commit `{last['commit']}`",
         "versions": f"torch {last['torch']}, transformers {last['transformers']}",
     }
+    if recipe := last.get("recipe"):
+        rows["recipe"] = _name_recipe(recipe, last["told"]["knowledge"])
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return Markdown("\n".join(["| stamp | |", "|---|---|", *lines]))
+
+
+def _name_recipe(recipe: dict, told: dict) -> str:
+    steps = f"{recipe['epochs']} × {recipe['steps']:,} steps of {recipe['batch']} rows"
+    facts = f"{told['paraphrase']} facts paraphrased, {told['once']} told once, {told['probes']:,} probes"
+    return f"{steps}, peak rate {recipe['learning_rate']:g}; {facts}"
 
 
 def _name_model(provenance: dict) -> str:

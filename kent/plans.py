@@ -192,13 +192,13 @@ def learn_corpora(checkpoints: Checkpoints, *, others: Sequence[Corpus] = (), re
     """
     if not others and isinstance(checkpoints, str) and checkpoints in SUITES:
         others = [SUITES[checkpoints].corpora[1]]
+    if not others:
+        raise ValueError("nothing to compare with: name a further corpus in others")
     plan = learn_stages(checkpoints, recipe=recipe, **settings)
     for other in others:
         text = other if isinstance(other, dict) else {"corpus": other}
         name = str(text["corpus"]).rsplit("/", 1)[-1]
         plan[name] = learn_stages(checkpoints, recipe={**(recipe or {}), **text}, **settings)["learning"]
-    if len(plan) < 3:
-        raise ValueError("nothing to compare with: name a further corpus in others")
     return plan
 
 

@@ -1,4 +1,4 @@
-"""Results to axes. The only user of matplotlib."""
+"""Results of measuring to axes, and the published tables. With `learning_plots` the only user of matplotlib."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -14,8 +14,7 @@ from kent.entropy import MEASURES
 from kent.evidence import label_steps
 from kent.familiarity import Familiarity
 from kent.gradients import Gradients
-from kent.outcomes import Outcome, estimate
-from kent.paper import AXES, ENTROPIES, TABLES
+from kent.paper import AXES, ENTROPIES
 from kent.profiles import Profile
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
@@ -28,7 +27,7 @@ GAP = "ln m − H, mean of layers (nats)"
 Series = Mapping[str, Sequence[Profile]]
 
 
-def _panels(rows: int, columns: int = 1, height: float = 3.3, sharex: bool = True) -> tuple[Figure, list[Axes]]:
+def make_panels(rows: int, columns: int = 1, height: float = 3.3, sharex: bool = True) -> tuple[Figure, list[Axes]]:
     figure, axes = plt.subplots(
         rows, columns, figsize=(7, height * rows), sharex=sharex, layout="constrained", squeeze=False
     )
@@ -41,7 +40,7 @@ def _scale_steps(axes: Axes, steps: Sequence[int]) -> None:
     axes.set_xlabel("pretraining step (logarithmic from 1)")
 
 
-def _draw(axes: Axes, x: Sequence, pairs: Sequence[tuple[float, float]], number: int = 0, label: str = "") -> None:
+def draw_line(axes: Axes, x: Sequence, pairs: Sequence[tuple[float, float]], number: int = 0, label: str = "") -> None:
     """One line of (value, standard error) pairs with error bars of two standard errors, in the style of its number."""
     values, errors = np.array(pairs, dtype=float).T
     axes.errorbar(
@@ -57,7 +56,7 @@ def _measure_gap(profile: Profile) -> tuple[float, float]:
 
 def _draw_gaps(axes: Axes, series: Series) -> None:
     for number, (label, profiles) in enumerate(series.items()):
-        _draw(axes, label_steps(profiles), [_measure_gap(each) for each in profiles], number, label)
+        draw_line(axes, label_steps(profiles), [_measure_gap(each) for each in profiles], number, label)
     axes.set_ylabel(GAP)
     axes.set_yscale("log")
 
@@ -76,7 +75,7 @@ def plot_coefficients(profiles: Sequence[Profile], first: Profile) -> Figure:
     `profiles` are early to late; `first` is the baseline. A coefficient is shown as a multiple of its layer's mean.
     """
     with plt.rc_context(STYLE):
-        figure, (left, right) = _panels(2, sharex=False)
+        figure, (left, right) = make_panels(2, sharex=False)
         for number, profile in enumerate((*profiles, first)):
             relative = np.concatenate([(each / each.mean()).numpy() for each in profile.coefficients])
             label = f"step {label_steps([profile])[0]}" + (" (first)" if profile is first else "")
@@ -102,14 +101,14 @@ def plot_knowledge_entropy(profiles: Sequence[Profile], shuffled: Profile) -> Fi
     """
     steps = label_steps(profiles)
     with plt.rc_context(STYLE):
-        figure, (top, bottom) = _panels(2)
-        _draw(top, steps, [each.estimate() for each in profiles], label="text, in order")
+        figure, (top, bottom) = make_panels(2)
+        draw_line(top, steps, [each.estimate() for each in profiles], label="text, in order")
         top.axhline(
             profiles[0].knowledge_entropy, color=GREY, linestyle=":", label=f"first checkpoint (step {steps[0]})"
         )
         top.plot(steps[-1], shuffled.knowledge_entropy, "D", color=ORANGE, label="last checkpoint, shuffled tokens")
         top.set_ylabel("knowledge entropy H (nats)")
-        _draw(bottom, steps, [_measure_gap(each) for each in profiles])
+        draw_line(bottom, steps, [_measure_gap(each) for each in profiles])
         bottom.plot(steps[-1], _measure_gap(shuffled)[0], "D", color=ORANGE)
         _mark_published(bottom, "figure 2")
         bottom.set(ylabel=GAP, yscale="log")
@@ -123,9 +122,9 @@ def plot_entropies(profiles: Sequence[Profile]) -> Figure:
     steps = label_steps(profiles)
     titles = {"attention": "attention entropy, sum of layers (nats)", "token": "next-token entropy (nats)"}
     with plt.rc_context(STYLE):
-        figure, panels = _panels(2)
+        figure, panels = make_panels(2)
         for axes, (measure, title) in zip(panels, titles.items(), strict=True):
-            _draw(axes, steps, [each.estimate(measure) for each in profiles])
+            draw_line(axes, steps, [each.estimate(measure) for each in profiles])
             early, late = ENTROPIES[measure]
             axes.text(0.98, 0.95, f"published, OLMo-1B: about {early} early, {late} late", ha="right", va="top",
                       transform=axes.transAxes, fontsize=9, color=ORANGE)  # fmt: skip
@@ -140,7 +139,7 @@ def plot_gaps(series: Series, *published: str) -> Figure:
     `published` are keys of `kent.paper.AXES`.
     """
     with plt.rc_context(STYLE):
-        figure, (axes,) = _panels(1, height=4)
+        figure, (axes,) = make_panels(1, height=4)
         _draw_gaps(axes, series)
         _mark_published(axes, *published)
         _scale_steps(axes, [step for profiles in series.values() for step in label_steps(profiles)])
@@ -151,12 +150,12 @@ def plot_gaps(series: Series, *published: str) -> Figure:
 def plot_layers(profiles: Sequence[Profile], first: Profile) -> Figure:
     """Figure 8: distance of each layer's entropy to its bound ln m, early to late, in nats; `first` is the baseline."""
     with plt.rc_context(STYLE):
-        figure, (axes,) = _panels(1, height=4)
+        figure, (axes,) = make_panels(1, height=4)
         for number, profile in enumerate(profiles):
             values, errors = profile.by_layer()
             bounds = np.log([len(each) for each in profile.coefficients])
             pairs = list(zip(bounds - values.numpy(), errors.numpy(), strict=True))
-            _draw(axes, range(len(pairs)), pairs, number, f"step {label_steps([profile])[0]}")
+            draw_line(axes, range(len(pairs)), pairs, number, f"step {label_steps([profile])[0]}")
         gaps = [log(len(each)) for each in first.coefficients] - first.knowledge_entropy_by_layer.numpy()
         axes.plot(range(len(gaps)), gaps, ":", color=GREY, label=f"step {label_steps([first])[0]} (first)")
         _mark_published(axes, "figure 8")
@@ -170,7 +169,7 @@ def plot_familiarity(corpora: Mapping[str, Familiarity]) -> Figure:
     logs = {name: found.perplexities.log().numpy() for name, found in corpora.items()}
     low, high = min(map(np.min, logs.values())), max(map(np.max, logs.values()))
     with plt.rc_context(STYLE):
-        figure, (axes,) = _panels(1, height=4)
+        figure, (axes,) = make_panels(1, height=4)
         for number, (name, values) in enumerate(logs.items()):
             axes.hist(
                 np.exp(values), bins=np.exp(np.linspace(low, high, 40)), color=CYCLE[number], alpha=0.5, label=name
@@ -185,7 +184,7 @@ def plot_gradients(stages: Sequence[Gradients]) -> Figure:
     """Appendix A.1: coefficients beside gradient norms at the last stage, and rank correlations at every stage."""
     last, quantities = stages[-1], {"gradients": "gradient", "sgd": "SGD update", "adamw": "AdamW update"}
     with plt.rc_context(STYLE):
-        figure, (left, right) = _panels(2, sharex=False)
+        figure, (left, right) = make_panels(2, sharex=False)
         for layer, (coefficients, norms) in enumerate(zip(last.coefficients, last.gradients, strict=True)):
             left.loglog(coefficients, norms, ".", markersize=3, color=plt.cm.viridis(layer / len(last.coefficients)),
                         label=f"layer {layer}")  # fmt: skip
@@ -193,7 +192,7 @@ def plot_gradients(stages: Sequence[Gradients]) -> Figure:
         left.legend(fontsize=8, markerscale=3)
         for number, (quantity, label) in enumerate(quantities.items()):
             pairs = [stage.average_correlation(quantity) for stage in stages]
-            _draw(right, np.arange(len(stages)) + 0.05 * number, pairs, number, label)
+            draw_line(right, np.arange(len(stages)) + 0.05 * number, pairs, number, label)
         right.axhline(0, color="black", linewidth=0.8)
         right.set(ylabel="rank correlation with |coefficient|", xticks=range(len(stages)))
         right.set_xticklabels([f"step {step}" for step in label_steps(stages)])
@@ -206,9 +205,9 @@ def plot_yardsticks(profiles: Sequence[Profile], shuffled: Profile) -> Figure:
     steps = label_steps(profiles)
     sums = {"knowledge": "knowledge entropy (nats)", "contribution": "contribution entropy (nats)"}
     with plt.rc_context(STYLE):
-        figure, panels = _panels(4, 2, height=2.1)
+        figure, panels = make_panels(4, 2, height=2.1)
         for axes, measure in zip(panels, (*sums, *MEASURES), strict=True):
-            _draw(axes, steps, [each.estimate(measure) for each in profiles])
+            draw_line(axes, steps, [each.estimate(measure) for each in profiles])
             axes.plot(steps[-1], shuffled.estimate(measure)[0], "D", color=ORANGE, markersize=5)
             axes.set_title(sums.get(measure, f"{measure}, mean of layers"), fontsize=10)
         for axes in panels[-2:]:
@@ -219,10 +218,10 @@ def plot_yardsticks(profiles: Sequence[Profile], shuffled: Profile) -> Figure:
 def plot_sizes(by_number: Sequence[Profile], by_length: Sequence[Profile]) -> Figure:
     """Knowledge entropy of one checkpoint against the number of sequences and against their length, in nats."""
     with plt.rc_context(STYLE):
-        figure, panels = _panels(2, sharex=False)
+        figure, panels = make_panels(2, sharex=False)
         for axes, profiles, key in zip(panels, (by_number, by_length), ("instances", "length"), strict=True):
             sizes = [each.provenance[key] for each in profiles]
-            _draw(axes, sizes, [each.estimate() for each in profiles])
+            draw_line(axes, sizes, [each.estimate() for each in profiles])
             axes.axvline(2048, color=ORANGE, linestyle="--", label="the paper's 2,048")
             axes.set(xscale="log", ylabel="knowledge entropy H (nats)")
             axes.set_xticks([*sizes, 2048], labels=[f"{size:,}" for size in (*sizes, 2048)])
@@ -254,7 +253,7 @@ def plot_tables(cells: pd.DataFrame) -> Figure:
     floor, ratios = -12, [0.3, 1, 3, 10, 30]
     stages = dict(zip(cells["stage"], cells.index.get_level_values("initial"), strict=True))
     with plt.rc_context(STYLE):
-        figure, panels = _panels(2, 2, height=2.9, sharex=False)
+        figure, panels = make_panels(2, 2, height=2.9, sharex=False)
         for axes, (x, y) in zip(panels, product(("stage", "ratio"), "AF"), strict=True):
             rows = zip(cells.groupby("setting", sort=False), (*CYCLE, GREY), (*MARKERS, "v"), strict=True)
             for (setting, row), color, marker in rows:
@@ -271,107 +270,4 @@ def plot_tables(cells: pd.DataFrame) -> Figure:
             axes.set(xscale="log", xlabel="peak rate / checkpoint's own rate", xticks=ratios, xticklabels=ratios)
             axes.minorticks_off()
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=9)
-    return figure
-
-
-def _draw_by_stage(axes: Axes, outcomes: Sequence[Outcome], lines: Mapping[str, Sequence[np.ndarray]]) -> None:
-    """Bootstrapped values with two standard errors, one place per initial model."""
-    for number, (label, samples) in enumerate(lines.items()):
-        _draw(axes, range(len(outcomes)), [estimate(each) for each in samples], number, label)
-    axes.set_xticks(range(len(outcomes)), labels=[f"{step:,}" for step in label_steps(outcomes)])
-    axes.set_xlabel("initial model (pretraining step)")
-
-
-def _mark_baseline(axes: Axes, outcomes: Sequence[Outcome], published: Mapping[str, float]) -> None:
-    if len(outcomes) == len(published):
-        axes.plot(range(len(published)), [*published.values()], color=GREY, linestyle="--", label="paper: OLMo-1B")
-
-
-def plot_learning(outcomes: Sequence[Outcome]) -> Figure:
-    """A and F (%), and K (nats) and P (%) after learning, against the initial model, beside the control."""
-    baseline = TABLES["baseline"]
-    with plt.rc_context(STYLE):
-        figure, panels = _panels(2, 2, height=2.9, sharex=False)
-        for axes, measure in zip(panels[::2], ("acquisition", "performance"), strict=True):
-            lines = {}
-            for label, of in {"injected": "knowledge", "control": "control"}.items():
-                found = [getattr(each, measure)(of=of) for each in outcomes]
-                lines[label] = [samples if samples.ndim == 1 else samples[-1] for samples in found]
-            _draw_by_stage(axes, outcomes, lines)
-        _draw_by_stage(panels[1], outcomes, {"six tasks": [each.forgetting() for each in outcomes]})
-        _draw_by_stage(panels[3], outcomes, {"six tasks": [100 * each.downstream()[-1] for each in outcomes]})
-        for axes, published in ((panels[0], baseline.A), (panels[1], baseline.F), (panels[3], baseline.P)):
-            _mark_baseline(axes, outcomes, published)
-        names = ("acquisition A (%)", "forgetting F (%)", "K after learning (nats)", "P after learning (%)")
-        for axes, name in zip(panels, names, strict=True):
-            axes.set_ylabel(name)
-        handles = {
-            label: line for axes in panels[:2] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(handles.values(), handles, loc="outside upper center", ncols=4, fontsize=9)
-    return figure
-
-
-def plot_settings(outcomes: Sequence[Outcome]) -> Figure:
-    """A (%) and K after learning (nats) of facts told once, of paraphrased ones and of the control (figure 11)."""
-    kinds = {
-        "paraphrased": ("paraphrase", "knowledge"),
-        "told once": ("once", "knowledge"),
-        "control": ("all", "control"),
-    }
-    with plt.rc_context(STYLE):
-        figure, panels = _panels(1, 2, sharex=False)
-        rise = {label: [each.acquisition(what, of=of) for each in outcomes] for label, (what, of) in kinds.items()}
-        last = {label: [each.performance(what, of=of)[-1] for each in outcomes] for label, (what, of) in kinds.items()}
-        for axes, lines, name in zip(panels, (rise, last), ("acquisition A (%)", "K after (nats)"), strict=True):
-            _draw_by_stage(axes, outcomes, lines)
-            axes.set_ylabel(name)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
-    return figure
-
-
-def plot_before_and_after(outcomes: Sequence[Outcome]) -> Figure:
-    """K (nats) and P (%) of each initial model, before learning and after it (figure 12)."""
-    with plt.rc_context(STYLE):
-        figure, panels = _panels(1, 2, sharex=False)
-        measured = {"K (nats)": Outcome.performance, "P (%)": lambda outcome: 100 * outcome.downstream()}
-        for axes, (name, measure) in zip(panels, measured.items(), strict=True):
-            found = [measure(each) for each in outcomes]
-            _draw_by_stage(
-                axes, outcomes, {"before": [each[0] for each in found], "after": [each[-1] for each in found]}
-            )
-            axes.set_ylabel(name)
-        _mark_baseline(panels[1], outcomes, TABLES["baseline"].P)
-        panels[0].legend(fontsize=9)
-    return figure
-
-
-def plot_learning_curves(outcomes: Sequence[Outcome]) -> Figure:
-    """K (nats) at every evaluation of a run, of facts told once, paraphrased, and never injected; a line per model."""
-    kinds = {
-        "paraphrased": ("paraphrase", "knowledge"),
-        "told once": ("once", "knowledge"),
-        "control": ("all", "control"),
-    }
-    with plt.rc_context(STYLE):
-        figure, panels = _panels(3, height=2.3)
-        for axes, (label, (what, of)) in zip(panels, kinds.items(), strict=True):
-            for number, (step, each) in enumerate(zip(label_steps(outcomes), outcomes, strict=True)):
-                pairs = [estimate(samples) for samples in each.performance(what, of=of)]
-                _draw(axes, each.steps.tolist(), pairs, number % len(CYCLE), f"from step {step:,}")
-            axes.set_ylabel(f"K, {label} (nats)")
-        panels[-1].set_xlabel("step of continual learning (an injection before every mark but the first)")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
-    return figure
-
-
-def plot_learning_corpora(corpora: Mapping[str, Sequence[Outcome]]) -> Figure:
-    """A and F (%) against the initial model, a line for each text that was learnt on (figure 13)."""
-    with plt.rc_context(STYLE):
-        figure, panels = _panels(1, 2, sharex=False)
-        for axes, name, measure in zip(panels, "AF", (Outcome.acquisition, Outcome.forgetting), strict=True):
-            lines = {label: [measure(each) for each in outcomes] for label, outcomes in corpora.items()}
-            _draw_by_stage(axes, next(iter(corpora.values())), lines)
-            axes.set_ylabel({"A": "acquisition A (%)", "F": "forgetting F (%)"}[name])
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
     return figure

@@ -41,6 +41,8 @@ def probe(
     special token is added. Probes of one length share a batch, so that none is padded; the vocabulary projection is
     applied only where a target is predicted, in float32 at least. The model is left as found.
 
+    K(θ) is their mean within an item of a setting first, then over all items.
+
     Raises ValueError for a probe without a target or input token or beyond the model's positions (named), another
     model's tokenizer, no probes, a batch size below 1, a log probability that is not finite.
     """
@@ -56,18 +58,6 @@ def probe(
     if not sums.isfinite().all():
         raise ValueError("a probe's log probability is not finite: are the weights whole and the dtype wide enough?")
     return _tabulate(knowledge.probes, lines, sums)
-
-
-def summarise(table: pd.DataFrame, measure: str = "per_target_token") -> dict[str, float]:
-    """K(θ) in nats from a table of `probe`: "once" and "paraphrase" (those present), and "all" (section 4).
-
-    Means over the 15 probes of an instance first, then over instances; "all" weighs the settings by their instances.
-    Raises ValueError for a measure that is neither per_target_token nor padded_mean.
-    """
-    if measure not in MEASURES:
-        raise ValueError(f"measure must be one of {MEASURES}, not {measure!r}")
-    instances = table.groupby(["setting", "item"])[measure].mean()
-    return {**instances.groupby("setting").mean().to_dict(), "all": float(instances.mean())}
 
 
 def _tokenise(probes: Sequence[Probe], tokenizer: PreTrainedTokenizerBase) -> list[_Line]:

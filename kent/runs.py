@@ -1,41 +1,28 @@
-"""Do one run, or load it. A run is found by its configuration and by the code that decides its numbers."""
+"""What a run is: its configuration, and the record it leaves, named by all that decides its numbers, code included."""
 
-import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 import torch
-from filelock import FileLock
-from torch import Tensor
 
 from kent import pretraining
-from kent.checkpoints import load, resolve
-from kent.corpora import describe, sequences
-from kent.familiarity import Familiarity, check_source, measure_familiarity, read_entities
-from kent.gradients import Gradients, measure_gradients
+from kent.checkpoints import resolve
+from kent.corpora import describe
+from kent.familiarity import check_source
 from kent.knowledge import Knowledge
-from kent.learning import Recipe, learn
-from kent.measurement import profile
-from kent.outcomes import Outcome
-from kent.profiles import Profile
+from kent.learning import Recipe
 from kent.records import PACKAGE, cache_folder, digest, hash_code
-
-logger = logging.getLogger(__name__)
 
 CODE = (
     *("measurement.py", "attention.py", "memory.py", "blocks.py", "entropy.py", "checkpoints.py"),
     *("corpora.py", "texts.py", "world.py", "templates.py", "world.yaml"),
 )
 LEARNING_CODE = (
-    *("learning.py", "injection.py", "knowledge.py", "knowledge.yaml", "probes.py", "downstream.py"),
+    *("learning.py", "evaluations.py", "injection.py", "knowledge.py", "knowledge.yaml", "probes.py", "downstream.py"),
     *(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("tasks/*.yaml")),
 )
-SEED = 0
-
-Result = Profile | Familiarity | Gradients | Outcome
 
 
 @dataclass(frozen=True)
@@ -150,7 +137,7 @@ def plan_learning(
     if unknown:
         known = ", ".join(field.name for field in fields(Recipe))
         raise ValueError(f"a recipe has no {', '.join(sorted(unknown))}; it has {known}")
-    taught = _make_recipe(recipe)
+    taught = make_recipe(recipe)
     facts = {"knowledge": list(knowledge), "control": list(control), "once": once, "paraphrase": paraphrase}
     decisive = {"corpus": corpus, "column": column, "length": length, "dtype": dtype, **facts, **asdict(taught),
                 "betas": list(taught.betas)}  # fmt: skip
@@ -203,88 +190,7 @@ def from_config(config: dict) -> Run:
         raise ValueError(f"the settings of this run do not fit: {error}") from None
 
 
-def do(run: Run) -> None:
-    """Carry out one run and leave its record; the runs it needs are done on the way."""
-    kind = run.config["run"]
-    if kind == "pretrain":
-        pretraining.pretrain(run.config["suite"])
-        return
-    start = time.perf_counter()
-    result = MEASURED[kind][1](run.config)
-    revision = asdict(resolve(run.config["name"], run.config["step"]))
-    result.provenance.update(revision=revision, seconds=round(time.perf_counter() - start, 1))
-    result.save(run.path)
-
-
-def fetch(run: Run) -> Result:
-    """The result a run left in the cache; computed now when it is missing, or damaged (which is said)."""
-    read = MEASURED[run.config["run"]][0].load
-    if run.done:
-        try:
-            return read(run.path)
-        except ValueError as error:
-            logger.warning("%s; measuring again", error)
-    do(run)
-    return read(run.path)
-
-
-@lru_cache(maxsize=1)
-def _load(name: str, step: int | None, dtype: str):
-    """A checkpoint; the last one is kept, since several runs in a row measure it."""
-    return load(name, step, dtype=getattr(torch, dtype))
-
-
-def _draw(config: dict, tokenizer) -> tuple[Tensor, dict]:
-    """The sequences of a run, and what its record says of them."""
-    corpus, column = config["corpus"], config["column"]
-    tokens = sequences(corpus, tokenizer, length=config["length"], limit=config["limit"], column=column)
-    if config.get("shuffled"):
-        order = torch.randperm(tokens.numel(), generator=torch.Generator().manual_seed(SEED))
-        tokens = tokens.flatten()[order].view_as(tokens)
-    return tokens, describe(corpus, column=column, tokens=tokens)
-
-
-def _profile(config: dict) -> Profile:
-    model, tokenizer = _load(config["name"], config["step"], config["dtype"])
-    tokens, text = _draw(config, tokenizer)
-    measures = ("knowledge", "attention", "token") if config["activation"] == "abs" else ("knowledge",)
-    measured = profile(
-        model, tokens, batch_size=config["batch_size"], measures=measures, activation=config["activation"]
-    )
-    measured.provenance.update(corpus=text, shuffled=config["shuffled"], seed=SEED)
-    return measured
-
-
-def _familiarity(config: dict) -> Familiarity:
-    model, tokenizer = _load(config["name"], config["step"], config["dtype"])
-    documents = read_entities(config["corpus"], limit=config["limit"], column=config["column"])
-    found = measure_familiarity(model, tokenizer, documents, length=config["length"], batch_size=config["batch_size"])
-    found.provenance.update(corpus=describe(config["corpus"], column=config["column"]), seed=SEED)
-    return found
-
-
-def _gradients(config: dict) -> Gradients:
-    model, tokenizer = _load(config["name"], config["step"], config["dtype"])
-    tokens, text = _draw(config, tokenizer)
-    found = measure_gradients(model, tokens, batch_size=config["batch_size"], steps=config["updates"])
-    found.provenance.update(corpus=text, seed=SEED)
-    return found
-
-
-def _learning(config: dict) -> Outcome:
-    model, tokenizer = load(config["name"], config["step"], dtype=getattr(torch, config["dtype"]))
-    tokens, text = _draw(config | {"limit": config["steps"] * config["batch"]}, tokenizer)
-    knowledge, control = read_knowledge(config)
-    recipe = _make_recipe({field.name: config[field.name] for field in fields(Recipe)})
-    out = cache_folder() / "learning" / from_config(config).path.stem
-    out.parent.mkdir(exist_ok=True)
-    with FileLock(f"{out}.lock"):
-        outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)
-    outcome.provenance.update(corpus=text, seed=recipe.seed)
-    return outcome
-
-
-def _make_recipe(settings: dict) -> Recipe:
+def make_recipe(settings: dict) -> Recipe:
     """A recipe from a configuration, where JSON and YAML know lists only."""
     return Recipe(**settings | {"betas": tuple(settings.get("betas", Recipe.betas))})
 
@@ -299,12 +205,3 @@ def read_knowledge(config: dict) -> list[Knowledge]:
         Knowledge.from_json(*config[name]) if config[name] else Knowledge.synthetic(seed, **sizes)
         for seed, name in enumerate(("knowledge", "control"))
     ]
-
-
-MEASURED = {
-    "profile": (Profile, _profile),
-    "familiarity": (Familiarity, _familiarity),
-    "gradients": (Gradients, _gradients),
-    "learning": (Outcome, _learning),
-}
-"""For each kind of run the class of its result, and the function that makes it."""

@@ -72,6 +72,11 @@ def choose(items: Sequence, random: Chance) -> object:
     return items[int(len(items) * random())]
 
 
+def fill(template: str, subject: Subject) -> str:
+    """A template with every slot replaced by what the subject says of it."""
+    return re.sub(r"{(.+?)}", lambda slot: subject.say(slot[1])[0], template)
+
+
 def shuffle(items: Iterable, random: Chance) -> list:
     """The items in random order."""
     return sorted(items, key=lambda _: random())

@@ -46,7 +46,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import evidence, pages, plans, plots
+from kent import learning_plots, pages, plans
 from kent.outcomes import estimate
 
 pages.check_parameters()
@@ -79,10 +79,10 @@ pages.stamp(outcomes)
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-acquisition", "caption": "Acquisition, forgetting, and what K and P come to, by initial model, with two standard errors. Grey: the paper's baseline (table 1 and 2)."}, "image": {"alt": "Four line charts over the initial model's pretraining step: acquisition and final K of the injected facts beside the never injected control, forgetting and final P of the six tasks, with error bars, and the paper's values as a grey dashed line.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_learning(outcomes)
+figure = learning_plots.plot_learning(outcomes)
 
 # %% tags=["hide-input"]
-table = evidence.tabulate_learning(outcomes)
+table = learning_plots.tabulate_learning(outcomes)
 entropies = ["{:.3f} ± {:.3f}".format(*each.estimate()) for each in before]
 table.loc["H before (nats)"] = entropies
 table
@@ -119,13 +119,16 @@ pages.read({key: estimate(samples) for key, samples in (changes | ends).items()}
 #     -y "knowledge: [once60.json, paraphrase70.json]"
 # papermill notebooks/fig04_acquisition_and_forgetting.ipynb out.ipynb -y "checkpoints: [EARLY, LATE]" -p corpus FILE.txt \
 #     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 60, tasks: world}"
+#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 40, tasks: world}"
 # ```
 #
 # For a suite of the Hub the recipe is the paper's (`kent.learning.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
-# PubMed, six tasks of lm-evaluation-harness). Per checkpoint that is 210 million tokens, three times as dear each as in
-# measuring; the page says what it will cost on the device at hand before it starts. An interrupted run goes on.
+# PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
+# [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
+# on.
 #
-# *Deviations from the paper.* On the tiny suite facts, text, tasks and model are small and synthetic: 14 texts in batches of 16 rows
-# of 128 tokens, 100 steps, at the peak rate of its pretraining, as in the paper. Rows come in the same order in every epoch.
-# Published $K$ is the public code's padded mean (row "padded mean" of the table), so only $A$, $F$ and $P$ are marked.
+# *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
+# sizes); the peak rate is that of its pretraining, which the paper's 4e-4 is too in OLMo-1B's published configuration; and a run
+# reads a far larger part of what pretraining read. Rows come in the same order in every epoch. Published $K$ is the public
+# code's padded mean (row "padded mean" of Figure 4's table), so only $A$, $F$ and $P$ are marked. Without files the control
+# is made of the world's facts: beside the published ones it is of another style, so give `control` two files of its own.

@@ -46,7 +46,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import evidence, pages, plans, plots
+from kent import learning_plots, pages, plans
 from kent.outcomes import estimate
 
 pages.check_parameters()
@@ -54,15 +54,13 @@ pages.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# A checkpoint learns on, with the Trainer of Hugging Face, from text that holds injected facts (`kent.learn`,
-# [learning curves](learning_curves.ipynb)). $K$ is the mean log probability of the target of each fact's probes, $P$ the
-# mean score of six tasks, both before and after:
+# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint
+# learns on from text that holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
+# mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
 #
-# (`Outcome.acquisition`, `Outcome.forgetting`). The **control** holds facts of the same kind that are never injected: what
-# it gains is style, not knowledge. Intervals are two bootstrap standard errors, over paragraphs for $K$, over tasks and
-# their documents for $P$; runs are compared on the same redrawn paragraphs.
+# compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
@@ -78,11 +76,11 @@ pages.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-before-after", "caption": "K and P before learning and after it, by initial model, with two standard errors. Grey: the paper's P after (table 2)."}, "image": {"alt": "Two line charts over the initial model's pretraining step, K in nats and P in per cent, each with a line before and a line after continual learning, with error bars.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_before_and_after(outcomes)
+# %% mystnb={"figure": {"name": "fig-before-after", "caption": "K and P before learning and after it, by initial model, with two standard errors. Grey: the paper's P, dotted before learning (implied by tables 1 and 2), dashed after."}, "image": {"alt": "Two line charts over the initial model's pretraining step, K in nats and P in per cent, each with a line before and a line after continual learning, with error bars, and the paper's P in grey.", "width": "100%"}} tags=["hide-input"]
+figure = learning_plots.plot_before_and_after(outcomes)
 
 # %% tags=["hide-input"]
-evidence.tabulate_learning(outcomes)
+learning_plots.tabulate_learning(outcomes)
 
 # %% [markdown]
 # ## Check
@@ -111,13 +109,16 @@ pages.read({key: estimate(samples) for key, samples in ends.items()}, outcomes)
 #     -y "knowledge: [once60.json, paraphrase70.json]"
 # papermill notebooks/fig12_before_and_after.ipynb out.ipynb -y "checkpoints: [EARLY, LATE]" -p corpus FILE.txt \
 #     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 60, tasks: world}"
+#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 40, tasks: world}"
 # ```
 #
 # For a suite of the Hub the recipe is the paper's (`kent.learning.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
-# PubMed, six tasks of lm-evaluation-harness). Per checkpoint that is 210 million tokens, three times as dear each as in
-# measuring; the page says what it will cost on the device at hand before it starts. An interrupted run goes on.
+# PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
+# [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
+# on.
 #
-# *Deviations from the paper.* On the tiny suite facts, text, tasks and model are small and synthetic: 14 texts in batches of 16 rows
-# of 128 tokens, 100 steps, at the peak rate of its pretraining, as in the paper. Rows come in the same order in every epoch.
-# Published $K$ is the public code's padded mean (row "padded mean" of the table), so only $A$, $F$ and $P$ are marked.
+# *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
+# sizes); the peak rate is that of its pretraining, which the paper's 4e-4 is too in OLMo-1B's published configuration; and a run
+# reads a far larger part of what pretraining read. Rows come in the same order in every epoch. Published $K$ is the public
+# code's padded mean (row "padded mean" of Figure 4's table), so only $A$, $F$ and $P$ are marked. Without files the control
+# is made of the world's facts: beside the published ones it is of another style, so give `control` two files of its own.

@@ -27,7 +27,8 @@ from kent import pages, records
 
 roots = [Path(), records.PACKAGE.parent]
 folder = next((root / "results/benchmarks" for root in roots if (root / "results/benchmarks").is_dir()), Path())
-found = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))] if folder.name else []
+read = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))] if folder.name else []
+found, probed = ([record for record in read if kind in record] for kind in ("comparisons", "ratios"))
 
 
 # %% tags=["hide-input"]
@@ -114,6 +115,21 @@ for record in found:
         print(
             f"bfloat16 moves the {measure} entropy by {change:+.5f} nats, from {record['entropies']['float32'][measure]:.5f}"
         )
+
+# %% [markdown]
+# ## Probes
+#
+# `kent.probe` beside one probe at a time, on the same random weights; the largest difference of their values.
+
+# %%
+for record in probed:
+    head(
+        record,
+        f"{record['probes']:,} probes, {record['tokens']:,} tokens; values differ by {record['largest_difference']:.1e}.",
+    )
+    show([{**ratio, "kept": judge(ratio)} for ratio in record["ratios"]], ["over", "under"])
+if not probed:
+    print("No probing has been recorded yet: python benchmarks/probing.py")
 
 # %% [markdown]
 # ## A full run, estimated

@@ -1,13 +1,17 @@
-"""One small run of continual learning, for a process of its own: python learner.py OUT [STEPS OF EPOCH]."""
+"""One small run of continual learning, for a process of its own: python learner.py OUT."""
 
 import os
+import signal
 import sys
+from itertools import count
 from pathlib import Path
 
 import torch
 from hub import make_byte_tokenizer
-from transformers import OlmoConfig, OlmoForCausalLM
+from safetensors.torch import save_file
+from transformers import OlmoConfig, OlmoForCausalLM, Trainer
 
+from kent import evaluations, learning
 from kent.knowledge import Knowledge
 from kent.learning import Recipe, learn
 from kent.outcomes import Outcome
@@ -29,26 +33,40 @@ def run(out: Path, recipe: Recipe = RECIPE, model: OlmoForCausalLM | None = None
     return learn(model or make_model(), make_byte_tokenizer(), sequences, facts, recipe, out, control=control)
 
 
+def die_at(moment: str) -> None:
+    """End this process as an interrupted run ends, without a word: before the n-th probing, save or finish."""
+    kind, number = moment.split()
+    owner, name = {
+        "probe": (evaluations, "probe"),
+        "save": (Trainer, "_save_optimizer_and_scheduler"),
+        "finish": (learning, "_finish"),
+    }[kind]
+    work, calls = getattr(owner, name), count(1)
+
+    def die(*args, **kwargs):
+        if next(calls) == int(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return work(*args, **kwargs)
+
+    setattr(owner, name, die)
+
+
+def keep_what_is_fed(folder: Path) -> None:
+    """Write the rows that the Trainer feeds to the model, in their order, to a file per process."""
+    step, fed = Trainer.training_step, []
+
+    def keep(trainer, model, inputs, *args, **kwargs):
+        fed.append(inputs["input_ids"])
+        save_file({"rows": torch.cat(fed)}, folder / f"fed{trainer.args.process_index}.safetensors")
+        return step(trainer, model, inputs, *args, **kwargs)
+
+    Trainer.training_step = keep
+
+
 if __name__ == "__main__":
-    if step := os.environ.get("DIE_AT"):  # as an interrupted run dies: without a word, at this step or while it saves
-        from transformers import Trainer
-
-        import kent.learning
-
-        kind, number = step.split()
-        score, save = kent.learning.probe, Trainer._save_optimizer_and_scheduler
-        calls = {"probe": 0, "save": 0}
-
-        def die(name, work):
-            def count(*args, **kwargs):
-                calls[name] += 1
-                if name == kind and calls[name] == int(number):
-                    os.kill(os.getpid(), 9)
-                return work(*args, **kwargs)
-
-            return count
-
-        kent.learning.probe = die("probe", score)
-        Trainer._save_optimizer_and_scheduler = die("save", save)
     torch.set_num_threads(1)
+    if moment := os.environ.get("DIE_AT"):
+        die_at(moment)
+    if folder := os.environ.get("KEEP_FED"):
+        keep_what_is_fed(Path(folder))
     run(Path(sys.argv[1]))

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from kent import evidence, pages
-from kent.outcomes import Outcome
 from kent.paper import CLAIMS
 from kent.profiles import Profile
 
@@ -89,33 +88,3 @@ def test_every_claim_is_whole_and_says_when_it_has_no_page():
         assert claim.sign in (-1, 1) and claim.unit in ("nats", "%", "")
         assert line.endswith("| not run |") and ("no page yet" in line) == (claim.page is None)
     assert len(evidence.tabulate_settings().splitlines()) == len(CLAIMS) + 2
-
-
-def make_outcome(paragraphs: int = 20, injections: int = 10) -> Outcome:
-    """Every fact told once gains 1 nat over the injection that tells it and 0.1 over every other."""
-    told = torch.arange(injections)[:, None] == torch.arange(paragraphs) * injections // paragraphs
-    gains = torch.cat([torch.where(told, 1.0, 0.1).double(), torch.zeros(injections, 2, dtype=torch.float64)], dim=1)
-    scores = torch.cat([torch.zeros(1, paragraphs + 2, dtype=torch.float64), gains.cumsum(0)]) - 9
-    measures = {"per_target_token": scores, "padded_mean": scores / 10}
-    probes = {"setting": ["once"] * paragraphs + ["paraphrase"] * 2, "item": [*range(paragraphs), 0, 1]}
-    return Outcome(
-        steps=torch.arange(injections + 1),
-        knowledge=measures,
-        control=measures,
-        answers={"easy": torch.tensor([[1, 1], [1, 0]]).double()},
-        curve=torch.zeros(injections, 3, dtype=torch.float64),
-        provenance={"probes": {"knowledge": probes, "control": probes}, "revision": {"step": 7}},
-    )
-
-
-def test_what_telling_a_fact_once_does_is_set_apart_from_the_other_injections():
-    when, others, difference, error = evidence.measure_tellings(make_outcome())
-    assert (when, others, difference) == pytest.approx((1, 0.1, 0.9), abs=1e-6)
-    assert error == pytest.approx(0, abs=1e-6)
-
-
-def test_the_table_of_learning_has_a_column_per_initial_model():
-    table = evidence.tabulate_learning([make_outcome()])
-    assert list(table) == [7]
-    assert table[7]["K before (nats)"] == "-9.00 ± 0.00" and table[7]["P before (%)"] == "100.00 ± 0.00"
-    assert table[7]["F (points)"].startswith("50.00")

@@ -5,14 +5,17 @@ import os
 import resource
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from hub import make_byte_tokenizer
 from learner import RECIPE, make_model, run
 from safetensors.torch import load_file
 
+from kent.knowledge import Knowledge
 from kent.learning import Recipe
 from kent.outcomes import Outcome
 
@@ -22,16 +25,16 @@ ROOT = LEARNER.parents[1]
 
 def start(*command: str, **environment: str) -> subprocess.CompletedProcess:
     """Run learner.py in a process of its own."""
-    paths = os.pathsep.join([str(ROOT), str(LEARNER.parent), "/tmp/s/stub2"])
+    paths = os.pathsep.join([str(ROOT), str(LEARNER.parent)])
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | environment
     return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """The folder of a run that nothing interrupted, in a process of its own."""
+    """The folder of a run that nothing interrupted, in a process of its own; beside it what the model was fed."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    done = start(str(LEARNER), str(out))
+    done = start(str(LEARNER), str(out), KEEP_FED=str(out.parent))
     assert done.returncode == 0, done.stderr
     return out
 
@@ -48,6 +51,19 @@ def assert_same(out: Path, other: Path) -> None:
     for name in ("knowledge", "control"):
         found, wanted = getattr(outcome, name), getattr(expected, name)
         assert all(torch.equal(found[measure], wanted[measure]) for measure in wanted)
+
+
+def assert_every_text_is_fed_once(folder: Path, processes: int) -> None:
+    """Every injected text, to its last token and its end, stands at the head of one row that some process was fed."""
+    tokenizer, knowledge = make_byte_tokenizer(), Knowledge.synthetic(0, once=10, paraphrase=2)
+    found = [load_file(path)["rows"] for path in sorted(folder.glob("fed*.safetensors"))]
+    assert [len(rows) for rows in found] == [RECIPE.steps * RECIPE.batch // processes] * processes
+    told = [text for row in torch.cat(found) for text in tokenizer.decode(row).split(tokenizer.eos_token)[:-1]]
+    assert Counter(told) == Counter(text for k in range(1, 11) for text in knowledge.injections(k))
+
+
+def test_the_model_is_fed_every_text_once(whole):
+    assert_every_text_is_fed_once(whole.parent, processes=1)
 
 
 def test_the_recipe_is_the_papers():
@@ -79,9 +95,11 @@ def test_a_finished_run_is_loaded_into_the_model(whole):
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in read(whole)[0].items())
 
 
-@pytest.mark.parametrize(("moment", "left"), [("probe 1", []), ("probe 9", [4, 6]), ("save 3", [2, 4, 6])])
+@pytest.mark.parametrize(
+    ("moment", "left"), [("probe 1", []), ("probe 9", [4, 6]), ("save 3", [2, 4, 6]), ("finish 1", [18, 20])]
+)
 def test_a_killed_run_goes_on_and_ends_the_same(whole, tmp_path, moment, left):
-    """Killed at the first evaluation, at a later one, and in the middle of writing its third checkpoint."""
+    """Killed at the first evaluation, at a later one, while it writes its third checkpoint, and when all is learnt."""
     out = tmp_path / "run"
     assert start(str(LEARNER), str(out), DIE_AT=moment).returncode == -9
     assert not (out / "outcome.safetensors").exists()
@@ -93,7 +111,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(whole, tmp_path, moment, left):
 
 def test_two_processes_come_to_what_one_does(whole, tmp_path):
     out = tmp_path / "run"
-    done = start("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29533", str(LEARNER), str(out))
+    pair = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone")
+    done = start(*pair, str(LEARNER), str(out), KEEP_FED=str(tmp_path))
     assert done.returncode == 0, done.stderr
     (weights, outcome), (others, expected) = read(out), read(whole)
     assert outcome.provenance["processes"] == 2
@@ -102,6 +121,7 @@ def test_two_processes_come_to_what_one_does(whole, tmp_path):
     assert torch.allclose(outcome.curve[:, 0], expected.curve[:, 0], atol=1e-4)
     scores, wanted = (each.knowledge["per_target_token"] for each in (outcome, expected))
     assert torch.allclose(scores, wanted, atol=1e-3)
+    assert_every_text_is_fed_once(tmp_path, processes=2)
 
 
 def test_another_recipe_in_the_same_folder_is_refused(whole):
@@ -148,3 +168,12 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, whole):
         json.loads((path / "trainer_state.json").read_text())
     run(out)
     assert_same(out, whole)
+
+
+def test_tasks_out_of_reach_are_not_called_a_full_disk(tmp_path, monkeypatch):
+    def fail(*_, **__) -> None:
+        raise ConnectionError("the task 'sciq' is on the Hub")
+
+    monkeypatch.setattr("kent.evaluations.evaluate", fail)
+    with pytest.raises(ConnectionError, match="sciq"):
+        run(tmp_path / "run", replace(RECIPE, tasks="paper"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from kent.learning_plots import tabulate_learning
 from kent.outcomes import Outcome, estimate
 
 
@@ -74,3 +75,33 @@ def test_what_was_not_measured_is_said(outcome):
         outcome.performance("twice")
     with pytest.raises(ValueError, match="no downstream tasks"):
         make([(-4, -2)] * 2, [(-6, -1, -2, -1)] * 2).forgetting()
+
+
+def make_told(paragraphs: int = 20, injections: int = 10) -> Outcome:
+    """Every fact told once gains 1 nat over the injection that tells it and 0.1 over every other."""
+    told = torch.arange(injections)[:, None] == torch.arange(paragraphs) * injections // paragraphs
+    gains = torch.cat([torch.where(told, 1.0, 0.1).double(), torch.zeros(injections, 2, dtype=torch.float64)], dim=1)
+    scores = torch.cat([torch.zeros(1, paragraphs + 2, dtype=torch.float64), gains.cumsum(0)]) - 9
+    measures = {"per_target_token": scores, "padded_mean": scores / 10}
+    probes = {"setting": ["once"] * paragraphs + ["paraphrase"] * 2, "item": [*range(paragraphs), 0, 1]}
+    return Outcome(
+        steps=torch.arange(injections + 1),
+        knowledge=measures,
+        control=measures,
+        answers={"easy": torch.tensor([[1, 1], [1, 0]]).double()},
+        curve=torch.zeros(injections, 3, dtype=torch.float64),
+        provenance={"probes": {"knowledge": probes, "control": probes}, "revision": {"step": 7}},
+    )
+
+
+def test_what_telling_a_fact_once_does_is_set_apart_from_the_other_injections():
+    differences = make_told().compare_tellings()
+    assert len(differences) == 18, "two paragraphs are told by the first injection"
+    assert torch.allclose(differences, torch.full_like(differences, 0.9))
+
+
+def test_the_table_of_learning_has_a_column_per_initial_model():
+    table = tabulate_learning([make_told()])
+    assert list(table) == [7]
+    assert table[7]["K before (nats)"] == "-9.00 ± 0.00" and table[7]["P before (%)"] == "100.00 ± 0.00"
+    assert table[7]["F (points)"].startswith("50.00")

@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
 from kent.knowledge import KINDS, SETTINGS, Knowledge, Paragraph, Probe
-from kent.probes import probe, summarise
+from kent.probes import probe
 from kent.world import World
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "probing.py"
@@ -126,10 +126,10 @@ def test_batch_size_changes_nothing(model, batch_size):
 
 
 def test_bfloat16_stays_near_float32(model):
-    exact = summarise(probe(model, BPE, KNOWLEDGE))["all"]
-    rounded = summarise(probe(copy.deepcopy(model).bfloat16(), BPE, KNOWLEDGE))["all"]
+    exact = probe(model, BPE, KNOWLEDGE).per_target_token.mean()
+    rounded = probe(copy.deepcopy(model).bfloat16(), BPE, KNOWLEDGE).per_target_token.mean()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        cast = summarise(probe(model, BPE, KNOWLEDGE))["all"]
+        cast = probe(model, BPE, KNOWLEDGE).per_target_token.mean()
     assert exact not in (rounded, cast)
     assert [rounded, cast] == pytest.approx([exact, exact], rel=0.02)
 
@@ -241,22 +241,6 @@ def test_what_is_not_finite_is_refused(model):
     model.get_input_embeddings().weight.data[1:] *= math.nan
     with pytest.raises(ValueError, match="log probability is not finite"):
         probe(model, BPE, KNOWLEDGE)
-
-
-# K(θ)
-
-
-def test_instances_first_then_settings():
-    rows = [(0, "once", -1), (0, "once", -2), (0, "paraphrase", -4), (1, "paraphrase", -6), (1, "paraphrase", -8)]
-    table = pd.DataFrame(rows, columns=["item", "setting", "per_target_token"]).assign(padded_mean=-0.5)
-    assert summarise(table) == pytest.approx({"once": -1.5, "paraphrase": -5.5, "all": (-1.5 - 2 * 5.5) / 3})
-    assert summarise(table, "padded_mean") == {"once": -0.5, "paraphrase": -0.5, "all": -0.5}
-    assert summarise(table[table["setting"] == "once"]) == {"once": -1.5, "all": -1.5}
-
-
-def test_an_unknown_measure_is_refused():
-    with pytest.raises(ValueError, match=r"measure must be one of .*per_target_token.*, not 'loss'"):
-        summarise(pd.DataFrame(), "loss")
 
 
 # The benchmark

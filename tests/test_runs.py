@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import yaml
 
-from kent import runs
+from kent import execution, records, runs
 from kent.__main__ import main
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
@@ -16,19 +16,19 @@ SMALL = {"corpus": "world", "length": 16, "limit": 4}
 def test_a_run_is_measured_once_and_then_loaded(micro, monkeypatch):
     run = runs.plan_profile("tiny", 4, **SMALL)
     assert not run.done
-    first = runs.fetch(run)
-    monkeypatch.setattr(runs, "do", lambda run: pytest.fail("measured twice"))
-    assert runs.fetch(run).knowledge_entropy == first.knowledge_entropy
+    first = execution.fetch(run)
+    monkeypatch.setattr(execution, "do", lambda run: pytest.fail("measured twice"))
+    assert execution.fetch(run).knowledge_entropy == first.knowledge_entropy
     assert first.provenance["revision"]["step"] == 4
     assert first.provenance["corpus"]["sequences"] == 4
 
 
 def test_a_damaged_record_is_measured_again_and_said(micro, caplog):
     run = runs.plan_profile("tiny", 4, **SMALL)
-    before = runs.fetch(run).knowledge_entropy
+    before = execution.fetch(run).knowledge_entropy
     run.path.write_bytes(run.path.read_bytes()[:100])
     with caplog.at_level(logging.WARNING):
-        assert runs.fetch(run).knowledge_entropy == before
+        assert execution.fetch(run).knowledge_entropy == before
     assert "measuring again" in caplog.text
 
 
@@ -44,7 +44,9 @@ def test_the_record_depends_on_text_and_numbers_but_not_on_batches(micro, tmp_pa
 
 
 def test_shuffled_tokens_are_the_same_tokens_in_another_order(micro):
-    ordered, shuffled = (runs.fetch(runs.plan_profile("tiny", 4, **SMALL, shuffled=each)) for each in (False, True))
+    ordered, shuffled = (
+        execution.fetch(runs.plan_profile("tiny", 4, **SMALL, shuffled=each)) for each in (False, True)
+    )
     assert ordered.provenance["tokens"] == shuffled.provenance["tokens"]
     assert ordered.provenance["corpus"]["tokens_sha256"] != shuffled.provenance["corpus"]["tokens_sha256"]
 
@@ -52,7 +54,7 @@ def test_shuffled_tokens_are_the_same_tokens_in_another_order(micro):
 def test_the_relu_variant_is_another_run_and_measures_coefficients_alone(micro):
     rectified = runs.plan_profile("tiny", 4, **SMALL, activation="relu")
     assert rectified.path != runs.plan_profile("tiny", 4, **SMALL).path
-    measured = runs.fetch(rectified)
+    measured = execution.fetch(rectified)
     assert measured.provenance["activation"] == "relu" and measured.loss is None
 
 
@@ -60,7 +62,7 @@ def test_the_relu_variant_is_another_run_and_measures_coefficients_alone(micro):
 def test_the_other_kinds_of_run_leave_a_record_that_says_where_it_comes_from(micro, kind):
     plan = {"familiarity": runs.plan_familiarity, "gradients": partial(runs.plan_gradients, updates=2)}[kind]
     run = plan("tiny", 4, corpus="world", length=32, limit=4)
-    found = runs.fetch(run)
+    found = execution.fetch(run)
     assert run.done and found.provenance["revision"]["step"] == 4
     assert found.provenance["corpus"]["corpus"] == "world" and found.provenance["seconds"] >= 0
     assert runs.from_config(run.config).path == run.path
@@ -71,13 +73,13 @@ LESSON = {"corpus": "world-near", "length": 500, "batch": 2, "steps": 10, "once"
 
 def test_a_run_of_learning_is_done_once_and_keeps_its_weights(micro, monkeypatch):
     run = runs.plan_learning("tiny", 4, **LESSON)
-    outcome = runs.fetch(run)
+    outcome = execution.fetch(run)
     assert outcome.steps.tolist() == list(range(11)) and outcome.provenance["revision"]["step"] == 4
     assert outcome.provenance["corpus"]["sequences"] == 20 and outcome.provenance["seed"] == 6198
-    assert (runs.cache_folder() / "learning" / run.path.stem / "model/model.safetensors").is_file()
+    assert (records.cache_folder() / "learning" / run.path.stem / "model/model.safetensors").is_file()
     assert runs.from_config(run.config).path == run.path
-    monkeypatch.setattr(runs, "do", lambda run: pytest.fail("learnt twice"))
-    assert runs.fetch(run).acquisition()[0] == outcome.acquisition()[0]
+    monkeypatch.setattr(execution, "do", lambda run: pytest.fail("learnt twice"))
+    assert execution.fetch(run).acquisition()[0] == outcome.acquisition()[0]
 
 
 def test_a_run_of_learning_depends_on_its_recipe_and_facts_but_not_on_rows_at_once(micro):
@@ -117,7 +119,7 @@ def test_the_command_line_does_runs_once(micro, tmp_path, capsys, monkeypatch):
     config.write_text(yaml.safe_dump(run.config))
     assert main(["run", str(config)]) == 0
     assert run.done and str(run.path) in capsys.readouterr().out
-    monkeypatch.setattr(runs, "do", lambda run: pytest.fail("done twice"))
+    monkeypatch.setattr(execution, "do", lambda run: pytest.fail("done twice"))
     assert main(["run", str(config), str(config)]) == 0
 
 

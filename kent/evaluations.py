@@ -1,0 +1,102 @@
+"""What is asked of a model while it learns on: its probes after every injection, its tasks before and at the end."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+from kent.downstream import evaluate
+from kent.knowledge import Knowledge
+from kent.probes import MEASURES, probe
+from kent.records import load_tensors, save_tensors
+
+FORMAT = "kent evaluation 1"
+
+Tables = dict[str, dict[str, Tensor]]
+
+
+class Examiner(TrainerCallback):
+    """Scores probes after every injection and tasks in their turn, and stops at a loss that is not finite.
+
+    Every evaluation is a file in `folder`, so that an interrupted run keeps those it has. `asked` are the facts under
+    their names (knowledge, control); `tasks` as for `kent.downstream.evaluate`, "" for none, asked before learning, at
+    its end, and where `along` says so after every injection. `stopped` names step and learning rate of a loss or
+    gradient that was not finite; all that is asked afterwards is NaN.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        asked: Mapping[str, Knowledge],
+        folder: Path,
+        *,
+        tasks: str,
+        along: bool,
+    ):
+        self.tokenizer, self.asked, self.folder, self.tasks, self.along = tokenizer, asked, folder, tasks, along
+        self.bar = self.stopped = None
+
+    def examine(self, model: PreTrainedModel, step: int, *, last: bool = False) -> None:
+        """Evaluate the model as it is after `step`, and keep the scores."""
+        if self.stopped:
+            before, _ = load_tensors(self.folder / "step0.safetensors", FORMAT)
+            scores = {name: torch.full_like(tensor, torch.nan) for name, tensor in before.items()}
+        else:
+            with _without_autocast(model):
+                scores = self._score(model, self.tasks if step == 0 or last or self.along else "")
+        save_tensors(scores, self.folder / f"step{step}.safetensors", format=FORMAT, provenance={"step": step})
+
+    def _score(self, model: PreTrainedModel, tasks: str) -> dict[str, Tensor]:
+        scores = {}
+        for name, knowledge in self.asked.items():
+            table = probe(model, self.tokenizer, knowledge)
+            scores |= {f"{name}/{measure}": torch.tensor(table[measure].to_numpy()) for measure in MEASURES}
+        for task, correct in evaluate(model, self.tokenizer, tasks).correct.items() if tasks else ():
+            scores[f"answers/{task}"] = torch.tensor(correct, dtype=torch.float64)
+        return scores
+
+    def collect(self) -> tuple[list[int], Tables]:
+        """The steps of all evaluations, in order, and what was scored there, as `kent.outcomes.Outcome` has it."""
+        read = [load_tensors(path, FORMAT) for path in self.folder.glob("step*.safetensors")]
+        evaluations = {header["step"]: scores for scores, header in sorted(read, key=lambda each: each[1]["step"])}
+        tables = {"knowledge": {}, "control": {}, "answers": {}}
+        for name in evaluations[0]:
+            table, key = name.split("/", 1)
+            tables[table][key] = torch.stack([scores[name] for scores in evaluations.values() if name in scores])
+        return list(evaluations), tables
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        """Show a bar, where the run has got to already."""
+        hidden = not state.is_world_process_zero
+        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="learning", unit="step", disable=hidden)
+
+    def on_log(self, args, state, control, *, model, logs, **kwargs) -> None:
+        """After a step, before its checkpoint: stop at a loss that is not finite, examine after an injection."""
+        if "loss" not in logs:
+            return
+        self.bar.update()
+        if not (math.isfinite(logs["loss"]) and math.isfinite(logs["grad_norm"])):
+            self.stopped = {"step": state.global_step, "learning_rate": logs["learning_rate"]}
+            control.should_training_stop = True
+        elif state.global_step % args.save_steps == 0 and state.is_world_process_zero:
+            self.examine(model, state.global_step, last=state.global_step == state.max_steps)
+
+    def on_train_end(self, args, state, control, **kwargs) -> None:
+        """Put the bar away."""
+        self.bar.close()
+
+
+@contextmanager
+def _without_autocast(model: PreTrainedModel) -> Iterator[None]:
+    """Evaluate in the weights' own dtype, as before learning: under bf16 accelerate wraps `forward` on the instance."""
+    wrapped = model.__dict__.pop("forward", None)
+    try:
+        yield
+    finally:
+        if wrapped is not None:
+            model.forward = wrapped

@@ -1,0 +1,118 @@
+"""Do one run, or load what it left: from a configuration to a record, and back to the result."""
+
+import logging
+import time
+from dataclasses import asdict, fields
+from functools import lru_cache
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from kent import pretraining
+from kent.checkpoints import load, resolve
+from kent.corpora import describe, sequences
+from kent.familiarity import Familiarity, measure_familiarity, read_entities
+from kent.gradients import Gradients, measure_gradients
+from kent.learning import Recipe, learn
+from kent.measurement import profile
+from kent.outcomes import Outcome
+from kent.profiles import Profile
+from kent.records import cache_folder
+from kent.runs import Run, from_config, make_recipe, read_knowledge
+
+logger = logging.getLogger(__name__)
+
+SEED = 0
+
+Result = Profile | Familiarity | Gradients | Outcome
+
+
+def do(run: Run) -> None:
+    """Carry out one run and leave its record; the runs it needs are done on the way."""
+    kind = run.config["run"]
+    if kind == "pretrain":
+        pretraining.pretrain(run.config["suite"])
+        return
+    start = time.perf_counter()
+    result = MEASURED[kind][1](run.config)
+    revision = asdict(resolve(run.config["name"], run.config["step"]))
+    result.provenance.update(revision=revision, seconds=round(time.perf_counter() - start, 1))
+    result.save(run.path)
+
+
+def fetch(run: Run) -> Result:
+    """The result a run left in the cache; computed now when it is missing, or damaged (which is said)."""
+    read = MEASURED[run.config["run"]][0].load
+    if run.done:
+        try:
+            return read(run.path)
+        except ValueError as error:
+            logger.warning("%s; measuring again", error)
+    do(run)
+    return read(run.path)
+
+
+@lru_cache(maxsize=1)
+def _load(name: str, step: int | None, dtype: str):
+    """A checkpoint; the last one is kept, since several runs in a row measure it."""
+    return load(name, step, dtype=getattr(torch, dtype))
+
+
+def _draw(config: dict, tokenizer) -> tuple[Tensor, dict]:
+    """The sequences of a run, and what its record says of them."""
+    corpus, column = config["corpus"], config["column"]
+    tokens = sequences(corpus, tokenizer, length=config["length"], limit=config["limit"], column=column)
+    if config.get("shuffled"):
+        order = torch.randperm(tokens.numel(), generator=torch.Generator().manual_seed(SEED))
+        tokens = tokens.flatten()[order].view_as(tokens)
+    return tokens, describe(corpus, column=column, tokens=tokens)
+
+
+def _profile(config: dict) -> Profile:
+    model, tokenizer = _load(config["name"], config["step"], config["dtype"])
+    tokens, text = _draw(config, tokenizer)
+    measures = ("knowledge", "attention", "token") if config["activation"] == "abs" else ("knowledge",)
+    measured = profile(
+        model, tokens, batch_size=config["batch_size"], measures=measures, activation=config["activation"]
+    )
+    measured.provenance.update(corpus=text, shuffled=config["shuffled"], seed=SEED)
+    return measured
+
+
+def _familiarity(config: dict) -> Familiarity:
+    model, tokenizer = _load(config["name"], config["step"], config["dtype"])
+    documents = read_entities(config["corpus"], limit=config["limit"], column=config["column"])
+    found = measure_familiarity(model, tokenizer, documents, length=config["length"], batch_size=config["batch_size"])
+    found.provenance.update(corpus=describe(config["corpus"], column=config["column"]), seed=SEED)
+    return found
+
+
+def _gradients(config: dict) -> Gradients:
+    model, tokenizer = _load(config["name"], config["step"], config["dtype"])
+    tokens, text = _draw(config, tokenizer)
+    found = measure_gradients(model, tokens, batch_size=config["batch_size"], steps=config["updates"])
+    found.provenance.update(corpus=text, seed=SEED)
+    return found
+
+
+def _learning(config: dict) -> Outcome:
+    model, tokenizer = load(config["name"], config["step"], dtype=getattr(torch, config["dtype"]))
+    tokens, text = _draw(config | {"limit": config["steps"] * config["batch"]}, tokenizer)
+    knowledge, control = read_knowledge(config)
+    recipe = make_recipe({field.name: config[field.name] for field in fields(Recipe)})
+    out = cache_folder() / "learning" / from_config(config).path.stem
+    out.parent.mkdir(exist_ok=True)
+    with FileLock(f"{out}.lock"):
+        outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)
+    outcome.provenance.update(corpus=text, seed=recipe.seed)
+    return outcome
+
+
+MEASURED = {
+    "profile": (Profile, _profile),
+    "familiarity": (Familiarity, _familiarity),
+    "gradients": (Gradients, _gradients),
+    "learning": (Outcome, _learning),
+}
+"""For each kind of run the class of its result, and the function that makes it."""

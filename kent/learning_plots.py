@@ -1,0 +1,144 @@
+"""Outcomes of continual learning to axes and tables."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kent.evidence import label_steps
+from kent.outcomes import Outcome, estimate
+from kent.paper import TABLES, infer_before
+from kent.plots import CYCLE, GREY, STYLE, draw_line, make_panels
+
+KINDS = {
+    "paraphrased": ("paraphrase", "knowledge"),
+    "told once": ("once", "knowledge"),
+    "control": ("all", "control"),
+}
+"""What figure 11 tells apart: under its name the setting, and whether the facts were injected."""
+
+
+def _draw_by_stage(axes: Axes, outcomes: Sequence[Outcome], lines: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Bootstrapped values with two standard errors, one place per initial model."""
+    for number, (label, samples) in enumerate(lines.items()):
+        draw_line(axes, range(len(outcomes)), [estimate(each) for each in samples], number, label)
+    axes.set_xticks(range(len(outcomes)), labels=[f"{step:,}" for step in label_steps(outcomes)])
+    axes.set_xlabel("initial model (pretraining step)")
+
+
+def _mark_baseline(axes: Axes, outcomes: Sequence[Outcome], published: Mapping[str, float], style: str = "--") -> None:
+    """The paper's values by stage, where there is an outcome for every stage."""
+    if len(outcomes) == len(published):
+        axes.plot(range(len(published)), [*published.values()], color=GREY, linestyle=style, label="paper: OLMo-1B")
+
+
+def plot_learning(outcomes: Sequence[Outcome]) -> Figure:
+    """A and F (%), and K (nats) and P (%) after learning, against the initial model, beside the control."""
+    baseline = TABLES["baseline"]
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(2, 2, height=2.9, sharex=False)
+        for axes, measure in zip(panels[::2], ("acquisition", "performance"), strict=True):
+            lines = {}
+            for label, of in {"injected": "knowledge", "control": "control"}.items():
+                found = [getattr(each, measure)(of=of) for each in outcomes]
+                lines[label] = [samples if samples.ndim == 1 else samples[-1] for samples in found]
+            _draw_by_stage(axes, outcomes, lines)
+        _draw_by_stage(panels[1], outcomes, {"six tasks": [each.forgetting() for each in outcomes]})
+        _draw_by_stage(panels[3], outcomes, {"six tasks": [100 * each.downstream()[-1] for each in outcomes]})
+        for axes, published in ((panels[0], baseline.A), (panels[1], baseline.F), (panels[3], baseline.P)):
+            _mark_baseline(axes, outcomes, published)
+        names = ("acquisition A (%)", "forgetting F (%)", "K after learning (nats)", "P after learning (%)")
+        for axes, name in zip(panels, names, strict=True):
+            axes.set_ylabel(name)
+        handles = {
+            label: line for axes in panels[:2] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(handles.values(), handles, loc="outside upper center", ncols=4, fontsize=9)
+    return figure
+
+
+def plot_settings(outcomes: Sequence[Outcome]) -> Figure:
+    """A (%) and K after learning (nats) of facts told once, of paraphrased ones and of the control (figure 11)."""
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(1, 2, sharex=False)
+        rise = {label: [each.acquisition(what, of=of) for each in outcomes] for label, (what, of) in KINDS.items()}
+        last = {label: [each.performance(what, of=of)[-1] for each in outcomes] for label, (what, of) in KINDS.items()}
+        for axes, lines, name in zip(panels, (rise, last), ("acquisition A (%)", "K after (nats)"), strict=True):
+            _draw_by_stage(axes, outcomes, lines)
+            axes.set_ylabel(name)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
+    return figure
+
+
+def plot_before_and_after(outcomes: Sequence[Outcome]) -> Figure:
+    """K (nats) and P (%) of each initial model, before learning and after it (figure 12)."""
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(1, 2, sharex=False)
+        measured = {"K (nats)": Outcome.performance, "P (%)": lambda outcome: 100 * outcome.downstream()}
+        for axes, (name, measure) in zip(panels, measured.items(), strict=True):
+            found = [measure(each) for each in outcomes]
+            _draw_by_stage(
+                axes, outcomes, {"before": [each[0] for each in found], "after": [each[-1] for each in found]}
+            )
+            axes.set_ylabel(name)
+        before = {stage: sum(bounds) / 2 for stage, bounds in infer_before("P").items()}
+        for published, style in ((before, ":"), (TABLES["baseline"].P, "--")):
+            _mark_baseline(panels[1], outcomes, published, style)
+        panels[0].legend(fontsize=9)
+    return figure
+
+
+def plot_learning_curves(outcomes: Sequence[Outcome]) -> Figure:
+    """K (nats) at every evaluation of a run, of facts told once, paraphrased, and never injected; a line per model."""
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(3, height=2.3)
+        for axes, (label, (what, of)) in zip(panels, KINDS.items(), strict=True):
+            for number, (step, each) in enumerate(zip(label_steps(outcomes), outcomes, strict=True)):
+                pairs = [estimate(samples) for samples in each.performance(what, of=of)]
+                draw_line(axes, each.steps.tolist(), pairs, number % len(CYCLE), f"from step {step:,}")
+            axes.set_ylabel(f"K, {label} (nats)")
+        panels[-1].set_xlabel("step of continual learning (an injection before every mark but the first)")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
+    return figure
+
+
+def plot_learning_corpora(corpora: Mapping[str, Sequence[Outcome]]) -> Figure:
+    """A and F (%) against the initial model, a line for each text that was learnt on (figure 13)."""
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(1, 2, sharex=False)
+        for axes, name, measure in zip(panels, "AF", (Outcome.acquisition, Outcome.forgetting), strict=True):
+            lines = {label: [measure(each) for each in outcomes] for label, outcomes in corpora.items()}
+            _draw_by_stage(axes, next(iter(corpora.values())), lines)
+            axes.set_ylabel({"A": "acquisition A (%)", "F": "forgetting F (%)"}[name])
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
+    return figure
+
+
+def tabulate_learning(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """A column per initial model, by its step: K, A and their control's, P and F, each with its standard error."""
+    return pd.DataFrame(
+        {step: _list_learning(each) for step, each in zip(label_steps(outcomes), outcomes, strict=True)}
+    )
+
+
+def _list_learning(outcome: Outcome) -> dict[str, str]:
+    knowledge, control = (outcome.performance(of=of) for of in ("knowledge", "control"))
+    tasks = 100 * outcome.downstream()
+    found = {
+        "K before (nats)": knowledge[0],
+        "K after (nats)": knowledge[-1],
+        "K after, padded mean (nats)": outcome.performance(measure="padded_mean")[-1],
+        "A (%)": outcome.acquisition(),
+        "A (nats)": outcome.acquisition(relative=False),
+        "control: K before (nats)": control[0],
+        "control: K after (nats)": control[-1],
+        "control: A (%)": outcome.acquisition(of="control"),
+        "P before (%)": tasks[0],
+        "P after (%)": tasks[-1],
+        "F (%)": outcome.forgetting(),
+        "F (points)": outcome.forgetting(relative=False),
+    }
+    return {name: "{:.2f} ± {:.2f}".format(*estimate(samples)) for name, samples in found.items()}
