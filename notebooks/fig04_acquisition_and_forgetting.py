@@ -102,13 +102,14 @@ for each in outcomes:
 
 # %% [markdown]
 # ## Reading
+#
+# The first stage against the last; and, where there are more than two, the second (50 % of the run) against the last.
 
 # %%
 A, F = ([getattr(each, measure)() for each in outcomes] for measure in ("acquisition", "forgetting"))
 K, P = ([getattr(each, measure)()[-1] for each in outcomes] for measure in ("performance", "downstream"))
-middle = min(1, len(outcomes) - 1)
 changes = {"fig04-acquisition": A[-1] - A[0], "fig04-forgetting": F[-1] - F[0]}
-ends = {"fig04-middle-k": K[middle] - K[-1], "fig04-middle-p": 100 * (P[middle] - P[-1])}
+ends = {"fig04-middle-k": K[1] - K[-1], "fig04-middle-p": 100 * (P[1] - P[-1])} if len(outcomes) > 2 else {}
 pages.read({key: estimate(samples) for key, samples in (changes | ends).items()}, outcomes)
 
 # %% [markdown]
