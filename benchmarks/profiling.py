@@ -40,17 +40,19 @@ COMPARED, WHOLE, BATCH = 4, 2048, 8  # sequences in a comparison, in a measureme
 WHOLE_SECONDS = 75  # a measurement of a checkpoint that would take longer is timed on a sample of its batches
 
 
-def _timed(call: Callable[[], object]) -> float:
+def timed(call: Callable[[], object]) -> float:
+    """Seconds of a call, on a GPU until its work is done."""
+    settle = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    settle()
     start = time.perf_counter()
     call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    settle()
     return time.perf_counter() - start
 
 
 def interleave(ways: dict[str, Way], tokens: Tensor, repetitions: int) -> dict[str, list[float]]:
     """Seconds of each way, taken in turns; a first round warms up and is left out."""
-    rounds = [{name: _timed(lambda way=way: way(tokens)) for name, way in ways.items()} for _ in range(repetitions + 1)]
+    rounds = [{name: timed(lambda way=way: way(tokens)) for name, way in ways.items()} for _ in range(repetitions + 1)]
     return {name: [times[name] for times in rounds[1:]] for name in ways}
 
 
@@ -73,7 +75,7 @@ def relate(seconds: dict[str, list[float]], over: str, under: str) -> dict:
     return {"over": over, "under": under, "ratio": ratio, "quartiles": [quarters[0], quarters[2]]}
 
 
-def _resident() -> float:
+def resident() -> float:
     """Highest memory of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
@@ -85,9 +87,9 @@ def peak_on_cpu(shape: str, dtype: str, length: int, name: str) -> float:
     model = build(shape, getattr(torch, dtype), "cpu")
     way = WAYS[name](model)
     way(draw_tokens(model, 1, 8))
-    before = _resident()
+    before = resident()
     way(draw_tokens(model, COMPARED, length))
-    return _resident() - before
+    return resident() - before
 
 
 def peak_on_cuda(call: Callable[[], object]) -> float:
@@ -131,9 +133,9 @@ def measure_checkpoint(model: OlmoForCausalLM, length: int, measures: tuple[str,
         profile(model, sequences[:count], batch_size=BATCH, measures=measures)
 
     measure(BATCH)
-    affordable = int(WHOLE_SECONDS / _timed(lambda: measure(BATCH))) * BATCH
+    affordable = int(WHOLE_SECONDS / timed(lambda: measure(BATCH))) * BATCH
     count = min(max(affordable, BATCH), WHOLE)
-    seconds = _timed(lambda: measure(count))
+    seconds = timed(lambda: measure(count))
     speed = count * length / seconds
     return {
         "measures": list(measures),

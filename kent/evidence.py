@@ -1,19 +1,18 @@
 """Claims against evidence: what a page measured for a claim, kept in the executed page, and read by the scorecard."""
 
-import json
+import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kent.execution import Result
 from kent.paper import CLAIMS, Claim
 from kent.plans import pick_stages
 from kent.profiles import Profile
+from kent.seeds import READINGS, Seed, collect_outputs
 
 UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 """Measures of concentration that grow as coefficients grow more uneven; the others fall."""
-METADATA = "kent"
-"""Where an executed page keeps a reading's numbers: under this key of the output's metadata."""
 
 
 def label_steps(results: Sequence[Result]) -> list[int]:
@@ -49,35 +48,58 @@ def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
 class Reading:
     """A page's reading: for each claim the published value, the one measured here with its error, and the verdict.
 
-    Shown as a table; the numbers travel in the executed page beside it.
+    Where the page was recorded for other seeds, their values and the mean over all stand beside. Shown as a table; the
+    numbers travel in the executed page beside it.
     """
 
     measured: Mapping[str, tuple[float, float]]
     model: str
     text: str
+    seeds: Sequence[Seed] = field(default=())
 
     def list_rows(self) -> list[dict]:
         """What was found for each claim, as JSON-able rows."""
         return [
             {"claim": key, "value": value, "error": error, "verdict": CLAIMS[key].judge(value, error),
-             "model": self.model, "text": self.text}
+             "model": self.model, "text": self.text, **self._pool(key)}
             for key, (value, error) in self.measured.items()
         ]  # fmt: skip
 
+    def _pool(self, key: str) -> dict:
+        """Mean of a claim's statistic over this seed and the recorded ones, with its standard error and verdict."""
+        values = [self.measured[key][0], *(seed.readings[key][0] for seed in self.seeds if key in seed.readings)]
+        if len(values) < 2:
+            return {}
+        mean, error = statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5
+        verdict = CLAIMS[key].judge(mean, error)
+        return {"seeds": {"values": values, "value": mean, "error": error, "verdict": verdict}}
+
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
-        tables = [_tabulate(CLAIMS[key], value, error) for key, (value, error) in self.measured.items()]
-        return {"text/markdown": "\n\n".join(tables)}, {METADATA: self.list_rows()}
+        rows = self.list_rows()
+        outdated = [seed.suite for seed in self.seeds if seed.changed]
+        tables = [_tabulate(CLAIMS[row["claim"]], row, outdated) for row in rows]
+        return {"text/markdown": "\n\n".join(tables)}, {READINGS: rows}
 
 
-def _tabulate(claim: Claim, value: float, error: float) -> str:
+def _tabulate(claim: Claim, found: dict, outdated: Sequence[str]) -> str:
     rows = {
         "claim": f"{claim.statement} ({claim.source})",
         "statistic": claim.statistic,
         "published": f"{claim.published}; {claim.setting}",
-        "measured here": format_interval(claim, value, error),
-        "verdict": f"**{claim.judge(value, error)}**",
+        "measured here": format_interval(claim, found["value"], found["error"]),
+        "verdict": f"**{found['verdict']}**",
     }
+    if seeds := found.get("seeds"):
+        rows |= {f"mean of {len(seeds['values'])} seeds": format_seeds(claim, seeds)}
+    if seeds and outdated:
+        rows |= {"note": f"recorded by code that has changed since: {', '.join(outdated)}"}
     return _table(["", ""], list(rows.items()))
+
+
+def format_seeds(claim: Claim, seeds: dict) -> str:
+    """The mean over seeds with two standard errors, its verdict, and each seed's value."""
+    each = ", ".join(f"{value:+.4f}" for value in seeds["values"])
+    return f"{format_interval(claim, seeds['value'], seeds['error'])}: **{seeds['verdict']}** (each: {each})"
 
 
 def format_interval(claim: Claim, value: float, error: float) -> str:
@@ -92,9 +114,7 @@ def collect_readings(folder: Path) -> list[dict]:
     """
     rows = []
     for path in sorted(folder.glob("*/*.ipynb")):
-        page = json.loads(path.read_text("utf-8"))
-        outputs = [output for cell in page["cells"] for output in cell.get("outputs", [])]
-        found = [row for output in outputs for row in output.get("metadata", {}).get(METADATA, [])]
+        found = [row for reading in collect_outputs(path, READINGS) for row in reading]
         rows += [{**row, "suite": path.parent.name, "page": path.stem} for row in found]
     return rows
 
@@ -123,16 +143,15 @@ def _link(claim: Claim) -> str:
 
 
 def tabulate_readings(readings: Sequence[dict]) -> str:
-    """Markdown table of what was measured for each claim, on what."""
-    columns = ["suite", "claim", "measured", "verdict", "model", "text"]
-    return _table(
-        columns,
-        [
-            [row["suite"], CLAIMS[row["claim"]].statement, format_interval(CLAIMS[row["claim"]], row["value"],
-             row["error"]), row["verdict"], row["model"], row["text"]]
-            for row in readings
-        ],
-    )  # fmt: skip
+    """Markdown table of what was measured for each claim, on what, and what it came to over several seeds."""
+    columns = ["suite", "claim", "measured", "verdict", "over seeds", "model", "text"]
+    rows = []
+    for row in readings:
+        claim = CLAIMS[row["claim"]]
+        measured = format_interval(claim, row["value"], row["error"])
+        pooled = format_seeds(claim, row["seeds"]) if "seeds" in row else "one seed"
+        rows.append([row["suite"], claim.statement, measured, row["verdict"], pooled, row["model"], row["text"]])
+    return _table(columns, rows)
 
 
 def tabulate_settings() -> str:

@@ -1,4 +1,4 @@
-"""Outcomes of continual learning to axes and tables."""
+"""Outcomes of continual learning to axes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,10 @@ from matplotlib.figure import Figure
 from kent.evidence import label_steps
 from kent.outcomes import Outcome, estimate
 from kent.paper import TABLES, infer_before
-from kent.plots import CYCLE, GREY, STYLE, draw_line, make_panels
+from kent.plots import CYCLE, GAP, GREY, STYLE, draw_line, make_panels, measure_gap
+from kent.profiles import Profile
+from kent.seeds import Seed
+from kent.summaries import ENTROPY
 
 KINDS = {
     "paraphrased": ("paraphrase", "knowledge"),
@@ -35,7 +38,15 @@ def _mark_baseline(axes: Axes, outcomes: Sequence[Outcome], published: Mapping[s
         axes.plot(range(len(published)), [*published.values()], color=GREY, linestyle=style, label="paper: OLMo-1B")
 
 
-def plot_learning(outcomes: Sequence[Outcome]) -> Figure:
+def _draw_seeds(axes: Axes, seeds: Sequence[Seed], row: str) -> None:
+    """What the row of a table came to for other seeds, as thin lines without errors."""
+    for number, seed in enumerate(each for each in seeds if row in each.estimates):
+        values = [value for value, _ in seed.estimates[row]]
+        axes.plot(range(len(values)), values, color=CYCLE[0], linewidth=0.8, alpha=0.5, zorder=1,
+                  label="other seeds" if number == 0 else "_")  # fmt: skip
+
+
+def plot_learning(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()) -> Figure:
     """A and F (%), and K (nats) and P (%) after learning, against the initial model, beside the control."""
     baseline = TABLES["baseline"]
     with plt.rc_context(STYLE):
@@ -50,9 +61,11 @@ def plot_learning(outcomes: Sequence[Outcome]) -> Figure:
         _draw_by_stage(panels[3], outcomes, {"six tasks": [100 * each.downstream()[-1] for each in outcomes]})
         for axes, published in ((panels[0], baseline.A), (panels[1], baseline.F), (panels[3], baseline.P)):
             _mark_baseline(axes, outcomes, published)
+        rows = ("A (%)", "F (%)", "K after (nats)", "P after (%)")
         names = ("acquisition A (%)", "forgetting F (%)", "K after learning (nats)", "P after learning (%)")
-        for axes, name in zip(panels, names, strict=True):
+        for axes, name, row in zip(panels, names, rows, strict=True):
             axes.set_ylabel(name)
+            _draw_seeds(axes, seeds, row)
         handles = {
             label: line for axes in panels[:2] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
@@ -117,28 +130,58 @@ def plot_learning_corpora(corpora: Mapping[str, Sequence[Outcome]]) -> Figure:
     return figure
 
 
-def tabulate_learning(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """A column per initial model, by its step: K, A and their control's, P and F, each with its standard error."""
-    return pd.DataFrame(
-        {step: _list_learning(each) for step, each in zip(label_steps(outcomes), outcomes, strict=True)}
-    )
+def plot_hyperparameters(settings: Mapping[str, Sequence[Outcome]]) -> Figure:
+    """A and F (%) against the initial model, a line per setting of table 1: measured above, published below."""
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(2, 2, height=2.9, sharex=False)
+        for axes, key, name in zip(panels, "AFAF", ("measured",) * 2 + ("published",) * 2, strict=True):
+            axes.set_ylabel(f"{key} (%), {name}")
+        for number, (label, outcomes) in enumerate(settings.items()):
+            for axes, measure in zip(panels[:2], (Outcome.acquisition, Outcome.forgetting), strict=True):
+                draw_line(axes, range(len(outcomes)), [estimate(measure(each)) for each in outcomes], number, label)
+                axes.set_xticks(range(len(outcomes)), labels=[f"{step:,}" for step in label_steps(outcomes)])
+            for axes, key in zip(panels[2:], "AF", strict=True):
+                published = getattr(TABLES[label], key)
+                draw_line(axes, [*published], [(value, 0) for value in published.values()], number)
+        panels[2].set_ylim(bottom=-10)
+        for axes in panels:
+            axes.set_xlabel("initial model (pretraining step)")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=9)
+    return figure
 
 
-def _list_learning(outcome: Outcome) -> dict[str, str]:
-    knowledge, control = (outcome.performance(of=of) for of in ("knowledge", "control"))
-    tasks = 100 * outcome.downstream()
-    found = {
-        "K before (nats)": knowledge[0],
-        "K after (nats)": knowledge[-1],
-        "K after, padded mean (nats)": outcome.performance(measure="padded_mean")[-1],
-        "A (%)": outcome.acquisition(),
-        "A (nats)": outcome.acquisition(relative=False),
-        "control: K before (nats)": control[0],
-        "control: K after (nats)": control[-1],
-        "control: A (%)": outcome.acquisition(of="control"),
-        "P before (%)": tasks[0],
-        "P after (%)": tasks[-1],
-        "F (%)": outcome.forgetting(),
-        "F (points)": outcome.forgetting(relative=False),
-    }
-    return {name: "{:.2f} ± {:.2f}".format(*estimate(samples)) for name, samples in found.items()}
+def plot_twins(models: Mapping[str, tuple[Sequence[Profile], Sequence[Outcome]]]) -> Figure:
+    """Distance of knowledge entropy to its bound (nats), and A (%), over pretraining, a line per model (figure 14)."""
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(2, height=2.6)
+        for number, (label, (profiles, outcomes)) in enumerate(models.items()):
+            steps = label_steps(profiles)
+            draw_line(panels[0], steps, [measure_gap(each) for each in profiles], number, label)
+            draw_line(panels[1], steps, [estimate(each.acquisition()) for each in outcomes], number)
+            control = [estimate(each.acquisition(of="control"))[0] for each in outcomes]
+            panels[1].plot(steps, control, color=CYCLE[number], linestyle=":", label=f"{label}, control")
+        for axes, name in zip(panels, (GAP, "acquisition A (%)"), strict=True):
+            axes.set_ylabel(name)
+            axes.legend(fontsize=9)
+        panels[1].set_xlabel("initial model (pretraining step)")
+    return figure
+
+
+def plot_correlations(models: Mapping[str, pd.DataFrame], seeds: Sequence[Seed] = ()) -> Figure:
+    """A and F (%) against knowledge entropy (nats), a row of panels per model, a mark per initial model.
+
+    `models` holds tables as `kent.summaries.tabulate_learning` makes them; other seeds of the first model are small marks.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(len(models), 2, height=2.9, sharex=False)
+        cells = [(label, table, row) for label, table in models.items() for row in ("A (%)", "F (%)")]
+        for number, (axes, (label, table, row)) in enumerate(zip(panels, cells, strict=True)):
+            (entropies, spread), (values, errors) = (np.array([*table.loc[name]]).T for name in (ENTROPY, row))
+            axes.errorbar(entropies, values, 2 * errors, 2 * spread, color=CYCLE[number // 2], marker="o", capsize=2)
+            for place, step in zip(zip(entropies, values, strict=True), table, strict=True):
+                axes.annotate(f"{step:,}", place, xytext=(4, 4), textcoords="offset points", fontsize=7)
+            axes.set(xlabel=f"H of {label} before learning (nats)", ylabel=row)
+            for seed in seeds:
+                pairs = [seed.estimates.get(f"{label}, {name}", ()) for name in (ENTROPY, row)]
+                axes.plot(*([value for value, _ in each] for each in pairs), ".", color=GREY, markersize=4)
+    return figure

@@ -18,6 +18,7 @@ from kent.execution import Result, fetch
 from kent.paper import CLAIMS
 from kent.plans import Plan
 from kent.runs import Run
+from kent.seeds import Seed
 from kent.suites import SUITES
 
 RATES = {"float32": 67e12, "bfloat16": 989e12}
@@ -191,17 +192,18 @@ def _label(provenance: dict) -> str:
     return f"{revision['branch'] or Path(revision['repository']).name} (`{(revision['commit'] or 'unknown')[:10]}`)"
 
 
-def read(measured: Mapping[str, tuple[float, float]], results: Sequence[Result]) -> Reading:
+def read(measured: Mapping[str, tuple[float, float]], results: Sequence[Result], seeds: Sequence[Seed] = ()) -> Reading:
     """The reading of a page: value and standard error by the key of their claim, measured on `results`.
 
-    Each claim's interval and verdict are also given to the book's prose, as `{key}_change` and `{key}_verdict`.
+    `seeds` are what `kent.evidence.recall` found. Each claim's interval and verdict are also given to the book's prose,
+    as `{key}_change` and `{key}_verdict`.
     """
     for key, (value, error) in measured.items():
         change = format_interval(CLAIMS[key], value, error)
         share(**{f"{key}_change": change, f"{key}_verdict": CLAIMS[key].judge(value, error)})
     provenances = [result.provenance for result in results]
     models, texts = ([name(each) for each in provenances] for name in (_name_model, _name_text))
-    return Reading(measured, *(", ".join(dict.fromkeys(names)) for names in (models, texts)))
+    return Reading(measured, *(", ".join(dict.fromkeys(names)) for names in (models, texts)), seeds)
 
 
 def share(**texts: str) -> None:

@@ -1,9 +1,13 @@
 """Which runs a page needs: one function per kind of page, from the page's parameters to labelled lists of runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 from kent.checkpoints import list_steps
-from kent.paper import STAGES
+from kent.knowledge import INJECTIONS
+from kent.learning import Recipe
+from kent.paper import STAGES, TABLES, Setting
+from kent.records import digest
 from kent.runs import Run, plan_familiarity, plan_gradients, plan_learning, plan_profile
 from kent.suites import SUITES
 
@@ -162,6 +166,12 @@ def compare_gradients(checkpoints: Checkpoints, *, steps: Sequence[int] = (), **
     return {"stages": [plan_gradients(*each, **measured, updates=UPDATES) for each in stages]}
 
 
+def _choose_recipe(checkpoints: Checkpoints, recipe: Mapping[str, object] | None) -> dict:
+    """The suite's own setting of continual learning, or for other checkpoints the paper's, as `recipe` changes it."""
+    suite = SUITES.get(checkpoints) if isinstance(checkpoints, str) else None
+    return (suite.learning if suite else {}) | dict(recipe or {})
+
+
 def learn_stages(
     checkpoints: Checkpoints,
     *,
@@ -176,9 +186,8 @@ def learn_stages(
     `recipe` changes the suite's own setting, or for other checkpoints the paper's: settings as for `plan_learning`.
     """
     stages = _list_stages(checkpoints, steps, tuple(STAGES))
-    suite = SUITES.get(checkpoints) if isinstance(checkpoints, str) else None
-    setting = (suite.learning if suite else {}) | dict(recipe or {})
     facts = {"knowledge": knowledge, "control": control}
+    setting = _choose_recipe(checkpoints, recipe)
     return {
         "before": [plan_profile(*each, **measured) for each in stages],
         "learning": [plan_learning(*each, **facts, **setting) for each in stages],
@@ -202,6 +211,64 @@ def learn_corpora(checkpoints: Checkpoints, *, others: Sequence[Corpus] = (), re
     return plan
 
 
+def vary_recipe(recipe: Mapping[str, object], setting: Setting) -> dict:
+    """A recipe changed as a row of table 1 changes the paper's baseline, over the same rows.
+
+    Rates and epochs change by the paper's factor; so does the batch, as far as a step for every injection is left.
+    """
+    baseline, own = TABLES["baseline"], {field.name: field.default for field in fields(Recipe)} | dict(recipe)
+    larger = min(setting.batch // baseline.batch, own["steps"] // INJECTIONS)
+    changed = {
+        "batch": own["batch"] * larger,
+        "steps": own["steps"] // larger,
+        "learning_rate": own["learning_rate"] * setting.rate / baseline.rate,
+        "epochs": own["epochs"] * setting.epochs // baseline.epochs,
+    }
+    return dict(recipe) | {name: value for name, value in changed.items() if value != own[name]}
+
+
+def learn_settings(checkpoints: Checkpoints, *, recipe: Mapping[str, object] | None = None, **settings) -> Plan:
+    """`learn_stages` under every setting of table 1, by its name."""
+    own = _choose_recipe(checkpoints, recipe)
+    return {
+        name: learn_stages(checkpoints, recipe=vary_recipe(own, row), **settings)["learning"]
+        for name, row in TABLES.items()
+    }
+
+
+def learn_twins(
+    checkpoints: Checkpoints,
+    *,
+    twin: Checkpoints = "",
+    steps: Sequence[int] = (),
+    recipe: Mapping[str, object] | None = None,
+    knowledge: Sequence[str] = (),
+    control: Sequence[str] = (),
+    **measured,
+) -> Plan:
+    """Every checkpoint from 16 % of the run on, of `checkpoints` and of `twin` (as for `sweep_twins`): profiled, under
+    the model's name, and learning on, under "NAME, learning" (figure 14, footnote 11).
+    """
+    plan, facts = {}, {"knowledge": knowledge, "control": control}
+    for name, sweep in sweep_twins(checkpoints, twin=twin, steps=steps, **measured).items():
+        listed = [(run.config["name"], run.config["step"]) for run in sweep]
+        known = all(step is not None for _, step in listed)
+        first = pick_stages([step for _, step in listed])["118k"] if known else 0
+        setting = _choose_recipe(name, recipe)
+        plan[name] = sweep[first:]
+        plan[f"{name}, learning"] = [plan_learning(*each, **facts, **setting) for each in listed[first:]]
+    return plan
+
+
+def describe_plan(plan: Plan) -> dict[str, list[str]]:
+    """What a page asks for, whatever its checkpoints are called, and the code that does it.
+
+    Under `configurations` a hash for every labelled list of runs, under `code` those of the code that decides them.
+    """
+    asked = [digest([{**run.config, "name": None} for run in runs]) for runs in plan.values()]
+    return {"configurations": asked, "code": sorted({run.code for runs in plan.values() for run in runs})}
+
+
 PAGES = {
     "fig01_memory_coefficients": sweep_stages,
     "fig02_knowledge_entropy": sweep_with_baseline,
@@ -215,6 +282,9 @@ PAGES = {
     "fig11_once_and_paraphrased": learn_stages,
     "fig12_before_and_after": learn_stages,
     "fig13_learning_corpora": learn_corpora,
+    "fig14_two_architectures": learn_twins,
+    "table1_hyperparameters": learn_settings,
+    "correlations": learn_twins,
     "learning_curves": learn_stages,
     "appendix_a1_gradients": compare_gradients,
     "yardsticks": sweep_with_baseline,

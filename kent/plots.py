@@ -48,7 +48,7 @@ def draw_line(axes: Axes, x: Sequence, pairs: Sequence[tuple[float, float]], num
     )
 
 
-def _measure_gap(profile: Profile) -> tuple[float, float]:
+def measure_gap(profile: Profile) -> tuple[float, float]:
     """Distance of the knowledge entropy to its bound, mean of layers, and its standard error, in nats."""
     layers = len(profile.coefficients)
     return (profile.entropy_bound - profile.knowledge_entropy) / layers, profile.standard_error / layers
@@ -56,7 +56,7 @@ def _measure_gap(profile: Profile) -> tuple[float, float]:
 
 def _draw_gaps(axes: Axes, series: Series) -> None:
     for number, (label, profiles) in enumerate(series.items()):
-        draw_line(axes, label_steps(profiles), [_measure_gap(each) for each in profiles], number, label)
+        draw_line(axes, label_steps(profiles), [measure_gap(each) for each in profiles], number, label)
     axes.set_ylabel(GAP)
     axes.set_yscale("log")
 
@@ -108,8 +108,8 @@ def plot_knowledge_entropy(profiles: Sequence[Profile], shuffled: Profile) -> Fi
         )
         top.plot(steps[-1], shuffled.knowledge_entropy, "D", color=ORANGE, label="last checkpoint, shuffled tokens")
         top.set_ylabel("knowledge entropy H (nats)")
-        draw_line(bottom, steps, [_measure_gap(each) for each in profiles])
-        bottom.plot(steps[-1], _measure_gap(shuffled)[0], "D", color=ORANGE)
+        draw_line(bottom, steps, [measure_gap(each) for each in profiles])
+        bottom.plot(steps[-1], measure_gap(shuffled)[0], "D", color=ORANGE)
         _mark_published(bottom, "figure 2")
         bottom.set(ylabel=GAP, yscale="log")
         _scale_steps(bottom, steps)

@@ -62,6 +62,7 @@ class Pretraining:
 RECIPES = {
     "tiny": Pretraining(SUITES["tiny"].steps),
     "tiny-neox": Pretraining(SUITES["tiny-neox"].steps, architecture="gpt_neox"),
+    **{name: Pretraining(SUITES[name].steps, seed=seed) for seed, name in enumerate(SUITES["tiny"].seeds, 1)},
 }
 
 

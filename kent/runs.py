@@ -27,12 +27,15 @@ LEARNING_CODE = (
 
 @dataclass(frozen=True)
 class Run:
-    """One unit of work: what to do, the record it leaves in the cache, the runs before it, and its threads."""
+    """One unit of work: what to do, the record it leaves in the cache, the runs before it, its threads, and the hash of
+    the code that decides its numbers.
+    """
 
     config: dict
     path: Path
     needs: list["Run"] = field(default_factory=list)
     threads: int = 1
+    code: str = ""
 
     @property
     def done(self) -> bool:
@@ -157,9 +160,10 @@ def _plan(
     corpus = decisive["corpus"]
     text = _describe(corpus if isinstance(corpus, str) else tuple(corpus), decisive["column"])
     config = {"run": kind, "name": name, "step": step, **decisive}
-    key = digest({**config, "revision": revision, "text": text, "code": hash_code(*CODE, *code), **more})
+    deciding = hash_code(*CODE, *code)
+    key = digest({**config, "revision": revision, "text": text, "code": deciding, **more})
     path = cache_folder() / "records" / f"{kind}-{key}.safetensors"
-    return Run(config | free, path, [plan_pretraining(name)] if local else [])
+    return Run(config | free, path, [plan_pretraining(name)] if local else [], code=deciding)
 
 
 @cache

@@ -12,9 +12,9 @@ class Suite:
 
     `repository` is a Hub repository whose branches are the checkpoints, or None for a suite pretrained on the spot.
     `steps` are the checkpoints a page measures, `corpora` the texts, the one like its pretraining text first; `twin`
-    is the suite of another architecture beside it (figure 6); `parameters` the size of the model, for the estimate of
-    a run's cost. `learning` is what continual learning has other than the paper's own setting (the defaults of
-    `kent.runs.plan_learning`).
+    is the suite of another architecture beside it (figure 6); `parameters` the size of the model, for the
+    estimate of a run's cost. `learning` is what continual learning has other than the paper's own setting (the defaults
+    of `kent.runs.plan_learning`). `seeds` are the suites that differ from this one by the seed of pretraining alone.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Suite:
     twin: str
     parameters: int
     learning: dict = field(default_factory=dict)
+    seeds: tuple[str, ...] = ()
 
 
 # The paper's setting at a small model's size: the peak rate of pretraining, which 4e-4 is in OLMo-1B's published
@@ -32,13 +33,16 @@ TINY_LEARNING = {
     **{"corpus": "world-far", "length": 128, "batch": 16, "steps": 100, "learning_rate": 3e-3, "tasks": "world"},
     **{"once": 20, "paraphrase": 12},
 }
+TINY = {"repository": None, "corpora": WORLDS, "learning": TINY_LEARNING}
+TINY_SEEDS = ("tiny-1", "tiny-2", "tiny-3")
 TINY_STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768)
 
 SUITES = {
     suite.name: suite
     for suite in (
-        Suite("tiny", None, TINY_STEPS, WORLDS, twin="tiny-neox", parameters=786_432, learning=TINY_LEARNING),
-        Suite("tiny-neox", None, TINY_STEPS, WORLDS, twin="tiny", parameters=644_160, learning=TINY_LEARNING),
+        Suite("tiny", steps=TINY_STEPS, twin="tiny-neox", parameters=786_432, seeds=TINY_SEEDS, **TINY),
+        Suite("tiny-neox", steps=TINY_STEPS, twin="tiny", parameters=644_160, **TINY),
+        *(Suite(name, steps=TINY_STEPS, twin="tiny-neox", parameters=786_432, **TINY) for name in TINY_SEEDS),
         Suite(
             name="pythia",
             repository="EleutherAI/pythia-1b",

@@ -46,7 +46,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plots, pages, plans
+from kent import learning_plots, pages, plans, seeds, summaries
 from kent.outcomes import estimate
 
 pages.check_parameters()
@@ -62,7 +62,9 @@ pages.check_parameters()
 #
 # (`Outcome.acquisition`, `Outcome.forgetting`). The **control** holds facts of the same kind that are never injected: what
 # it gains is style, not knowledge. Intervals are two bootstrap standard errors, over paragraphs for $K$, over tasks and
-# their documents for $P$; runs are compared on the same redrawn paragraphs.
+# their documents for $P$; runs are compared on the same redrawn paragraphs. They leave out what another seed of pretraining
+# would change: where the page was recorded for other seeds (`results/pages/`), their values and the spread over seeds stand
+# beside.
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
@@ -73,19 +75,17 @@ pages.estimate_cost(plan)
 # %%
 results = pages.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
+recorded = seeds.recall(plan, checkpoints)
 pages.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-acquisition", "caption": "Acquisition, forgetting, and what K and P come to, by initial model, with two standard errors. Grey: the paper's baseline (table 1 and 2)."}, "image": {"alt": "Four line charts over the initial model's pretraining step: acquisition and final K of the injected facts beside the never injected control, forgetting and final P of the six tasks, with error bars, and the paper's values as a grey dashed line.", "width": "100%"}} tags=["hide-input"]
-figure = learning_plots.plot_learning(outcomes)
+# %% mystnb={"figure": {"name": "fig-acquisition", "caption": "Acquisition, forgetting, and what K and P come to, by initial model, with two standard errors. Thin: other seeds of pretraining, where recorded. Grey: the paper's baseline (table 1 and 2)."}, "image": {"alt": "Four line charts over the initial model's pretraining step: acquisition and final K of the injected facts beside the never injected control, forgetting and final P of the six tasks, with error bars, and the paper's values as a grey dashed line.", "width": "100%"}} tags=["hide-input"]
+figure = learning_plots.plot_learning(outcomes, recorded)
 
 # %% tags=["hide-input"]
-table = learning_plots.tabulate_learning(outcomes)
-entropies = ["{:.3f} ± {:.3f}".format(*each.estimate()) for each in before]
-table.loc["H before (nats)"] = entropies
-table
+seeds.Estimates(summaries.tabulate_learning(outcomes, before), plan)
 
 # %% [markdown]
 # ## Check
@@ -110,7 +110,7 @@ A, F = ([getattr(each, measure)() for each in outcomes] for measure in ("acquisi
 K, P = ([getattr(each, measure)()[-1] for each in outcomes] for measure in ("performance", "downstream"))
 changes = {"fig04-acquisition": A[-1] - A[0], "fig04-forgetting": F[-1] - F[0]}
 ends = {"fig04-middle-k": K[1] - K[-1], "fig04-middle-p": 100 * (P[1] - P[-1])} if len(outcomes) > 2 else {}
-pages.read({key: estimate(samples) for key, samples in (changes | ends).items()}, outcomes)
+pages.read({key: estimate(samples) for key, samples in (changes | ends).items()}, outcomes, recorded)
 
 # %% [markdown]
 # ## Full run

@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plots, pages, plans
+from kent import learning_plots, pages, plans, seeds
 from kent.evidence import label_steps
 from kent.outcomes import estimate
 
@@ -71,6 +71,7 @@ pages.estimate_cost(plan)
 # %%
 results = pages.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
+recorded = seeds.recall(plan, checkpoints)
 pages.stamp(outcomes)
 
 # %% [markdown]
@@ -82,12 +83,12 @@ figure = learning_plots.plot_settings(outcomes)
 # %% tags=["hide-input"]
 import pandas as pd
 
-lines = {"paraphrased": ("paraphrase", "knowledge"), "told once": ("once", "knowledge"), "control": ("all", "control")}
 rows = {
-    name: ["{:.2f} ± {:.2f}".format(*estimate(each.acquisition(what, of=of))) for each in outcomes]
-    for name, (what, of) in lines.items()
+    name: [estimate(each.acquisition(what, of=of)) for each in outcomes]
+    for name, (what, of) in learning_plots.KINDS.items()
 }
-pd.DataFrame.from_dict(rows, orient="index", columns=label_steps(outcomes)).rename_axis("A (%)")
+table = pd.DataFrame([*rows.values()], pd.Index(rows, name="A (%)"), label_steps(outcomes))
+seeds.Estimates(table, plan)
 
 # %% [markdown]
 # ## Check
@@ -108,7 +109,7 @@ for each in outcomes:
 # %%
 last = outcomes[-1]
 difference = last.acquisition("paraphrase") - last.acquisition("once")
-reading = pages.read({"fig11": estimate(difference)}, outcomes)
+reading = pages.read({"fig11": estimate(difference)}, outcomes, recorded)
 reading
 
 # %%

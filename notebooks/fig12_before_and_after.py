@@ -46,7 +46,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plots, pages, plans
+from kent import learning_plots, pages, plans, seeds, summaries
 from kent.outcomes import estimate
 
 pages.check_parameters()
@@ -71,6 +71,7 @@ pages.estimate_cost(plan)
 # %%
 results = pages.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
+recorded = seeds.recall(plan, checkpoints)
 pages.stamp(outcomes)
 
 # %% [markdown]
@@ -80,7 +81,7 @@ pages.stamp(outcomes)
 figure = learning_plots.plot_before_and_after(outcomes)
 
 # %% tags=["hide-input"]
-learning_plots.tabulate_learning(outcomes)
+seeds.Estimates(summaries.tabulate_learning(outcomes), plan)
 
 # %% [markdown]
 # ## Check
@@ -99,7 +100,7 @@ for each in outcomes:
 # %%
 P = [100 * each.downstream() for each in outcomes]
 ends = {"fig12-before": P[-1][0] - P[0][0], "fig12-after": P[-1][-1] - P[0][-1]}
-pages.read({key: estimate(samples) for key, samples in ends.items()}, outcomes)
+pages.read({key: estimate(samples) for key, samples in ends.items()}, outcomes, recorded)
 
 # %% [markdown]
 # ## Full run

@@ -46,7 +46,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plots, pages, plans
+from kent import learning_plots, pages, plans, seeds, summaries
 from kent.outcomes import estimate
 
 pages.check_parameters()
@@ -71,6 +71,7 @@ pages.estimate_cost(plan)
 # %%
 results = pages.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
+recorded = seeds.recall(plan, checkpoints)
 pages.stamp(outcomes)
 
 # %% [markdown]
@@ -85,10 +86,9 @@ figure = learning_plots.plot_learning_corpora(corpora)
 import pandas as pd
 
 shown = {
-    name: learning_plots.tabulate_learning(each).loc[["A (%)", "control: A (%)", "F (%)"]]
-    for name, each in corpora.items()
+    name: summaries.tabulate_learning(each).loc[["A (%)", "control: A (%)", "F (%)"]] for name, each in corpora.items()
 }
-pd.concat(shown)
+seeds.Estimates(pd.concat(shown), plan)
 
 # %% [markdown]
 # ## Check
@@ -110,7 +110,7 @@ for name in corpora:
 # %%
 *_, near = corpora.values()
 falls = [runs[-1].acquisition() - runs[0].acquisition() for runs in (outcomes, near)]
-pages.read({"fig13": estimate(falls[0] - falls[1])}, [*outcomes, *near])
+pages.read({"fig13": estimate(falls[0] - falls[1])}, [*outcomes, *near], recorded)
 
 # %% [markdown]
 # ## Full run

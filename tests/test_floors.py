@@ -15,8 +15,9 @@ FLOORS = [
     {"learning"},
     {"runs"},
     {"execution", "plans"},
+    {"seeds"},
     {"evidence"},
-    {"pages", "plots"},
+    {"pages", "plots", "summaries"},
     {"learning_plots"},
     {"__main__"},
 ]

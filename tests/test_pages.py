@@ -76,7 +76,7 @@ def test_a_page_opens_with_its_one_title(page):
 @pytest.mark.parametrize("page", PAPER_PAGES)
 def test_a_page_of_the_paper_has_its_sections_in_order(page):
     assert [heading for heading in headings(page, 2) if heading in SECTIONS] == SECTIONS
-    numbered = r"# (Figures?|Tables?|Appendix) [\w., ]+: \S+ \S+"
+    numbered = r"# (Figures?|Tables?|Appendix|Footnote) [\w., ]+: \S+ \S+"
     assert page in BEYOND or re.match(numbered, cells(page)[0]["source"]), "title: the paper's number, and a claim"
 
 

@@ -1,0 +1,80 @@
+"""Other seeds: a page's numbers travel in its executed copy, and those recorded for other seeds are found by its plan."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from kent.plans import Checkpoints, Plan, describe_plan
+from kent.records import PACKAGE
+from kent.suites import SUITES
+
+READINGS, ESTIMATES = "kent", "kent-estimates"
+"""Where an executed page keeps the numbers of a reading and of a table: under these keys of the output's metadata."""
+RECORDED = PACKAGE.parent / "results" / "pages"
+"""Executed pages of other seeds and of larger runs: a folder per suite."""
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """A page's table of (value, standard error), shown with two of them; the numbers travel in the executed page."""
+
+    table: pd.DataFrame
+    plan: Plan
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
+        rows = {_name(row): [list(pair) for pair in self.table.loc[row]] for row in self.table.index}
+        kept = {"columns": [_name(column) for column in self.table], "rows": rows, **describe_plan(self.plan)}
+        shown = self.table.map(lambda pair: _format(*pair))
+        return {"text/html": shown.to_html(), "text/plain": shown.to_string()}, {ESTIMATES: kept}
+
+
+def _name(label: object) -> str:
+    return ", ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+
+
+def _format(value: float, error: float) -> str:
+    places = 2 if not 0 < error < 0.02 else 4
+    return f"{value:.{places}f} ± {2 * error:.{places}f}"
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What a page came to for another seed of the suite, as recorded under `results/pages/`.
+
+    `readings` are (value, standard error) by claim, `estimates` by the name of a table's row those of its columns;
+    `changed` says whether the code that decides the numbers is another one now.
+    """
+
+    suite: str
+    readings: Mapping[str, tuple[float, float]]
+    estimates: Mapping[str, list[tuple[float, float]]]
+    changed: bool
+
+
+def recall(plan: Plan, checkpoints: Checkpoints, folder: Path = RECORDED) -> list[Seed]:
+    """The recorded results of this plan for the suite's other seeds; none for other checkpoints."""
+    suite = SUITES.get(checkpoints) if isinstance(checkpoints, str) else None
+    found = [_recall(describe_plan(plan), name, folder) for name in (suite.seeds if suite else ())]
+    return [seed for seed in found if seed.readings or seed.estimates]
+
+
+def _recall(asked: dict, name: str, folder: Path) -> Seed:
+    """What every page with this plan kept for one seed."""
+    readings, estimates, changed = {}, {}, False
+    for path in sorted((folder / name).glob("*.ipynb")):
+        for table in collect_outputs(path, ESTIMATES):
+            if table["configurations"] == asked["configurations"]:
+                estimates |= {row: [tuple(pair) for pair in pairs] for row, pairs in table["rows"].items()}
+                rows = [row for found in collect_outputs(path, READINGS) for row in found]
+                readings |= {row["claim"]: (row["value"], row["error"]) for row in rows}
+                changed |= table["code"] != asked["code"]
+    return Seed(name, readings, estimates, changed)
+
+
+def collect_outputs(path: Path, key: str) -> list:
+    """What the outputs of an executed page keep under a key of their metadata."""
+    outputs = [output for cell in json.loads(path.read_text("utf-8"))["cells"] for output in cell.get("outputs", [])]
+    return [output["metadata"][key] for output in outputs if key in output.get("metadata", {})]
