@@ -4,9 +4,10 @@ STAMP := $(VENV)/.kent-installed
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONUTF8 := 1
 SNAKEMAKE := snakemake --quiet host reason rules --cores all --rerun-incomplete --keep-going
+RECORDED := fig04_acquisition_and_forgetting fig11_once_and_paraphrased fig12_before_and_after fig13_learning_corpora correlations
 
 .DEFAULT_GOAL := help
-.PHONY: help setup notebooks pages book page test lock address clean
+.PHONY: help setup notebooks pages book page record test lock address clean
 
 help: ## show these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -32,6 +33,10 @@ page: notebooks ## NAME=fig02_knowledge_entropy: run one page and build a draft 
 	@test -n '$(NAME)' || { echo 'which page? make page NAME=fig02_knowledge_entropy'; exit 1; }
 	@$(SNAKEMAKE) _build/pages/tiny/$(NAME).ipynb
 	@python book/publish.py $(NAME)
+
+record: notebooks ## SUITE=tiny-1: run the pages of section 4 on another suite, keep them under results/pages
+	@$(SNAKEMAKE) --config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb)
+	@python book/record.py $(SUITE) $(RECORDED)
 
 test: book ## lint, tests, and every executed page again on an empty cache
 	ruff check

@@ -119,9 +119,9 @@ def watch() -> Iterator[tuple[Path, dict[str, list[float]]]]:
 
         return patch.object(owner, method, work_timed)
 
-    with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        with keep_time("train"), keep_time("write"), keep_time("examine"):
-            yield Path(folder), spent
+    quiet = redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO())
+    with TemporaryDirectory() as folder, quiet[0], quiet[1], keep_time("train"), keep_time("write"), keep_time("examine"):
+        yield Path(folder), spent
 
 
 def take_apart(setting: Setting, way: Way) -> dict[str, float]:

@@ -170,7 +170,7 @@ def plot_twins(models: Mapping[str, tuple[Sequence[Profile], Sequence[Outcome]]]
 def plot_correlations(models: Mapping[str, pd.DataFrame], seeds: Sequence[Seed] = ()) -> Figure:
     """A and F (%) against knowledge entropy (nats), a row of panels per model, a mark per initial model.
 
-    `models` holds tables as `kent.summaries.tabulate_learning` makes them; other seeds of the first model are small marks.
+    `models` holds tables as `kent.summaries.tabulate_learning` makes them; small marks are other seeds of the first model.
     """
     with plt.rc_context(STYLE):
         figure, panels = make_panels(len(models), 2, height=2.9, sharex=False)
@@ -181,7 +181,7 @@ def plot_correlations(models: Mapping[str, pd.DataFrame], seeds: Sequence[Seed] 
             for place, step in zip(zip(entropies, values, strict=True), table, strict=True):
                 axes.annotate(f"{step:,}", place, xytext=(4, 4), textcoords="offset points", fontsize=7)
             axes.set(xlabel=f"H of {label} before learning (nats)", ylabel=row)
-            for seed in seeds:
-                pairs = [seed.estimates.get(f"{label}, {name}", ()) for name in (ENTROPY, row)]
+            for seed in seeds if number < 2 else ():
+                pairs = [seed.estimates.get(f"{seed.suite}, {name}", ()) for name in (ENTROPY, row)]
                 axes.plot(*([value for value, _ in each] for each in pairs), ".", color=GREY, markersize=4)
     return figure

@@ -4,8 +4,10 @@ The one file that knows names inside Hugging Face models. A layer's feed-forward
 projections, so a new model that is built like Llama needs no line here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -39,6 +41,12 @@ class Memory:
     def vectors(self) -> Float[Tensor, "neuron width"]:
         """The memory vectors, one a row: a view of the weight of `values`."""
         return self.values.weight if isinstance(self.values, Conv1D) else self.values.weight.T
+
+    @property
+    def key_rows(self) -> list[Float[Tensor, "neuron ..."]]:
+        """What makes the keys, one a row: views of their weight [neuron, width] and, where they have one, bias."""
+        weight = self.keys.weight.T if isinstance(self.keys, Conv1D) else self.keys.weight
+        return [rows[-len(self.vectors) :] for rows in (weight, self.keys.bias) if rows is not None]
 
 
 _LAYOUTS = (
@@ -83,3 +91,41 @@ def find_memories(model: PreTrainedModel) -> list[Memory]:
             raise ValueError(refusal.format(f"layer {index} has {len(found)} feed-forward networks of a known form"))
         memories += found
     return memories
+
+
+def check_vectors(memories: Sequence[Memory], vectors: Sequence[Tensor], noun: str) -> None:
+    """Raise `ValueError` unless there is one vector [m] per layer; `noun` says what they are."""
+    if len(vectors) != len(memories):
+        raise ValueError(f"{noun} for {len(vectors)} layers: the model has {len(memories)}")
+    for layer, (memory, vector) in enumerate(zip(memories, vectors, strict=True)):
+        if vector.shape != (len(memory.vectors),):
+            raise ValueError(f"{noun} of layer {layer} have shape {[*vector.shape]}, not [{len(memory.vectors)}]")
+
+
+def check_scalable(model: PreTrainedModel, projections: Sequence[nn.Module]) -> None:
+    """Raise `ValueError` where scaling these projections would reach further than to them, or where they are packed.
+
+    A parameter that has two names in the model (a projection that two layers share) is refused, and one that is not
+    stored in floating point (a quantised one).
+    """
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    for parameter in (parameter for projection in projections for parameter in projection.parameters()):
+        if len(names[parameter]) > 1:
+            raise ValueError(f"{' and '.join(names[parameter])} are one parameter: only projections that nothing "
+                             "else shares can be scaled")  # fmt: skip
+        if not parameter.is_floating_point():
+            raise ValueError(f"{names[parameter][0]} is stored as {parameter.dtype}: only floating-point weights can "
+                             "be scaled, so load the model without quantisation")  # fmt: skip
+
+
+def scale_rows(rows: Float[Tensor, "neuron ..."], factors: Float[Tensor, " neuron"]) -> None:
+    """Multiply each row in place, worked out in float32 at least and rounded once.
+
+    Raises `ValueError` where a product has no place in the rows' precision (float16 ends at 65,504).
+    """
+    factors = factors.to(rows.device, torch.promote_types(rows.dtype, torch.float32))
+    rows.copy_(rows.to(factors.dtype) * factors.view(-1, *[1] * (rows.ndim - 1)))
+    if not rows.isfinite().all():
+        raise ValueError(f"a scaled weight is not a finite {rows.dtype}: scale a model in float32 or bfloat16")

@@ -8,27 +8,19 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from kent.memory import Memory, find_memories
+from kent.memory import Memory, check_scalable, check_vectors, find_memories, scale_rows
 
 
 def _check_factors(model: PreTrainedModel, memories: Sequence[Memory], factors: Sequence[Tensor]) -> None:
     if any(memory.gate is None for memory in memories):
         raise ValueError(f"{type(model).__name__} is plain: an activation follows its keys, so that scaling them "
                          "changes the function; only gated models are accepted")  # fmt: skip
-    if len(factors) != len(memories):
-        raise ValueError(f"factors for {len(factors)} layers: the model has {len(memories)}")
-    for layer, (memory, factor) in enumerate(zip(memories, factors, strict=True)):
-        neurons = len(memory.vectors)
-        if factor.shape != (neurons,):
-            raise ValueError(f"factors of layer {layer} have shape {[*factor.shape]}, not [{neurons}]")
+    check_vectors(memories, factors, "factors")
+    for layer, factor in enumerate(factors):
         single = factor.float()
         if not ((single > 0) & single.isfinite() & single.reciprocal().isfinite()).all():
             raise ValueError(f"factors of layer {layer} must be positive and finite, as their reciprocals")
-
-
-def _scale(rows: Float[Tensor, "neuron ..."], factor: Float[Tensor, " neuron"]) -> None:
-    """Multiply each row in place, worked out in the factors' precision."""
-    rows.copy_(rows.to(factor.dtype) * factor.view(-1, *[1] * (rows.ndim - 1)))
+    check_scalable(model, [part for memory in memories for part in (memory.keys, memory.values)])
 
 
 @torch.no_grad()
@@ -41,15 +33,13 @@ def rescale(model: PreTrainedModel, factors: Sequence[Float[Tensor, "..."]]) -> 
     shows. (Not in a network that normalises between coefficients and values, as BitNet's does.)
 
     Raises `ValueError` for a plain model, whose activation follows the keys, for a wrong number of layers or neurons,
-    and for a factor that is not positive and finite.
+    for a factor that is not positive and finite, and for a projection that layers share or that is quantised.
     """
     _check_factors(model, find_memories(model), factors)
     changed = copy.deepcopy(model)
     for memory, factor in zip(find_memories(changed), factors, strict=True):
-        vectors = memory.vectors
-        factor = factor.to(vectors.device, torch.promote_types(vectors.dtype, torch.float32))
-        for keys in (memory.keys.weight, memory.keys.bias):
-            if keys is not None:
-                _scale(keys[-len(factor) :], factor)
-        _scale(vectors, 1 / factor)
+        factor = factor.to(torch.promote_types(memory.vectors.dtype, torch.float32))
+        for rows in memory.key_rows:
+            scale_rows(rows, factor)
+        scale_rows(memory.vectors, 1 / factor)
     return changed

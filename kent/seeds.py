@@ -1,4 +1,4 @@
-"""Other seeds: a page's numbers travel in its executed copy, and those recorded for other seeds are found by its plan."""
+"""Other seeds: a page's numbers travel in its executed copy; those recorded for other seeds are found by its plan."""
 
 import json
 from collections.abc import Mapping

@@ -48,11 +48,11 @@ def _summarize(outcome: Outcome) -> dict[str, tuple[float, float]]:
 
 
 def correlate(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> tuple[float, float]:
-    """Pearson's or Spearman's correlation (rank) of two series, and an error: half the distance to the near end.
+    """Pearson's or Spearman's (rank) correlation of two series, and an error of it.
 
-    The interval is two standard errors of the Fisher transform either way, narrower on the side away from zero; the error
-    is that of the side towards zero, so that a correlation within two of it may be none at all. It takes the points as
-    independent and knows nothing of their own errors. NaN for fewer than four points, or a series that never changes.
+    The interval is that of two standard errors of the Fisher transform; the error is half the way from the value to its
+    end towards zero, so that a correlation within two errors may be none at all. Points are taken as independent and
+    exact. NaN for fewer than four points, and for a series that never changes.
     """
     measure, variance = CORRELATIONS[kind]
     if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:

@@ -100,7 +100,7 @@ for name, table in tables.items():
     for other in ("A (%)", "control: A (%)", "F (%)"):
         for kind in summaries.CORRELATIONS:
             pairs = {x: summaries.correlate(values[x], values[other], kind) for x in (summaries.ENTROPY, "ln step")}
-            found[name, other, kind] = {x: "{:+.2f} (± {:.2f})".format(r, 2 * error) for x, (r, error) in pairs.items()}
+            found[name, other, kind] = {x: f"{r:+.2f} ± {2 * error:.2f}" for x, (r, error) in pairs.items()}
 pd.DataFrame(found).T
 
 # %% [markdown]
@@ -127,7 +127,7 @@ correlated = {
     "correlation-acquisition": summaries.correlate(entropies, acquired),
     "correlation-forgetting": summaries.correlate(entropies, forgotten),
 }
-pages.read(correlated, [*models.values()][0][1], recorded)
+pages.read(correlated, outcomes[: first.shape[1]], recorded)
 
 # %% [markdown]
 # ## Full run

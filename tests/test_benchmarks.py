@@ -1,4 +1,4 @@
-"""The benchmark runs from a shell, on its smallest shape, and writes a whole record."""
+"""The benchmarks run from a shell, on their smallest shape, and write a whole record."""
 
 import json
 import subprocess
@@ -7,17 +7,27 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "profiling.py"
+FOLDER = Path(__file__).parents[1] / "benchmarks"
 MEASURED = {"backbone", "logits", "knowledge", "attention", "token", "all", "public"}
+
+
+def run(script: str, options: str, folder: Path) -> dict:
+    """The record of a benchmark at shape debug, each way taken once."""
+    command = [sys.executable, FOLDER / script, "--shape", "debug", "--repetitions", "1", *options.split()]
+    finished = subprocess.run([*command, "--out", folder / "record.json"], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    return json.loads((folder / "record.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
-    out = tmp_path_factory.mktemp("benchmarks") / "cpu-debug.json"
-    options = ["--shape", "debug", "--length", "16", "--repetitions", "1", "--dtype", "float32"]
-    finished = subprocess.run([sys.executable, SCRIPT, *options, "--out", out], capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr
-    return json.loads(out.read_text("utf-8"))
+    return run("profiling.py", "--length 16 --dtype float32", tmp_path_factory.mktemp("profiling"))
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    options = "--batch 2 --rows 1 --length 512 --paragraphs 10 1"
+    return run("learning.py", options, tmp_path_factory.mktemp("learning"))
 
 
 def test_every_way_is_timed_and_every_ratio_is_positive(record):
@@ -50,3 +60,37 @@ def test_the_record_says_what_was_run_and_how_to_repeat_it(record):
     assert record["command"].startswith("python benchmarks/profiling.py --device cpu --shape debug --length 16")
     assert {"commit", "date", "machine", "torch"} <= record["provenance"].keys()
     assert record["shape"]["parameters"] > 0
+
+
+def test_learning_is_timed_beside_the_plain_trainer(learned):
+    training = learned["training"]
+    for measured in ("seconds", "tokens_per_second", "share_of_matrix_rate", "peak_mib"):
+        assert set(training[measured]) == {"plain", "kent"}
+    for name, parts in training["seconds"].items():
+        assert {part: len(times) for part, times in parts.items()} == {"steps": 1, "checkpoint": 1, "around": 1}
+        assert min(times[0] for times in parts.values()) > 0
+        assert training["tokens_per_second"][name] == pytest.approx(10 * 2 * 512 / parts["steps"][0])
+        assert training["share_of_matrix_rate"][name] > 0
+        assert training["peak_mib"][name] >= 0  # the shape is no larger than what loads the code
+    assert [ratio["of"] for ratio in training["ratios"]] == ["steps", "1,600 steps, estimated"]
+    assert all(ratio["ratio"] > 0 and (ratio["over"], ratio["under"]) == ("plain", "kent") for ratio in training["ratios"])
+
+
+def test_the_share_of_evaluation_is_scaled_from_what_was_measured(learned):
+    evaluation = learned["evaluation"]
+    assert evaluation["passed"]["probing"]["rows"] <= 2 * 11 * 15  # once and paraphrased, and a control
+    assert [each["rounds"] for each in evaluation["shares"]] == [2, 11]
+    for each in evaluation["shares"]:
+        tasks = each["rounds"] * 4_691_320 / evaluation["passed"]["tasks"]["tokens"]
+        probing = 11 * 100_888 / evaluation["passed"]["probing"]["tokens"]
+        assert each["tasks"] == pytest.approx(tasks * evaluation["seconds"]["tasks"][0])
+        assert each["probing"] == pytest.approx(probing * evaluation["seconds"]["probing"][0])
+        assert each["training"] == pytest.approx(209_715_200 / learned["training"]["tokens_per_second"]["kent"])
+        spent = each["tasks"] + each["probing"]
+        assert each["share"] == pytest.approx(spent / (spent + each["training"]))
+
+
+def test_the_record_of_learning_says_what_was_run_and_how_to_repeat_it(learned):
+    assert learned["command"].startswith("python benchmarks/learning.py --device cpu --shape debug --batch 2 --rows 1")
+    assert learned["device"]["threads"] >= 1 and {"commit", "torch"} <= learned["provenance"].keys()
+    assert learned["shape"]["parameters"] > 0 and learned["setting"]["length"] == 512

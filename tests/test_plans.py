@@ -95,6 +95,31 @@ def test_learning_corpora_share_the_runs_on_the_first(micro):
         plans.learn_corpora(["tiny"], steps=[4], recipe={"corpus": "world", "length": 16, "batch": 2}, **SMALL)
 
 
+def test_the_settings_of_table_1_change_the_baseline_by_the_papers_factors(micro):
+    found = {name: plans.vary_recipe({}, row) for name, row in plans.TABLES.items()}
+    assert found["baseline"] == {}
+    assert found["batch 2048"] == {"batch": 2048, "steps": 100}
+    assert found["lr 1e-3"] == {"learning_rate": pytest.approx(1e-3)} and found["3 epochs"] == {"epochs": 3}
+    plan = plans.learn_settings("tiny", steps=[0, 4], **SMALL)
+    assert list(plan) == list(plans.TABLES)
+    assert settings(plan["batch 2048"], "batch", "steps")[0] == (160, 10), "a step is left for every injection"
+    assert [run.path for run in plan["baseline"]] == [
+        run.path for run in plans.learn_stages("tiny", steps=[0, 4], **SMALL)["learning"]
+    ]
+
+
+def test_twins_learn_from_every_checkpoint_from_16_percent_on(micro):
+    plan = plans.learn_twins("tiny", steps=[0, 1, 2, 4], **SMALL)
+    assert list(plan) == ["tiny", "tiny, learning", "tiny-neox", "tiny-neox, learning"]
+    assert settings(plan["tiny"], "step") == settings(plan["tiny, learning"], "step") == [(1,), (2,), (4,)]
+
+
+def test_a_plan_is_described_whatever_its_checkpoints_are_called(micro):
+    one, other = (plans.describe_plan(plans.sweep(name, steps=[0], **SMALL)) for name in ("tiny", "tiny-neox"))
+    assert one == other
+    assert one != plans.describe_plan(plans.sweep("tiny", steps=[1], **SMALL))
+
+
 def test_every_page_with_parameters_has_a_plan_that_takes_them(micro):
     base = {"checkpoints": "tiny", "steps": [0, 4], "column": "text", "dtype": "float32", "batch_size": 2, **SMALL}
     for page in plans.PAGES:
