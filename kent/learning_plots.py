@@ -170,7 +170,7 @@ def plot_twins(models: Mapping[str, tuple[Sequence[Profile], Sequence[Outcome]]]
 def plot_correlations(models: Mapping[str, pd.DataFrame], seeds: Sequence[Seed] = ()) -> Figure:
     """A and F (%) against knowledge entropy (nats), a row of panels per model, a mark per initial model.
 
-    `models` holds tables as `kent.summaries.tabulate_learning` makes them; small marks are other seeds of the first model.
+    `models` holds tables as of `kent.summaries.tabulate_learning`; small marks are other seeds of the first model.
     """
     with plt.rc_context(STYLE):
         figure, panels = make_panels(len(models), 2, height=2.9, sharex=False)

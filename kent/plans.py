@@ -221,8 +221,8 @@ def vary_recipe(recipe: Mapping[str, object], setting: Setting) -> dict:
     changed = {
         "batch": own["batch"] * larger,
         "steps": own["steps"] // larger,
-        "learning_rate": own["learning_rate"] * setting.rate / baseline.rate,
-        "epochs": own["epochs"] * setting.epochs // baseline.epochs,
+        "learning_rate": own["learning_rate"] * (setting.rate / baseline.rate),
+        "epochs": own["epochs"] * (setting.epochs // baseline.epochs),
     }
     return dict(recipe) | {name: value for name, value in changed.items() if value != own[name]}
 

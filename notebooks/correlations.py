@@ -99,7 +99,9 @@ for name, table in tables.items():
     values["ln step"] = np.log(np.maximum(values.index.to_numpy(float), 1))
     for other in ("A (%)", "control: A (%)", "F (%)"):
         for kind in summaries.CORRELATIONS:
-            pairs = {x: summaries.correlate(values[x], values[other], kind) for x in (summaries.ENTROPY, "ln step")}
+            pairs = {
+                x: summaries.correlate([*values[x]], [*values[other]], kind) for x in (summaries.ENTROPY, "ln step")
+            }
             found[name, other, kind] = {x: f"{r:+.2f} ± {2 * error:.2f}" for x, (r, error) in pairs.items()}
 pd.DataFrame(found).T
 

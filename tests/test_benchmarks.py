@@ -73,15 +73,17 @@ def test_learning_is_timed_beside_the_plain_trainer(learned):
         assert training["share_of_matrix_rate"][name] > 0
         assert training["peak_mib"][name] >= 0  # the shape is no larger than what loads the code
     assert [ratio["of"] for ratio in training["ratios"]] == ["steps", "1,600 steps, estimated"]
-    assert all(ratio["ratio"] > 0 and (ratio["over"], ratio["under"]) == ("plain", "kent") for ratio in training["ratios"])
+    assert all(
+        ratio["ratio"] > 0 and (ratio["over"], ratio["under"]) == ("plain", "kent") for ratio in training["ratios"]
+    )
 
 
 def test_the_share_of_evaluation_is_scaled_from_what_was_measured(learned):
     evaluation = learned["evaluation"]
-    assert evaluation["passed"]["probing"]["rows"] <= 2 * 11 * 15  # once and paraphrased, and a control
+    assert evaluation["passed"]["probing"]["rows"] >= 2 * 11 * 15  # once and paraphrased, and as many of a control
     assert [each["rounds"] for each in evaluation["shares"]] == [2, 11]
     for each in evaluation["shares"]:
-        tasks = each["rounds"] * 4_691_320 / evaluation["passed"]["tasks"]["tokens"]
+        tasks = each["rounds"] * 4_690_820 / evaluation["passed"]["tasks"]["tokens"]
         probing = 11 * 100_888 / evaluation["passed"]["probing"]["tokens"]
         assert each["tasks"] == pytest.approx(tasks * evaluation["seconds"]["tasks"][0])
         assert each["probing"] == pytest.approx(probing * evaluation["seconds"]["probing"][0])

@@ -33,6 +33,24 @@ def test_roles_by_architecture():
 
 
 @pytest.mark.parametrize("name", SUPPORTED)
+def test_key_rows_are_views_of_what_makes_one_key(name):
+    """Row 5 set to zero silences output 5 of the up-projection, its bias included, and no other."""
+    model = copy.deepcopy(build(name))
+    memory = find_memories(model)[0]
+    states = torch.randn(4, WIDTH)
+    with torch.no_grad():
+        before = memory.keys(states)
+        for rows in memory.key_rows:
+            assert len(rows) == NEURONS
+            rows[5] = 0
+        after = memory.keys(states)
+    place = 5 + NEURONS * memory.fused
+    assert (after[:, place] == 0).all()
+    assert ((before != after).any(dim=0).nonzero() == place).all()
+    assert not torch.equal(before, after)
+
+
+@pytest.mark.parametrize("name", SUPPORTED)
 def test_silencing_what_enters_the_values_silences_the_network(name):
     """The found module is where memory is read: zero coefficients leave a layer no feed-forward output but its bias."""
     model = build(name)

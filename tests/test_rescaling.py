@@ -88,6 +88,21 @@ def test_lower_precision_is_worked_out_in_float32(name):
         torch.testing.assert_close(after.vectors.float(), expected, rtol=2**-8, atol=0)
 
 
+@pytest.mark.parametrize("part", ["up_proj", "down_proj"])
+def test_a_projection_that_layers_share_is_refused(part):
+    """It would be scaled twice, by the factors of both layers."""
+    model = make("Llama")
+    first, second = (layer.mlp for layer in model.model.layers)
+    setattr(second, part, getattr(first, part))
+    with pytest.raises(ValueError, match=rf"layers\.0\.mlp\.{part}\.\w+ and .* are one parameter"):
+        rescale(model, draw_factors())
+
+
+def test_a_weight_beyond_float16_is_refused():
+    with pytest.raises(ValueError, match=r"a scaled weight is not a finite torch\.float16"):
+        rescale(copy.deepcopy(build("OLMo")).half(), [factor * 1e-6 for factor in draw_factors()])
+
+
 @pytest.mark.parametrize("name", PLAIN)
 def test_plain_models_are_refused(name):
     with pytest.raises(ValueError, match=f"{type(build(name)).__name__} is plain: an activation follows its keys"):
