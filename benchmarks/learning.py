@@ -14,7 +14,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -109,8 +109,7 @@ def watch() -> Iterator[tuple[Path, dict[str, list[float]]]]:
     """A folder for one quiet run that writes only the first of its checkpoints, and the seconds of what is watched."""
     spent: dict[str, list[float]] = {name: [] for name in WATCHED}
 
-    def keep_time(name: str) -> patch:
-        owner, method = WATCHED[name]
+    def keep_time(name: str, owner: type, method: str) -> patch:
         work = getattr(owner, method)
 
         def work_timed(*given, **named) -> None:
@@ -119,9 +118,12 @@ def watch() -> Iterator[tuple[Path, dict[str, list[float]]]]:
 
         return patch.object(owner, method, work_timed)
 
-    quiet = redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO())
-    with TemporaryDirectory() as folder, quiet[0], quiet[1], keep_time("train"), keep_time("write"), keep_time("examine"):
-        yield Path(folder), spent
+    with ExitStack() as stack:
+        for name, place in WATCHED.items():
+            stack.enter_context(keep_time(name, *place))
+        for redirect in (redirect_stdout, redirect_stderr):
+            stack.enter_context(redirect(io.StringIO()))
+        yield Path(stack.enter_context(TemporaryDirectory())), spent
 
 
 def take_apart(setting: Setting, way: Way) -> dict[str, float]:

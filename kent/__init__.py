@@ -14,5 +14,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "measurement": ["profile"],
         "probes": ["probe"],
         "profiles": ["Profile"],
+        "resuscitation": ["resuscitate"],
     },
 )

@@ -85,7 +85,7 @@ def resuscitate(
 
     `coefficients` holds one vector [m] of mean coefficients per layer, as `kent.profile` measures them. Rows of the
     up-projection, with their biases, are multiplied by `find_multipliers`; the gate and the memory vectors stay. The
-    first layer's mean coefficients are then multiplied exactly so, later ones' only nearly, as what they read changes.
+    first layer's mean coefficients are then multiplied just so; later layers' are not, as what they read changes too.
     In a plain model (Pythia, GPT-2) the rows and biases of the only first projection are multiplied; an activation
     follows them, so that not even the first layer's coefficients move in proportion. Below float32 the product is
     worked out in float32 and rounded once.

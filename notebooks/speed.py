@@ -28,8 +28,7 @@ from kent import pages, records
 roots = [Path(), records.PACKAGE.parent]
 folder = next((root / "results/benchmarks" for root in roots if (root / "results/benchmarks").is_dir()), Path())
 read = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))] if folder.name else []
-kinds = ("comparisons", "ratios", "training")
-found, probed, taught = ([record for record in read if kind in record] for kind in kinds)
+found, probed, taught = ([one for one in read if kind in one] for kind in ("comparisons", "ratios", "training"))
 
 
 # %% tags=["hide-input"]

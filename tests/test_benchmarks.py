@@ -1,6 +1,7 @@
 """The benchmarks run from a shell, on their smallest shape, and write a whole record."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ MEASURED = {"backbone", "logits", "knowledge", "attention", "token", "all", "pub
 
 
 def run(script: str, options: str, folder: Path) -> dict:
-    """The record of a benchmark at shape debug, each way taken once."""
+    """The record of a benchmark at shape debug, each way taken once, on one thread."""
     command = [sys.executable, FOLDER / script, "--shape", "debug", "--repetitions", "1", *options.split()]
-    finished = subprocess.run([*command, "--out", folder / "record.json"], capture_output=True, text=True)
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    finished = subprocess.run([*command, "--out", folder / "record.json"], capture_output=True, text=True, env=alone)
     assert finished.returncode == 0, finished.stderr
     return json.loads((folder / "record.json").read_text("utf-8"))
 

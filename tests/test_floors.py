@@ -10,7 +10,7 @@ FLOORS = [
     {"entropy", "paper", "records", "suites", "blocks", "hub", "templates", "texts"},
     {"attention", "memory", "profiles", "regressions", "world"},
     {"corpora", "knowledge", "measurement", "rescaling"},
-    {"downstream", "probes", "injection", "pretraining", "familiarity", "gradients"},
+    {"downstream", "probes", "injection", "pretraining", "familiarity", "gradients", "resuscitation"},
     {"checkpoints", "evaluations", "outcomes"},
     {"learning"},
     {"runs"},
