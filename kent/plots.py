@@ -18,8 +18,8 @@ from kent.paper import AXES, ENTROPIES
 from kent.profiles import Profile
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
-CYCLE = (BLUE, ORANGE, GREEN, PURPLE)
-MARKERS = ("o", "s", "^", "D")
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00")
+MARKERS = ("o", "s", "^", "D", "v")
 STYLE = {"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 120, "font.size": 10, "axes.grid": True,
          "grid.alpha": 0.3, "legend.frameon": False}  # fmt: skip
 GAP = "ln m − H, mean of layers (nats)"
@@ -255,7 +255,7 @@ def plot_tables(cells: pd.DataFrame) -> Figure:
     with plt.rc_context(STYLE):
         figure, panels = make_panels(2, 2, height=2.9, sharex=False)
         for axes, (x, y) in zip(panels, product(("stage", "ratio"), "AF"), strict=True):
-            rows = zip(cells.groupby("setting", sort=False), (*CYCLE, GREY), (*MARKERS, "v"), strict=True)
+            rows = zip(cells.groupby("setting", sort=False), CYCLE, MARKERS, strict=True)
             for (setting, row), color, marker in rows:
                 axes.plot(row[x], row[y], color=color, marker=marker, markersize=4, label=setting)
                 for place, value in row.loc[row[y] < floor, [x, y]].itertuples(index=False):
