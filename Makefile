@@ -4,7 +4,7 @@ STAMP := $(VENV)/.kent-installed
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONUTF8 := 1
 SNAKEMAKE := snakemake --quiet host reason rules --cores all --rerun-incomplete --keep-going
-RECORDED := fig04_acquisition_and_forgetting fig11_once_and_paraphrased fig12_before_and_after fig13_learning_corpora correlations
+RECORDED := fig04_acquisition_and_forgetting fig11_once_and_paraphrased fig12_before_and_after
 
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks pages book page record test lock address clean
@@ -34,7 +34,7 @@ page: notebooks ## NAME=fig02_knowledge_entropy: run one page and build a draft 
 	@$(SNAKEMAKE) _build/pages/tiny/$(NAME).ipynb
 	@python book/publish.py $(NAME)
 
-record: notebooks ## SUITE=tiny-1: run the pages of section 4 on another suite, keep them under results/pages
+record: notebooks ## SUITE=tiny-1: run Figures 4, 11 and 12 on another suite, keep them under results/pages
 	@$(SNAKEMAKE) --config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb)
 	@python book/record.py $(SUITE) $(RECORDED)
 

@@ -162,7 +162,8 @@ def plot_twins(models: Mapping[str, tuple[Sequence[Profile], Sequence[Outcome]]]
             panels[1].plot(steps, control, color=CYCLE[number], linestyle=":", label=f"{label}, control")
         for axes, name in zip(panels, (GAP, "acquisition A (%)"), strict=True):
             axes.set_ylabel(name)
-            axes.legend(fontsize=9)
+        handles = [axes.get_legend_handles_labels() for axes in panels]
+        figure.legend(*map(sum, zip(*handles, strict=True), ([], [])), loc="outside upper center", ncols=4, fontsize=9)
         panels[1].set_xlabel("initial model (pretraining step)")
     return figure
 
@@ -178,8 +179,11 @@ def plot_correlations(models: Mapping[str, pd.DataFrame], seeds: Sequence[Seed] 
         for number, (axes, (label, table, row)) in enumerate(zip(panels, cells, strict=True)):
             (entropies, spread), (values, errors) = (np.array([*table.loc[name]]).T for name in (ENTROPY, row))
             axes.errorbar(entropies, values, 2 * errors, 2 * spread, color=CYCLE[number // 2], marker="o", capsize=2)
-            for place, step in zip(zip(entropies, values, strict=True), table, strict=True):
-                axes.annotate(f"{step:,}", place, xytext=(4, 4), textcoords="offset points", fontsize=7)
+            for end in (0, -1):
+                place = (entropies[end], values[end])
+                axes.annotate(
+                    f"step {table.columns[end]:,}", place, xytext=(4, 4), textcoords="offset points", fontsize=8
+                )
             axes.set(xlabel=f"H of {label} before learning (nats)", ylabel=row)
             for seed in seeds if number < 2 else ():
                 pairs = [seed.estimates.get(f"{seed.suite}, {name}", ()) for name in (ENTROPY, row)]

@@ -82,7 +82,7 @@ pages.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-correlations", "caption": "Acquisition (left) and forgetting (right) against the knowledge entropy of the initial model, a mark per checkpoint with its pretraining step, joined in the order of training, with two standard errors. Small grey marks: other seeds, where recorded."}, "image": {"alt": "Scatter charts of acquisition and of forgetting in per cent against the initial model's knowledge entropy in nats, a row for each architecture, points labelled by pretraining step and joined in order, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-correlations", "caption": "Acquisition (left) and forgetting (right) against the knowledge entropy of the initial model, a mark per checkpoint, joined in the order of training, with two standard errors. Small grey marks: other seeds, where recorded."}, "image": {"alt": "Scatter charts of acquisition and of forgetting in per cent against the initial model's knowledge entropy in nats, a row for each architecture, points joined in the order of training, the first and the last labelled with their step, with error bars.", "width": "100%"}} tags=["hide-input"]
 tables = {name: summaries.tabulate_learning(listed, profiles) for name, (profiles, listed) in models.items()}
 figure = learning_plots.plot_correlations(tables, recorded)
 
