@@ -8,7 +8,7 @@ import pytest
 KENT = Path(__file__).parents[1] / "kent"
 FLOORS = [
     {"entropy", "paper", "records", "suites", "blocks", "hub", "templates", "texts"},
-    {"attention", "memory", "profiles", "regressions", "world"},
+    {"attention", "memory", "profiles", "regressions", "temperature", "world"},
     {"corpora", "knowledge", "measurement", "rescaling"},
     {"downstream", "probes", "injection", "pretraining", "familiarity", "gradients", "resuscitation"},
     {"checkpoints", "evaluations", "outcomes"},
