@@ -38,7 +38,7 @@ record: notebooks ## SUITE=tiny-1: run Figures 4, 11 and 12 on another suite, ke
 	@$(SNAKEMAKE) --config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb)
 	@python book/record.py $(SUITE) $(RECORDED)
 
-# Tables 1 and 2 take sixteen runs of their own, more than all other pages together, so that page is not run a second time.
+# Tables 1 and 2 take sixteen learning runs of their own, four of them of three epochs: that page is not run a second time.
 test: book ## lint, tests, and every executed page but the dearest again on an empty cache
 	ruff check
 	ruff format --check

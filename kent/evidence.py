@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from kent.execution import Result
@@ -55,7 +55,7 @@ class Reading:
     measured: Mapping[str, tuple[float, float]]
     model: str
     text: str
-    seeds: Sequence[Seed] = field(default=())
+    seeds: Sequence[Seed] = ()
 
     def list_rows(self) -> list[dict]:
         """What was found for each claim, as JSON-able rows."""

@@ -195,7 +195,7 @@ def _label(provenance: dict) -> str:
 def read(measured: Mapping[str, tuple[float, float]], results: Sequence[Result], seeds: Sequence[Seed] = ()) -> Reading:
     """The reading of a page: value and standard error by the key of their claim, measured on `results`.
 
-    `seeds` are what `kent.evidence.recall` found. Each claim's interval and verdict are also given to the book's prose,
+    `seeds` are what `kent.seeds.recall` found. Each claim's interval and verdict are also given to the book's prose,
     as `{key}_change` and `{key}_verdict`.
     """
     for key, (value, error) in measured.items():

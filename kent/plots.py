@@ -28,6 +28,7 @@ Series = Mapping[str, Sequence[Profile]]
 
 
 def make_panels(rows: int, columns: int = 1, height: float = 3.3, sharex: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure of rows × columns panels, the width of a page, each `height` inches high; the panels row by row."""
     figure, axes = plt.subplots(
         rows, columns, figsize=(7, height * rows), sharex=sharex, layout="constrained", squeeze=False
     )

@@ -61,8 +61,8 @@ pages.check_parameters()
 #
 # compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 #
-# Pearson's and Spearman's correlation over the checkpoints of one model (`kent.summaries.correlate`), with the 95 % interval
-# of the Fisher transform; the error is that of its side towards zero. Checkpoints of one run are neighbours in time: two
+# Pearson's and Spearman's correlation over the checkpoints of one model (`kent.summaries.correlate`), with the interval of
+# two standard errors of the Fisher transform; the error is that of its side towards zero. Checkpoints of one run are neighbours in time: two
 # quantities that both drift with training correlate whatever joins them. So the correlation with the logarithm of the
 # pretraining step stands beside: only what knowledge entropy says beyond the step would speak for it.
 
@@ -89,8 +89,10 @@ figure = learning_plots.plot_correlations(tables, recorded)
 # %% tags=["hide-input"]
 import numpy as np
 import pandas as pd
+from IPython.display import display
 
-seeds.Estimates(pd.concat(tables).dropna(axis=1), plan)
+for name, table in tables.items():
+    display(seeds.Estimates(pd.concat({name: table}), plan))
 
 # %% tags=["hide-input"]
 found = {}

@@ -62,7 +62,7 @@ pages.check_parameters()
 # compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 #
 # The correlation (`kent.summaries.correlate`) is Pearson's over the checkpoints of the plain (GPT-NeoX) model; its error is
-# that of the side of the 95 % interval towards zero (Fisher transform). The checkpoints of one run are not independent, so the
+# that of the interval's side towards zero (two standard errors of the Fisher transform). The checkpoints of one run are not independent, so the
 # interval is too narrow rather than too wide.
 
 # %%
@@ -86,9 +86,11 @@ figure = learning_plots.plot_twins(models)
 
 # %% tags=["hide-input"]
 import pandas as pd
+from IPython.display import display
 
 tables = {name: summaries.tabulate_learning(listed, profiles) for name, (profiles, listed) in models.items()}
-seeds.Estimates(pd.concat(tables).dropna(axis=1), plan)
+for name, table in tables.items():
+    display(seeds.Estimates(pd.concat({name: table}), plan))
 
 # %% [markdown]
 # ## Check

@@ -43,7 +43,7 @@ def judge(ratio: dict) -> str:
         return ""
     kept = ratio["ratio"] <= ratio["target"] if ratio["bound"] == "at most" else ratio["ratio"] >= ratio["target"]
     low, high = ratio["quartiles"]
-    missed = "between the quartiles" if low <= ratio["target"] <= high else "not met"
+    missed = "not met, the target lies between the quartiles" if low <= ratio["target"] <= high else "not met"
     return f"{ratio['bound']} {ratio['target']}: {'met' if kept else missed}"
 
 
