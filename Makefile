@@ -4,7 +4,8 @@ STAMP := $(VENV)/.kent-installed
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONUTF8 := 1
 SNAKEMAKE := snakemake --quiet host reason rules --cores all --rerun-incomplete --keep-going
-RECORDED := fig04_acquisition_and_forgetting fig11_once_and_paraphrased fig12_before_and_after
+RECORDED := fig04_acquisition_and_forgetting fig11_once_and_paraphrased fig12_before_and_after fig05_resuscitation \
+  fig15_share_of_vectors fig16_resuscitation_by_stage fig17_amplification_by_stage fig18_attention_temperature entropy_or_not
 
 .DEFAULT_GOAL := help
 .PHONY: help setup notebooks pages book page record test lock address clean
@@ -34,16 +35,18 @@ page: notebooks ## NAME=fig02_knowledge_entropy: run one page and build a draft 
 	@$(SNAKEMAKE) _build/pages/tiny/$(NAME).ipynb
 	@python book/publish.py $(NAME)
 
-record: notebooks ## SUITE=tiny-1: run Figures 4, 11 and 12 on another suite, keep them under results/pages
+record: notebooks ## SUITE=tiny-1: run Figures 4, 5, 11, 12 and 15 to 18 on another suite, keep them under results/pages
 	@$(SNAKEMAKE) --config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb)
 	@python book/record.py $(SUITE) $(RECORDED)
 
 # Tables 1 and 2 take sixteen learning runs of their own, four of them of three epochs: that page is not run a second time.
+test: SKIPPED := --ignore _build/pages/tiny/table1_hyperparameters.ipynb
 test: book ## lint, tests, and every executed page but the dearest again on an empty cache
 	ruff check
 	ruff format --check
 	rm -rf _build/fresh-cache
-	KENT_CACHE=$(abspath _build/fresh-cache) pytest tests _build/pages/tiny --nbval-lax --nbval-current-env --ignore _build/pages/tiny/table1_hyperparameters.ipynb
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive KENT_CACHE=$(abspath _build/fresh-cache) \
+	  pytest tests _build/pages/tiny --numprocesses auto --dist loadscope --nbval-lax --nbval-current-env $(SKIPPED)
 
 lock: ## choose new versions: install without constraints, write what came to constraints.txt
 	rm -rf _build/lock

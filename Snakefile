@@ -8,6 +8,7 @@ import ast
 import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -15,6 +16,7 @@ from kent import plans, records
 
 SUITE = config.get("suite", "tiny")
 PAGES = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
+TOGETHER = 4  # learning runs of one job: a process takes some seconds to start, a run of the tiny suite some more
 LEDGERS = {"scorecard": 1, "status": 2}  # these read the executed copies of the pages before them
 
 
@@ -34,12 +36,17 @@ def described(run):
 
 
 def gathered(planned):
-    """The stamp file of every job, with its runs: all that measure one checkpoint, which is loaded once, or one pretraining."""
+    """The stamp file of every job, with its runs: all that measure one checkpoint, which is loaded once; a few in which
+    it learns on; or one pretraining. Runs that others need come first.
+    """
     runs = {run.path: run for plan in planned for listed in plan.values() for run in listed}
     runs = {need.path: need for run in runs.values() for need in run.needs} | runs
-    jobs = {}
+    jobs, learning = {}, Counter()
     for run in runs.values():
-        jobs.setdefault((run.config.get("name"), run.config.get("step", run.path)), []).append(run)
+        checkpoint = (run.config.get("name"), run.config.get("step", run.path))
+        learns = run.config["run"] == "learning"
+        jobs.setdefault((*checkpoint, learns and learning[checkpoint] // TOGETHER + 1), []).append(run)
+        learning[checkpoint] += learns
     return {f"_build/runs/{records.digest([str(run.path) for run in job])}.done": job for job in jobs.values()}
 
 
@@ -87,7 +94,9 @@ rule run:
     wildcard_constraints:
         stamp="|".join(map(re.escape, JOBS)) or "(?!)",
     input:
-        lambda wildcards: ancient(sorted({STAMP[need.path] for run in JOBS[wildcards.stamp] for need in run.needs})),
+        lambda wildcards: ancient(
+            sorted({STAMP[need.path] for run in JOBS[wildcards.stamp] for need in run.needs} - {wildcards.stamp})
+        ),
     params:
         configs=lambda wildcards: [described(run) for run in JOBS[wildcards.stamp]],
     threads: lambda wildcards: JOBS[wildcards.stamp][0].threads

@@ -1,5 +1,6 @@
 """Do one run, or load what it left: from a configuration to a record, and back to the result."""
 
+import copy
 import logging
 import time
 from dataclasses import asdict, fields
@@ -8,6 +9,7 @@ from functools import lru_cache
 import torch
 from filelock import FileLock
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from kent import pretraining
 from kent.checkpoints import load, resolve
@@ -19,11 +21,15 @@ from kent.measurement import profile
 from kent.outcomes import Outcome
 from kent.profiles import Profile
 from kent.records import cache_folder
-from kent.runs import Run, from_config, make_recipe, read_knowledge
+from kent.resuscitation import change_model
+from kent.runs import Run, from_config, make_recipe, plan_coefficients, read_knowledge
+from kent.temperature import set_temperature
 
 logger = logging.getLogger(__name__)
 
 SEED = 0
+STATED = ("shuffled", "temperature", "change")
+"""Settings of a profile that its record repeats."""
 
 Result = Profile | Familiarity | Gradients | Outcome
 
@@ -69,14 +75,27 @@ def _draw(config: dict, tokenizer) -> tuple[Tensor, dict]:
     return tokens, describe(corpus, column=column, tokens=tokens)
 
 
+def _change(model: PreTrainedModel, config: dict) -> PreTrainedModel:
+    """The model as a run wants it: itself, or a copy changed by the coefficients that were measured before."""
+    if not config.get("change"):
+        return model
+    measured = fetch(plan_coefficients(config["name"], config["step"], config["change"]))
+    settings = {key: value for key, value in config["change"].items() if key != "measured"}
+    return change_model(model, measured.coefficients, **settings)
+
+
 def _profile(config: dict) -> Profile:
     model, tokenizer = _load(config["name"], config["step"], config["dtype"])
+    model = _change(model, config)
+    if config["temperature"] != 1:
+        model = copy.deepcopy(model)
+        set_temperature(model, config["temperature"])
     tokens, text = _draw(config, tokenizer)
     measures = ("knowledge", "attention", "token") if config["activation"] == "abs" else ("knowledge",)
     measured = profile(
         model, tokens, batch_size=config["batch_size"], measures=measures, activation=config["activation"]
     )
-    measured.provenance.update(corpus=text, shuffled=config["shuffled"], seed=SEED)
+    measured.provenance.update(corpus=text, seed=SEED, **{key: config[key] for key in STATED if key in config})
     return measured
 
 
@@ -98,6 +117,7 @@ def _gradients(config: dict) -> Gradients:
 
 def _learning(config: dict) -> Outcome:
     model, tokenizer = load(config["name"], config["step"], dtype=getattr(torch, config["dtype"]))
+    model = _change(model, config)
     tokens, text = _draw(config | {"limit": config["steps"] * config["batch"]}, tokenizer)
     knowledge, control = read_knowledge(config)
     recipe = make_recipe({field.name: config[field.name] for field in fields(Recipe)})
@@ -105,7 +125,7 @@ def _learning(config: dict) -> Outcome:
     out.parent.mkdir(exist_ok=True)
     with FileLock(f"{out}.lock"):
         outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)
-    outcome.provenance.update(corpus=text, seed=recipe.seed)
+    outcome.provenance.update(corpus=text, seed=recipe.seed, change=config.get("change"))
     return outcome
 
 

@@ -27,6 +27,7 @@ from kent.knowledge import INJECTIONS, Knowledge
 from kent.measurement import describe_model
 from kent.outcomes import Outcome
 from kent.records import describe_run, hash_tensors, save_json
+from kent.temperature import Cooling, set_temperature
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
 """Errors of a disk that takes no more, or of a folder that cannot be written."""
@@ -40,7 +41,8 @@ class Recipe:
     optimizer steps of one epoch of `batch` rows; every epoch has ten injections. `tasks` are those of
     `kent.downstream.evaluate` ("" for none), asked before and at the end, and after every injection where
     `tasks_along` says so. `bf16` is autocast, by default where there is a GPU. `rows` go through a device at once
-    (gradients are accumulated up to `batch`).
+    (gradients are accumulated up to `batch`). A `temperature` other than 1 is that of the attention's softmax (figure
+    18), which `cooling` lowers linearly to 1 over the run.
     """
 
     learning_rate: float = 4e-4
@@ -56,6 +58,8 @@ class Recipe:
     tasks: str = "paper"
     tasks_along: bool = False
     bf16: bool | None = None
+    temperature: float = 1.0
+    cooling: bool = True
     rows: int = 16
 
 
@@ -75,23 +79,31 @@ def learn(
     `out` keeps `model/` (the weights at the end), `outcome.safetensors`, and while the run lasts its checkpoints: the
     same call on an interrupted run goes on from the last whole one, and on a finished run loads what it left. A loss
     that is no longer finite ends the run; `Outcome.provenance["stopped"]` says at which step and learning rate.
-    Started by torchrun, all processes share the work and get the same outcome.
+    Started by torchrun, all processes share the work and get the same outcome. At an attention temperature every
+    evaluation is made at that of its moment (`kent.temperature.Cooling`), the first at the one the run starts at; a
+    constant one stays on the model, but not in the weights that are kept.
 
     Raises ValueError for a folder that holds another run (naming what differs), for rows that do not fit the recipe
-    (see `kent.injection.InjectedRows`) and a batch that rows and devices do not divide; OSError where `out` cannot be
-    written, with nothing half-written left.
+    (see `kent.injection.InjectedRows`), a batch that rows and devices do not divide and a model without the
+    temperature asked for (see `kent.temperature.set_temperature`); OSError where `out` cannot be written, with nothing
+    half-written left.
     """
     rows = InjectedRows(sequences, tokenizer, knowledge, batch=recipe.batch, steps=recipe.steps, epochs=recipe.epochs)
     out = Path(out)
     arguments = _arrange(recipe, out)
+    if recipe.temperature != 1:
+        set_temperature(model, recipe.temperature)
     _claim(out, _identify(model, sequences, knowledge, recipe, control))
     if (out / "outcome.safetensors").is_file():
         model.load_state_dict(type(model).from_pretrained(out / "model", dtype=model.dtype).state_dict())
+        if recipe.temperature != 1 and recipe.cooling:
+            set_temperature(model, 1)
         return Outcome.load(out / "outcome.safetensors")
     asked = {"knowledge": knowledge} | ({"control": control} if control else {})
     examiner = Examiner(tokenizer, asked, out / "evaluations", tasks=recipe.tasks, along=recipe.tasks_along)
     set_seed(recipe.seed)
-    trainer = Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[examiner])
+    cooling = [Cooling(recipe.temperature, decay=recipe.cooling)] if recipe.temperature != 1 else []
+    trainer = Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[*cooling, examiner])
     trainer.remove_callback(PrinterCallback)
     with _nothing_half_written(out):
         checkpoint = _find_checkpoint(out)

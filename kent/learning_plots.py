@@ -1,6 +1,7 @@
 """Outcomes of continual learning to axes."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,12 +39,13 @@ def _mark_baseline(axes: Axes, outcomes: Sequence[Outcome], published: Mapping[s
         axes.plot(range(len(published)), [*published.values()], color=GREY, linestyle=style, label="paper: OLMo-1B")
 
 
-def _draw_seeds(axes: Axes, seeds: Sequence[Seed], row: str) -> None:
-    """What the row of a table came to for other seeds, as thin lines without errors."""
-    for number, seed in enumerate(each for each in seeds if row in each.estimates):
+def draw_seeds(axes: Axes, seeds: Sequence[Seed], row: str, number: int = 0) -> None:
+    """What the row of a table came to for other seeds, as thin lines without errors, in the colour of its number."""
+    for label, seed in zip(
+        chain(["other seeds"], repeat("_")), (each for each in seeds if row in each.estimates), strict=False
+    ):
         values = [value for value, _ in seed.estimates[row]]
-        axes.plot(range(len(values)), values, color=CYCLE[0], linewidth=0.8, alpha=0.5, zorder=1,
-                  label="other seeds" if number == 0 else "_")  # fmt: skip
+        axes.plot(range(len(values)), values, color=CYCLE[number], linewidth=0.8, alpha=0.5, zorder=1, label=label)
 
 
 def plot_learning(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()) -> Figure:
@@ -65,7 +67,7 @@ def plot_learning(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()) -> Fi
         names = ("acquisition A (%)", "forgetting F (%)", "K after learning (nats)", "P after learning (%)")
         for axes, name, row in zip(panels, names, rows, strict=True):
             axes.set_ylabel(name)
-            _draw_seeds(axes, seeds, row)
+            draw_seeds(axes, seeds, row)
         handles = {
             label: line for axes in panels[:2] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }

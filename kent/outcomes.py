@@ -82,15 +82,28 @@ class Outcome:
         return np.einsum("tos,ts->os", np.stack(scores), _draw(len(scores), random)) / len(scores)
 
     def acquisition(
-        self, setting: str = "all", *, measure: str = MEASURES[0], of: str = "knowledge", relative: bool = True
+        self,
+        setting: str = "all",
+        *,
+        measure: str = MEASURES[0],
+        of: str = "knowledge",
+        relative: bool = True,
+        since: "Outcome | None" = None,
     ) -> Float64[np.ndarray, " sample"]:
-        """A: the rise of K from before to the end, in % of its size before (section 4.1), or in nats."""
-        before, *_, after = self.performance(setting, measure=measure, of=of)
+        """A: the rise of K from before to the end, in % of its size before (section 4.1), or in nats.
+
+        `since` is the run whose K before counts (default: this one): that of the unchanged model, for a changed one.
+        """
+        before = (since or self).performance(setting, measure=measure, of=of)[0]
+        after = self.performance(setting, measure=measure, of=of)[-1]
         return 100 * (after - before) / np.abs(before) if relative else after - before
 
-    def forgetting(self, *, relative: bool = True) -> Float64[np.ndarray, " sample"]:
-        """F: the fall of P from before to the end, in % of P before (section 4.1), or in points if not `relative`."""
-        before, *_, after = self.downstream()
+    def forgetting(self, *, relative: bool = True, since: "Outcome | None" = None) -> Float64[np.ndarray, " sample"]:
+        """F: the fall of P from before to the end, in % of P before (section 4.1), or in points if not `relative`.
+
+        `since` as for `acquisition`.
+        """
+        before, after = (since or self).downstream()[0], self.downstream()[-1]
         return 100 * (before - after) / before if relative else 100 * (before - after)
 
     def compare_tellings(self) -> Float64[Tensor, " paragraph"]:

@@ -260,6 +260,135 @@ def learn_twins(
     return plan
 
 
+def _set_change(change: Mapping[str, object], measured: Mapping[str, object]) -> dict:
+    """The arguments of a run that changes a model by a method, or sets a temperature; none for no change."""
+    return {"change": {**change, "measured": dict(measured)}} if "method" in change else dict(change)
+
+
+def change_models(
+    checkpoints: Checkpoints,
+    *,
+    changes: Mapping[str, Mapping[str, object]],
+    stages: Sequence[str] = ("738k",),
+    steps: Sequence[int] = (),
+    **measured,
+) -> Plan:
+    """The checkpoints nearest to stages of the paper, profiled as they are ("unchanged") and changed in each way.
+
+    `changes` holds by label a `method` with its settings (`kent.resuscitation.METHODS`), or a `temperature` of the
+    attention.
+    """
+    stages = _list_stages(checkpoints, steps, stages)
+    settings = {label: _set_change(change, measured) for label, change in {"unchanged": {}, **changes}.items()}
+    return {label: [plan_profile(*each, **measured, **own) for each in stages] for label, own in settings.items()}
+
+
+def learn_changed(
+    checkpoints: Checkpoints,
+    *,
+    changes: Mapping[str, Mapping[str, object]],
+    stages: Sequence[str] = ("738k",),
+    steps: Sequence[int] = (),
+    recipe: Mapping[str, object] | None = None,
+    knowledge: Sequence[str] = (),
+    control: Sequence[str] = (),
+    **measured,
+) -> Plan:
+    """`change_models`, and under "LABEL, learning" each of them learning on.
+
+    A temperature is lowered to 1 over the run, or stays where `changes` sets `cooling` false.
+    """
+    without = {
+        label: {key: value for key, value in change.items() if key != "cooling"} for label, change in changes.items()
+    }
+    plan = change_models(checkpoints, changes=without, stages=stages, steps=steps, **measured)
+    setting = {"knowledge": knowledge, "control": control, **_choose_recipe(checkpoints, recipe)}
+    for label in [*plan]:
+        own = _set_change(changes.get(label, {}), measured)
+        learning = [plan_learning(run.config["name"], run.config["step"], **setting, **own) for run in plan[label]]
+        plan[f"{label}, learning"] = learning
+    return plan
+
+
+def vary_q(checkpoints: Checkpoints, *, p: float = 50.0, q: Sequence[float] = (0.5, 1.0, 2.0, 3.0), **settings) -> Plan:
+    """`learn_changed` by Algorithm 1 with each `q` (figures 5, 16 and 17)."""
+    return learn_changed(checkpoints, changes=_name_changes({"p": p}, q=q), **settings)
+
+
+def wake_stages(checkpoints: Checkpoints, *, q: Sequence[float] = (2.0,), **settings) -> Plan:
+    """`vary_q` at the paper's four stages (figure 16)."""
+    return vary_q(checkpoints, q=q, stages=tuple(STAGES), **settings)
+
+
+def vary_q_midway(checkpoints: Checkpoints, **settings) -> Plan:
+    """`vary_q` at the second and the third of the paper's stages (figure 17)."""
+    return vary_q(checkpoints, stages=("369k", "554k"), **settings)
+
+
+def vary_p(
+    checkpoints: Checkpoints, *, p: Sequence[float] = (25.0, 50.0, 75.0, 90.0), q: float = 1.0, **settings
+) -> Plan:
+    """`learn_changed` by Algorithm 1 with each `p` in percent (figure 15)."""
+    return learn_changed(checkpoints, changes=_name_changes({"q": q}, p=p), **settings)
+
+
+def show_algorithm(
+    checkpoints: Checkpoints, *, p: float = 50.0, q: Sequence[float] = (0.5, 1.0, 2.0, 3.0), **measured
+) -> Plan:
+    """`change_models` by Algorithm 1 with each `q`: the final model measured, before any learning."""
+    return change_models(checkpoints, changes=_name_changes({"p": p}, q=q), **measured)
+
+
+def _name_changes(
+    fixed: Mapping[str, float], method: str = "resuscitate", **varied: Sequence[float]
+) -> dict[str, dict]:
+    """A change for each value of the one setting that is varied, under a label such as "q = 2"."""
+    [(name, values)] = varied.items()
+    return {f"{name} = {value:g}": {"method": method, **fixed, name: value} for value in values}
+
+
+def vary_temperature(
+    checkpoints: Checkpoints,
+    *,
+    p: float = 50.0,
+    q: Sequence[float] = (1.0, 2.0),
+    cooled: Sequence[float] = (1.5, 2.0, 3.0),
+    constant: Sequence[float] = (1.5, 0.67),
+    **settings,
+) -> Plan:
+    """`learn_changed` by temperatures of the attention, lowered to 1 over the run or constant, and by Algorithm 1 with
+    each `q` (figure 18).
+    """
+    changes = {f"T = {each:g}, cooled": {"temperature": float(each)} for each in cooled}
+    changes |= {f"T = {each:g}": {"temperature": float(each), "cooling": False} for each in constant}
+    return learn_changed(checkpoints, changes=changes | _name_changes({"p": p}, q=q), **settings)
+
+
+def compare_methods(
+    checkpoints: Checkpoints,
+    *,
+    p: float = 50.0,
+    q: Sequence[float] = (0.5, 1.0, 2.0, 3.0),
+    controls: Sequence[str] = ("random", "rescale"),
+    controlled: Sequence[float] = (1.0, 2.0),
+    cooled: Sequence[float] = (1.5, 2.0, 3.0),
+    **settings,
+) -> Plan:
+    """`learn_changed` by Algorithm 1 with each `q`, by its controls with each of `controlled`, by shrink and perturb,
+    and by temperatures of the attention that are lowered over the run.
+
+    A suite of plain models is not rescaled: only gated ones have a rescale that changes nothing.
+    """
+    plain = isinstance(checkpoints, str) and checkpoints in SUITES and not SUITES[checkpoints].gated
+    changes = {f"resuscitate, {label}": change for label, change in _name_changes({"p": p}, q=q).items()}
+    for method in (each for each in controls if each != "rescale" or not plain):
+        named = _name_changes({"p": p}, method, q=controlled)
+        changes |= {f"{method}, {label}": change for label, change in named.items()}
+    changes |= {"shrink": {"method": "shrink"}}
+    changes |= {f"temperature, T = {each:g}": {"temperature": float(each)} for each in cooled}
+    return learn_changed(checkpoints, changes=changes, **settings)
+
+
 def describe_plan(plan: Plan) -> dict[str, list[str]]:
     """What a page asks for, whatever its checkpoints are called, and the code that does it.
 
@@ -283,6 +412,13 @@ PAGES = {
     "fig12_before_and_after": learn_stages,
     "fig13_learning_corpora": learn_corpora,
     "fig14_two_architectures": learn_twins,
+    "algorithm1_resuscitation": show_algorithm,
+    "fig05_resuscitation": vary_q,
+    "fig15_share_of_vectors": vary_p,
+    "fig16_resuscitation_by_stage": wake_stages,
+    "fig17_amplification_by_stage": vary_q_midway,
+    "fig18_attention_temperature": vary_temperature,
+    "entropy_or_not": compare_methods,
     "table1_hyperparameters": learn_settings,
     "correlations": learn_twins,
     "learning_curves": learn_stages,

@@ -1,4 +1,4 @@
-"""Results of measuring to axes, and the published tables. With `learning_plots` the only user of matplotlib."""
+"""Results of measuring to axes, and the published tables; what the figures of all pages share."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product

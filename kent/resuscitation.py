@@ -4,6 +4,7 @@ Every method takes a model and its mean coefficients and returns a changed copy,
 """
 
 import copy
+import inspect
 import math
 from collections.abc import Sequence
 
@@ -163,6 +164,27 @@ METHODS = {
     "resuscitate": resuscitate,
     "random": resuscitate_random,
     "rescale": rescale_inactive,
-    "shrink": lambda model, coefficients, **settings: shrink_and_perturb(model, **settings),
+    "shrink": shrink_and_perturb,
 }
-"""Each method as a function of model, coefficients (which "shrink" does not need) and its own settings."""
+"""The paper's method and its controls by name; all but "shrink" need coefficients."""
+
+
+def check_method(method: str, **settings: float | int) -> None:
+    """Raise `ValueError` for a method that is not one of `METHODS`, and for settings it does not have or accept."""
+    if method not in METHODS:
+        raise ValueError(f"a model is changed by {', '.join(METHODS)}, not by {method!r}")
+    known = inspect.signature(METHODS[method]).parameters.values()
+    defaults = {each.name: each.default for each in known if each.kind is each.KEYWORD_ONLY}
+    if unknown := settings.keys() - defaults.keys():
+        raise ValueError(f"{method} has no {', '.join(sorted(unknown))}; it has {', '.join(defaults)}")
+    if "p" in defaults:
+        _check_settings(*({**defaults, **settings}[name] for name in "pq"))
+
+
+def change_model(
+    model: PreTrainedModel, coefficients: Coefficients, *, method: str, **settings: float | int
+) -> PreTrainedModel:
+    """A copy changed by one of `METHODS`. Errors as for `check_method` and for the method itself."""
+    check_method(method, **settings)
+    needed = () if method == "shrink" else (coefficients,)
+    return METHODS[method](model, *needed, **settings)

@@ -1,6 +1,6 @@
 """What a run is: its configuration, and the record it leaves, named by all that decides its numbers, code included."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,8 @@ from kent.familiarity import check_source
 from kent.knowledge import Knowledge
 from kent.learning import Recipe
 from kent.records import PACKAGE, cache_folder, digest, hash_code
+from kent.resuscitation import check_method
+from kent.temperature import check_temperature
 
 CODE = (
     *("measurement.py", "attention.py", "memory.py", "blocks.py", "entropy.py", "checkpoints.py"),
@@ -21,8 +23,10 @@ CODE = (
 )
 LEARNING_CODE = (
     *("learning.py", "evaluations.py", "injection.py", "knowledge.py", "knowledge.yaml", "probes.py", "downstream.py"),
+    "temperature.py",
     *(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("tasks/*.yaml")),
 )
+CHANGING_CODE = ("resuscitation.py", "rescaling.py")
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,24 @@ def plan_profile(
     batch_size: int = 8,
     activation: str = "abs",
     shuffled: bool = False,
+    change: Mapping[str, object] | None = None,
+    temperature: float | int = 1,
 ) -> Run:
     """The run that profiles one checkpoint on one corpus, with its tokens in order or shuffled (a null baseline).
 
-    Arguments as for `kent.load`, `kent.sequences` and `kent.profile`. Raises `ValueError` for an unknown dtype, and
-    what `kent.resolve` and `kent.describe` raise.
+    Arguments as for `kent.load`, `kent.sequences` and `kent.profile`. `change` has the checkpoint changed before it is
+    measured: a `method` of `kent.resuscitation.METHODS` with its settings, and under `measured` the arguments of this
+    function for the profile of the unchanged checkpoint whose coefficients decide (a run of its own, done before).
+    `temperature` is that of the attention's softmax (`kent.temperature.set_temperature`).
+
+    Raises `ValueError` for an unknown dtype, for a change or temperature that is not one, and what `kent.resolve` and
+    `kent.describe` raise.
     """
+    check_temperature(temperature)
     decisive = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype,
-                "activation": activation, "shuffled": shuffled}  # fmt: skip
-    return _plan("profile", name, step, decisive, {"batch_size": batch_size})
+                "activation": activation, "shuffled": shuffled, "temperature": float(temperature)}  # fmt: skip
+    code = ("temperature.py",) if temperature != 1 else ()
+    return _plan("profile", name, step, decisive, {"batch_size": batch_size}, code=code, change=change)
 
 
 def plan_familiarity(
@@ -125,14 +138,16 @@ def plan_learning(
     once: int = 60,
     paraphrase: int = 70,
     dtype: str = "float32",
+    change: Mapping[str, object] | None = None,
     **recipe,
 ) -> Run:
     """The run in which a checkpoint learns on, with new facts injected (section 4).
 
     `knowledge` and `control` (never injected) are two files each, as for `kent.Knowledge.from_json`; without files,
     facts of the synthetic world, so many told `once` and so many paraphrased. `recipe` as for `kent.learning.Recipe`;
-    `corpus`, `column` and `length` as for `kent.sequences`. The defaults are the paper's. The weights at the end stay
-    in the cache, in a folder of `learning/` named like the record.
+    `corpus`, `column` and `length` as for `kent.sequences`. The defaults are the paper's. `change` (as for
+    `plan_profile`) has the checkpoint changed before it learns. The weights at the end stay in the cache, in a folder
+    of `learning/` named like the record.
 
     Raises `ValueError` for settings of the recipe that do not exist, for files that are not two, and as `plan_profile`.
     """
@@ -141,18 +156,42 @@ def plan_learning(
         known = ", ".join(field.name for field in fields(Recipe))
         raise ValueError(f"a recipe has no {', '.join(sorted(unknown))}; it has {known}")
     taught = make_recipe(recipe)
+    check_temperature(taught.temperature)
     facts = {"knowledge": list(knowledge), "control": list(control), "once": once, "paraphrase": paraphrase}
     decisive = {"corpus": corpus, "column": column, "length": length, "dtype": dtype, **facts, **asdict(taught),
                 "betas": list(taught.betas)}  # fmt: skip
     told = [each.describe() for each in read_knowledge(decisive)]
     free = {"rows": decisive.pop("rows")}
-    return _plan("learning", name, step, decisive, free, code=LEARNING_CODE, told=told)
+    return _plan("learning", name, step, decisive, free, code=LEARNING_CODE, change=change, told=told)
+
+
+def plan_coefficients(name: str, step: int | None, change: Mapping[str, object]) -> Run:
+    """The profile of the unchanged checkpoint whose coefficients decide a `change` (as for `plan_profile`).
+
+    Raises `ValueError` for a change that does not say how it is measured, or by what method it is made.
+    """
+    settings = dict(change)
+    if not {"method", "measured"} <= settings.keys():
+        raise ValueError(f"a change needs a method, and what its coefficients are measured on; it has {settings}")
+    measured = settings.pop("measured")
+    check_method(**settings)
+    return plan_profile(name, step, **measured)
 
 
 def _plan(
-    kind: str, name: str, step: int | None, decisive: dict, free: dict, code: tuple[str, ...] = (), **more: object
+    kind: str,
+    name: str,
+    step: int | None,
+    decisive: dict,
+    free: dict,
+    *,
+    code: tuple[str, ...] = (),
+    change: Mapping[str, object] | None = None,
+    **more: object,
 ) -> Run:
-    """A run named by the hash of `decisive`, checkpoint, text, code and `more`; `free` settings move no number."""
+    """A run named by the hash of `decisive`, checkpoint, text, code, `more` and what decides a change; `free` settings
+    move no number.
+    """
     if not isinstance(getattr(torch, decisive["dtype"], None), torch.dtype):
         raise ValueError(f"dtype must name a torch dtype (float32, bfloat16, float16), not {decisive['dtype']!r}")
     local = name in pretraining.RECIPES
@@ -160,10 +199,15 @@ def _plan(
     corpus = decisive["corpus"]
     text = _describe(corpus if isinstance(corpus, str) else tuple(corpus), decisive["column"])
     config = {"run": kind, "name": name, "step": step, **decisive}
+    needs = [plan_pretraining(name)] if local else []
+    if change:
+        source = plan_coefficients(name, step, change)
+        needs, code = [*needs, source], (*code, *CHANGING_CODE)
+        free, more = free | {"change": dict(change)}, more | {"change": {**change, "measured": source.path.name}}
     deciding = hash_code(*CODE, *code)
     key = digest({**config, "revision": revision, "text": text, "code": deciding, **more})
     path = cache_folder() / "records" / f"{kind}-{key}.safetensors"
-    return Run(config | free, path, [plan_pretraining(name)] if local else [], code=deciding)
+    return Run(config | free, path, needs, code=deciding)
 
 
 @cache

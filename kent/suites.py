@@ -12,9 +12,10 @@ class Suite:
 
     `repository` is a Hub repository whose branches are the checkpoints, or None for a suite pretrained on the spot.
     `steps` are the checkpoints a page measures, `corpora` the texts, the one like its pretraining text first; `twin`
-    is the suite of another architecture beside it (figure 6); `parameters` the size of the model, for the
-    estimate of a run's cost. `learning` is what continual learning has other than the paper's own setting (the defaults
-    of `kent.runs.plan_learning`). `seeds` are the suites that differ from this one by the seed of pretraining alone.
+    is the suite of another architecture beside it (figure 6); `parameters` the size of the model, for the estimate of
+    a run's cost; `gated` whether its feed-forward layers are. `learning` is what continual learning has other than the
+    paper's own setting (the defaults of `kent.runs.plan_learning`). `seeds` are the suites that differ from this one
+    by the seed of pretraining alone.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Suite:
     corpora: tuple[str, ...]
     twin: str
     parameters: int
+    gated: bool = True
     learning: dict = field(default_factory=dict)
     seeds: tuple[str, ...] = ()
 
@@ -41,7 +43,7 @@ SUITES = {
     suite.name: suite
     for suite in (
         Suite("tiny", steps=TINY_STEPS, twin="tiny-neox", parameters=786_432, seeds=TINY_SEEDS, **TINY),
-        Suite("tiny-neox", steps=TINY_STEPS, twin="tiny", parameters=644_160, **TINY),
+        Suite("tiny-neox", steps=TINY_STEPS, twin="tiny", parameters=644_160, gated=False, **TINY),
         *(Suite(name, steps=TINY_STEPS, twin="tiny-neox", parameters=786_432, **TINY) for name in TINY_SEEDS),
         Suite(
             name="pythia",
@@ -50,6 +52,7 @@ SUITES = {
             corpora=STREAMED,
             twin="olmo-1b",
             parameters=1_012_000_000,
+            gated=False,
         ),
         Suite(
             name="olmo-1b",

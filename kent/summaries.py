@@ -1,17 +1,25 @@
 """Outcomes of continual learning as tables of (value, standard error), and how two of their rows go together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import pearsonr, spearmanr
 
 from kent.evidence import label_steps
+from kent.execution import Result
 from kent.outcomes import Outcome, estimate
 from kent.profiles import Profile
 
+ENTROPIES = {
+    "H before (nats)": "knowledge",
+    "contribution entropy before (nats)": "contribution",
+    "attention entropy before (nats)": "attention",
+    "loss before (nats)": "loss",
+}
+"""Rows of a changed model before it learns, and the measure of its profile in each (`kent.Profile.estimate`)."""
 ENTROPY = "H before (nats)"
-"""The row of the initial model's knowledge entropy."""
+"""The first of them: the initial model's knowledge entropy."""
 CORRELATIONS = {"Pearson": (pearsonr, 1.0), "Spearman": (spearmanr, 1.06)}
 """Function of a correlation, and the variance of its Fisher transform times n - 3 (Spearman: Fieller et al. 1957)."""
 
@@ -45,6 +53,70 @@ def _summarize(outcome: Outcome) -> dict[str, tuple[float, float]]:
         "F (points)": outcome.forgetting(relative=False),
     }
     return {name: estimate(samples) for name, samples in found.items()}
+
+
+Changed = Mapping[str, tuple[Profile, Outcome]]
+"""By label a model changed in some way, "unchanged" first: its profile before learning, and what learning came to."""
+
+
+def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]:
+    """Results of a plan of `kent.plans.learn_changed` by the step of the initial model, then by label."""
+    labels = [label for label in results if f"{label}, learning" in results]
+    steps = label_steps(results["unchanged, learning"])
+    return {
+        step: {label: (results[label][index], results[f"{label}, learning"][index]) for label in labels}
+        for index, step in enumerate(steps)
+    }
+
+
+def tabulate_changes(models: Changed) -> pd.DataFrame:
+    """A column per changed model: its entropies, loss, K and P before learning, and A, F, K and P after.
+
+    A and F count from what the unchanged model (the first) could before, so that what a change itself breaks is no
+    room for acquisition; the last two rows count from what the changed one could.
+    """
+    (_, unchanged), *_ = models.values()
+    return pd.DataFrame({label: _summarize_change(*each, unchanged) for label, each in models.items()})
+
+
+def _summarize_change(before: Profile, outcome: Outcome, unchanged: Outcome) -> dict[str, tuple[float, float]]:
+    knowledge, tasks = outcome.performance(), 100 * outcome.downstream()
+    found = {
+        "K before (nats)": knowledge[0],
+        "P before (%)": tasks[0],
+        "A (%)": outcome.acquisition(since=unchanged),
+        "control: A (%)": outcome.acquisition(of="control", since=unchanged),
+        "F (%)": outcome.forgetting(since=unchanged),
+        "K after (nats)": knowledge[-1],
+        "P after (%)": tasks[-1],
+        "A from its own K before (%)": outcome.acquisition(),
+        "F from its own P before (%)": outcome.forgetting(),
+    }
+    measured = {row: before.estimate(measure) for row, measure in ENTROPIES.items()}
+    return measured | {row: estimate(samples) for row, samples in found.items()}
+
+
+def compare_changes(models: Changed) -> pd.DataFrame:
+    """The rows of `tabulate_changes` that count from the unchanged model, each minus the unchanged model's.
+
+    Errors are those of the difference: over the same blocks of text, the same redrawn paragraphs and documents.
+    """
+    (profile, outcome), *_ = models.values()
+    return pd.DataFrame({label: _compare_change(*each, profile, outcome) for label, each in [*models.items()][1:]})
+
+
+def _compare_change(
+    before: Profile, outcome: Outcome, profile: Profile, unchanged: Outcome
+) -> dict[str, tuple[float, float]]:
+    found = {
+        "K before (nats)": outcome.performance()[0] - unchanged.performance()[0],
+        "P before (%)": 100 * (outcome.downstream()[0] - unchanged.downstream()[0]),
+        "A (%)": outcome.acquisition(since=unchanged) - unchanged.acquisition(),
+        "control: A (%)": outcome.acquisition(of="control", since=unchanged) - unchanged.acquisition(of="control"),
+        "F (%)": outcome.forgetting(since=unchanged) - unchanged.forgetting(),
+    }
+    measured = {row: before.change_since(profile, measure) for row, measure in ENTROPIES.items()}
+    return measured | {row: estimate(samples) for row, samples in found.items()}
 
 
 def correlate(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> tuple[float, float]:

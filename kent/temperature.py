@@ -14,7 +14,8 @@ OWN = "kent_own_scaling"
 """Where an attention module at another temperature than 1 keeps its own scaling: a plain attribute, never saved."""
 
 
-def _check_temperature(temperature: float) -> None:
+def check_temperature(temperature: float | int) -> None:
+    """Raise `ValueError` for a temperature that is not finite and above 0."""
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"a temperature must be finite and above 0, not {temperature}")
 
@@ -36,7 +37,7 @@ def _find_attentions(model: PreTrainedModel) -> list[nn.Module]:
     return found
 
 
-def set_temperature(model: PreTrainedModel, temperature: float) -> None:
+def set_temperature(model: PreTrainedModel, temperature: float | int) -> None:
     """Divide the attention logits of every layer by `temperature` from now on, in place.
 
     Always relative to the model's own scaling: 1.5 and then 2 is 2, and 1 is the model as it was, bit for bit. The
@@ -46,7 +47,7 @@ def set_temperature(model: PreTrainedModel, temperature: float) -> None:
     Raises `ValueError` for a temperature that is not finite and above 0, and for an architecture whose logits are more
     than scaled (the soft-cap of Gemma 2), which has cross-attention, or which lets no other attention function in.
     """
-    _check_temperature(temperature)
+    check_temperature(temperature)
     for module in _find_attentions(model):
         own = module.__dict__.pop(OWN, module.scaling)
         module.scaling = own / temperature
@@ -59,7 +60,7 @@ def find_temperature(start: float, step: int, total: int, *, decay: bool) -> flo
 
     Raises `ValueError` for a start that is not finite and above 0, and for a step outside 0 to `total`.
     """
-    _check_temperature(start)
+    check_temperature(start)
     if not 0 <= step <= total or total == 0:
         raise ValueError(f"step {step} is not within a run of {total} steps")
     passed = step / total
@@ -78,7 +79,7 @@ class Cooling(TrainerCallback):
     """
 
     def __init__(self, start: float, *, decay: bool = True):
-        _check_temperature(start)
+        check_temperature(start)
         self.start, self.decay = start, decay
 
     def on_train_begin(self, args, state, control, *, model, **kwargs) -> None:

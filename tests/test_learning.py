@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 from kent.knowledge import Knowledge
 from kent.learning import Recipe
 from kent.outcomes import Outcome
+from kent.probes import probe
+from kent.temperature import set_temperature
 
 LEARNER = Path(__file__).with_name("learner.py")
 ROOT = LEARNER.parents[1]
@@ -148,6 +150,20 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_said(tmp_path):
     assert outcome.provenance["stopped"]["learning_rate"] > 1e28
     assert outcome.acquisition()[0] != outcome.acquisition()[0]
     assert not outcome.curve[-1].isfinite().all()
+
+
+@pytest.mark.parametrize(("cooling", "last"), [(True, 1.0), (False, 2.0)])
+def test_a_warm_run_is_evaluated_at_the_temperature_of_the_moment(tmp_path, cooling, last):
+    recipe, facts = replace(RECIPE, temperature=2.0, cooling=cooling), Knowledge.synthetic(0, once=10, paraphrase=2)
+    first, final, own = make_model(), make_model(), make_model().model.layers[0].self_attn.scaling
+    outcome = run(tmp_path / "run", recipe, model=final)
+    for model, temperature, scores in ((first, 2.0, 0), (final, last, -1)):
+        set_temperature(model, temperature)
+        table = probe(model, make_byte_tokenizer(), facts)
+        assert torch.equal(outcome.knowledge["per_target_token"][scores], torch.tensor(table["per_target_token"]))
+    loaded = make_model()
+    run(tmp_path / "run", recipe, model=loaded)
+    assert loaded.model.layers[0].self_attn.scaling == final.model.layers[0].self_attn.scaling == own / last
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -42,6 +42,14 @@ def test_acquisition_is_positive_for_an_improvement(outcome):
     assert estimate(outcome.acquisition("paraphrase", relative=False))[0] == pytest.approx(1)
 
 
+def test_a_changed_model_may_count_from_the_unchanged_one(outcome):
+    once, paraphrase = [(-8, -8), (-4, -2)], [(-8, -8, -8, -8), (-2, -1, -2, -1)]
+    changed = make(once, paraphrase, {"easy": [[0, 0, 0, 0], [1, 1, 1, 1]], "hard": [[0, 0], [1, 0]]})
+    assert estimate(changed.acquisition("once", since=outcome))[0] == pytest.approx(0)
+    assert estimate(changed.acquisition("once"))[0] == pytest.approx(62.5)
+    assert estimate(changed.forgetting(since=outcome))[0] == pytest.approx(25)
+
+
 def test_forgetting_is_positive_for_a_loss(outcome):
     assert outcome.downstream()[:, 0].tolist() == [1, 0.25]
     assert estimate(outcome.forgetting())[0] == pytest.approx(75)

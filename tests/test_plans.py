@@ -114,6 +114,52 @@ def test_twins_learn_from_every_checkpoint_from_16_percent_on(micro):
     assert settings(plan["tiny"], "step") == settings(plan["tiny, learning"], "step") == [(1,), (2,), (4,)]
 
 
+def test_a_change_is_profiled_and_learns_beside_the_unchanged_model(micro):
+    plan = plans.vary_q("tiny", q=[0.5, 2.0], steps=[0, 4], **SMALL)
+    labels = ["unchanged", "q = 0.5", "q = 2"]
+    assert list(plan) == [*labels, *(f"{label}, learning" for label in labels)]
+    assert [run.path for run in plan["unchanged, learning"]] == [
+        run.path for run in plans.learn_stages("tiny", steps=[4], **SMALL)["learning"]
+    ], "shared with figure 4"
+    assert settings(plan["q = 2, learning"], "step", "change") == [
+        (4, {"method": "resuscitate", "p": 50.0, "q": 2.0, "measured": SMALL})
+    ]
+    assert plan["q = 2"][0].needs[-1].path == plan["unchanged"][0].path
+
+
+def test_woken_stages_share_their_last_with_the_final_model(micro):
+    stages, final = (
+        plans.wake_stages("tiny", steps=[0, 1, 2, 4], **SMALL),
+        plans.vary_q("tiny", steps=[0, 1, 2, 4], **SMALL),
+    )
+    assert settings(stages["q = 2"], "step") == [(1,), (2,), (4,)]
+    assert stages["q = 2, learning"][-1].path == final["q = 2, learning"][0].path
+    assert settings(plans.vary_q_midway("tiny", steps=[0, 1, 2, 3, 4], **SMALL)["q = 1"], "step") == [(2,), (3,)]
+
+
+def test_a_temperature_is_lowered_or_stays(micro):
+    plan = plans.vary_temperature("tiny", cooled=[1.5], constant=[0.67], q=[1.0], steps=[4], **SMALL)
+    found = {
+        label: settings(listed, "temperature", "cooling")[0] for label, listed in plan.items() if "learning" in label
+    }
+    assert found["T = 1.5, cooled, learning"] == (1.5, True) and found["T = 0.67, learning"] == (0.67, False)
+    assert found["q = 1, learning"] == found["unchanged, learning"] == (1.0, True)
+    assert settings(plan["T = 0.67"], "temperature") == [(0.67,)]
+
+
+def test_plain_suites_are_not_rescaled(micro):
+    gated, plain = (plans.compare_methods(name, steps=[4], **SMALL) for name in ("tiny", "tiny-neox"))
+    assert {label.split(",")[0] for label in gated} == {
+        "unchanged",
+        "resuscitate",
+        "random",
+        "rescale",
+        "shrink",
+        "temperature",
+    }
+    assert set(gated) - set(plain) == {f"rescale, q = {q}{also}" for q in (1, 2) for also in ("", ", learning")}
+
+
 def test_a_plan_is_described_whatever_its_checkpoints_are_called(micro):
     one, other = (plans.describe_plan(plans.sweep(name, steps=[0], **SMALL)) for name in ("tiny", "tiny-neox"))
     assert one == other

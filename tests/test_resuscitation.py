@@ -14,6 +14,8 @@ import kent
 from kent.memory import find_memories
 from kent.resuscitation import (
     METHODS,
+    change_model,
+    check_method,
     find_multipliers,
     rescale_inactive,
     resuscitate,
@@ -316,7 +318,8 @@ def test_shrink_and_perturb_at_its_ends():
 def test_the_defaults_of_shrink_and_perturb_are_the_authors():
     model = build("OLMo 2")
     assert not find_changes(
-        shrink_and_perturb(model, shrink=0.4, perturb=0.1, seed=0), METHODS["shrink"](model, draw_coefficients())
+        shrink_and_perturb(model, shrink=0.4, perturb=0.1, seed=0),
+        change_model(model, draw_coefficients(), method="shrink"),
     )
 
 
@@ -364,7 +367,7 @@ def test_results_save_and_load(method, name, dtype, tmp_path):
     """With tied embeddings, which must be one parameter still."""
     make(name, tie_word_embeddings=True).save_pretrained(tmp_path / "before")
     model = type(build(name)).from_pretrained(tmp_path / "before", dtype=dtype)
-    changed = METHODS[method](model, draw_coefficients())
+    changed = change_model(model, draw_coefficients(), method=method)
     assert find_changes(model, changed)
     changed.save_pretrained(tmp_path / "after")
     loaded = type(model).from_pretrained(tmp_path / "after", dtype="auto")
@@ -380,9 +383,25 @@ def test_the_original_its_mode_and_the_random_state_stay(method):
     model, coefficients = make("OLMo 2"), draw_coefficients()
     model.train()
     before = digest(model)
-    changed = METHODS[method](model, coefficients)
+    changed = change_model(model, coefficients, method=method)
     assert digest(model) == before
     assert all(map(torch.equal, coefficients, draw_coefficients()))
     assert changed.training
     assert all(each.requires_grad for each in changed.parameters())
     assert vars(model.config) == vars(changed.config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "wake"}, "changed by resuscitate, random, rescale, shrink, not by 'wake'"),
+        ({"method": "rescale", "seed": 1}, "rescale has no seed; it has p, q"),
+        ({"method": "random", "p": 0.5}, "for 0.5 write 50"),
+        ({"method": "resuscitate", "q": 0}, "q must be positive"),
+    ],
+)
+def test_a_method_and_its_settings_are_checked_without_a_model(settings, message):
+    with pytest.raises(ValueError, match=message):
+        check_method(**settings)
+    with pytest.raises(ValueError, match=message):
+        change_model(make("OLMo"), draw_coefficients(), **settings)

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import yaml
 
+import kent
 from kent import execution, records, runs
 from kent.__main__ import main
 
@@ -87,6 +88,69 @@ def test_a_run_of_learning_depends_on_its_recipe_and_facts_but_not_on_rows_at_on
     assert runs.plan_learning("tiny", 4, **LESSON, rows=1).path == path
     for change in ({"learning_rate": 1e-3}, {"seed": 1}, {"paraphrase": 2}, {"corpus": "world"}, {"tasks_along": True}):
         assert runs.plan_learning("tiny", 4, **LESSON | change).path != path
+
+
+WAKE = {"method": "resuscitate", "p": 50.0, "q": 2.0, "measured": SMALL}
+
+
+def test_a_changed_checkpoint_is_changed_by_the_profile_that_it_needs(micro):
+    run, plain = runs.plan_profile("tiny", 4, **SMALL, change=WAKE), runs.plan_profile("tiny", 4, **SMALL)
+    assert run.needs[-1].path == plain.path and run.path != plain.path
+    found = execution.fetch(run)
+    assert plain.done and found.provenance["change"] == WAKE
+    model, tokenizer = kent.load("tiny", 4)
+    woken = kent.resuscitate(model, execution.fetch(plain).coefficients, p=50, q=2.0)
+    expected = kent.profile(woken, kent.sequences("world", tokenizer, length=16, limit=4))
+    assert found.knowledge_entropy == expected.knowledge_entropy != execution.fetch(plain).knowledge_entropy
+    assert runs.from_config(run.config).path == run.path
+
+
+def test_a_change_decides_the_record_with_all_that_it_is_measured_on(micro):
+    changes = [WAKE, WAKE | {"q": 1.0}, WAKE | {"method": "random"}, WAKE | {"measured": SMALL | {"limit": 2}}]
+    assert len({runs.plan_learning("tiny", 4, **LESSON, change=each).path for each in (*changes, None)}) == 5
+    same = WAKE | {"measured": SMALL | {"batch_size": 2}}
+    assert (
+        runs.plan_profile("tiny", 4, **SMALL, change=same).path
+        == runs.plan_profile("tiny", 4, **SMALL, change=WAKE).path
+    )
+
+
+def test_a_changed_checkpoint_learns_from_where_the_change_left_it(micro):
+    run = runs.plan_learning("tiny", 4, **LESSON, change=WAKE)
+    outcome, plain = execution.fetch(run), execution.fetch(runs.plan_learning("tiny", 4, **LESSON))
+    assert outcome.provenance["change"] == WAKE and plain.provenance["change"] is None
+    assert outcome.performance()[0, 0] != plain.performance()[0, 0]
+
+
+def test_a_profile_at_a_temperature_leaves_the_checkpoint_as_it_was(micro):
+    plain, warm, again = (runs.plan_profile("tiny", 4, **SMALL, temperature=each, shuffled=last)
+                          for each, last in ((1.0, False), (2.0, False), (1.0, True)))  # fmt: skip
+    assert runs.plan_profile("tiny", 4, **SMALL).path == plain.path
+    found = [execution.fetch(each) for each in (plain, warm, again)]
+    assert found[1].attention_entropy > found[0].attention_entropy and found[1].provenance["temperature"] == 2
+    model, _ = execution._load("tiny", 4, "float32")
+    assert model.model.layers[0].self_attn.scaling == 8**-0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "resuscitate"}, "a change needs a method, and what its coefficients are measured on"),
+        (WAKE | {"method": "wake"}, "a model is changed by resuscitate, random, rescale, shrink, not by 'wake'"),
+        (WAKE | {"p": 0.5}, "p is in percent"),
+        (WAKE | {"factor": 2}, "resuscitate has no factor; it has p, q"),
+    ],
+)
+def test_a_change_that_is_none_is_refused_before_anything_is_loaded(micro, change, message):
+    for plan, settings in ((runs.plan_profile, SMALL), (runs.plan_learning, LESSON)):
+        with pytest.raises(ValueError, match=message):
+            plan("tiny", 4, **settings, change=change)
+
+
+def test_a_temperature_that_is_none_is_refused_before_anything_is_loaded(micro):
+    for plan, settings in ((runs.plan_profile, SMALL), (runs.plan_learning, LESSON)):
+        with pytest.raises(ValueError, match="a temperature must be finite and above 0"):
+            plan("tiny", 4, **settings, temperature=0.0)
 
 
 def test_settings_of_learning_that_do_not_exist_are_refused(micro):

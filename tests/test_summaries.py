@@ -1,10 +1,11 @@
-"""Correlations beside the formula by hand, and what their error says."""
+"""Correlations beside the formula by hand, and what their error says; changed models beside the unchanged one."""
 
 import math
 
 import numpy as np
 import pytest
 
+from kent import execution, plans, summaries
 from kent.summaries import correlate
 
 
@@ -32,3 +33,39 @@ def test_too_few_points_and_a_series_that_never_changes_say_nothing(x, y):
 def test_a_perfect_correlation_has_a_finite_error():
     value, error = correlate([1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, 8.0])
     assert value == pytest.approx(1) and 0 <= error < 1e-4
+
+
+def test_changed_models_count_from_the_unchanged_one(micro, monkeypatch):
+    lesson = {
+        "corpus": "world-near",
+        "length": 500,
+        "batch": 2,
+        "steps": 10,
+        "once": 10,
+        "paraphrase": 1,
+        "tasks": "world",
+    }
+    right = iter([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
+    answers = type("Answers", (), {})
+
+    def answer(*_):
+        found = answers()
+        found.correct = {"facts": np.array(next(right), dtype=float)}
+        return found
+
+    monkeypatch.setattr("kent.evaluations.evaluate", answer)
+    measured = {"corpus": "world", "length": 16, "limit": 4}
+    plan = plans.vary_q("tiny", q=[2.0], steps=[4], recipe=lesson, **measured)
+    results = {label: [execution.fetch(run) for run in listed] for label, listed in plan.items()}
+    [(step, models)] = summaries.group_changes(results).items()
+    assert step == 4 and list(models) == ["unchanged", "q = 2"]
+    table, differences = summaries.tabulate_changes(models), summaries.compare_changes(models)
+    assert [value for value, _ in table.loc["F (%)"]] == [50, 25] and table.loc["F from its own P before (%)", "q = 2"][
+        0
+    ] == -200
+    (before, unchanged), (after, changed) = models.values()
+    assert table.loc["H before (nats)", "q = 2"] == after.estimate()
+    assert list(differences) == ["q = 2"] and differences.loc["F (%)", "q = 2"][0] == -25
+    assert differences.loc["H before (nats)", "q = 2"] == after.change_since(before)
+    risen = changed.performance()[-1] - unchanged.performance()[-1]
+    assert differences.loc["A (%)", "q = 2"][0] == pytest.approx(100 * risen[0] / abs(unchanged.performance()[0, 0]))

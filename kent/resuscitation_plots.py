@@ -1,0 +1,124 @@
+"""Changed models and what learning made of them to axes (section 4.3, appendices B.6 to B.8)."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from kent.learning_plots import draw_seeds
+from kent.plots import CYCLE, GREY, STYLE, draw_line, make_panels
+from kent.seeds import Seed
+
+METHODS = ("resuscitate", "random", "rescale", "shrink", "temperature")
+"""What the label of a change begins with, in the order of their colours."""
+
+
+def plot_algorithm(
+    before: Float[Tensor, " neuron"], after: Float[Tensor, " neuron"], chosen: Bool[Tensor, " neuron"]
+) -> Figure:
+    """Algorithm 1 on one layer: how mean coefficients are distributed before and after, and where each one went.
+
+    All as multiples of the layer's mean before; `chosen` are the neurons whose keys were scaled.
+    """
+    mean = before.mean()
+    old, new = ((each / mean).numpy() for each in (before, after))
+    with plt.rc_context(STYLE):
+        figure, (left, right) = make_panels(1, 2, sharex=False)
+        bins = np.geomspace(min(old.min(), new.min()), max(old.max(), new.max()) * 1.01, 60)
+        for number, (label, values) in enumerate({"before": old, "after": new}.items()):
+            left.hist(values, bins=bins, histtype="step", color=CYCLE[number], label=label)
+        left.set(xscale="log", xlabel="mean coefficient / mean of the layer before", ylabel="neurons")
+        for mask, color, label in ((~chosen, GREY, "left alone"), (chosen, CYCLE[1], "chosen")):
+            right.plot(old[mask.numpy()], new[mask.numpy()], ".", color=color, markersize=3, label=label)
+        right.axline((1, 1), slope=1, color="black", linewidth=0.8)
+        right.axhline(1, color="black", linewidth=0.8, linestyle=":")
+        right.set(xscale="log", yscale="log", xlabel="before", ylabel="after")
+        for axes in (left, right):
+            axes.legend(fontsize=9)
+    return figure
+
+
+def plot_edit(tables: Mapping[str, pd.DataFrame], rows: Sequence[str]) -> Figure:
+    """What a change does to a model before it learns on: a panel per row of the tables, a line per table.
+
+    The tables hold (value, standard error), a column per change.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(len(rows) // 2, 2, height=2.6, sharex=False)
+        for axes, row in zip(panels, rows, strict=True):
+            for number, (label, table) in enumerate(tables.items()):
+                draw_line(axes, range(table.shape[1]), [*table.loc[row]], number, label)
+                axes.set_xticks(range(table.shape[1]), labels=[*map(str, table)])
+            axes.set_ylabel(row)
+        if len(tables) > 1:
+            panels[0].legend(fontsize=9)
+    return figure
+
+
+def plot_changes(tables: Mapping[object, pd.DataFrame], seeds: Sequence[Seed] = (), xlabel: str = "") -> Figure:
+    """A and F (%), and K (nats) and P (%) before learning and after, a line per table of `tabulate_changes`.
+
+    Dotted: the control's A, and K and P before. A column of a table is a place on the axis.
+    """
+    rows = {
+        "A (%)": "control: A (%)",
+        "F (%)": None,
+        "K after (nats)": "K before (nats)",
+        "P after (%)": "P before (%)",
+    }
+    names = {
+        "A (%)": "acquisition A (%)",
+        "F (%)": "forgetting F (%)",
+        "K after (nats)": "K (nats)",
+        "P after (%)": "P (%)",
+    }
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(2, 2, height=2.9, sharex=False)
+        for axes, (row, dotted) in zip(panels, rows.items(), strict=True):
+            for number, (label, table) in enumerate(tables.items()):
+                places = range(table.shape[1])
+                draw_line(axes, places, [*table.loc[row]], number, str(label))
+                draw_seeds(axes, seeds, f"{label}, {row}", number)
+                if dotted:
+                    values = [value for value, _ in table.loc[dotted]]
+                    axes.plot(
+                        places,
+                        values,
+                        color=CYCLE[number],
+                        linestyle=":",
+                        label="control; before learning" if number == 0 else "_",
+                    )
+            axes.set_xticks(places, labels=[*map(str, table)])
+            axes.set(xlabel=xlabel, ylabel=names[row])
+            if table.shape[1] > 5:
+                axes.tick_params("x", rotation=60)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
+    return figure
+
+
+def plot_differences(table: pd.DataFrame, rows: Sequence[str], seeds: Sequence[Seed] = ()) -> Figure:
+    """A and F (%) against the entropies of changed models before they learn, all minus the unchanged model's.
+
+    `table` is that of `kent.summaries.compare_changes`, whose labels begin with one of `METHODS`; small marks are
+    other seeds.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = make_panels(2, len(rows), height=2.9, sharex=False)
+        cells = [(y, x) for y in ("A (%)", "F (%)") for x in rows]
+        for axes, (y, x) in zip(panels, cells, strict=True):
+            for number, method in enumerate(METHODS):
+                chosen = [label.startswith(method) for label in table]
+                (xs, spreads), (ys, errors) = (np.array([*table.loc[row, chosen]]).T for row in (x, y))
+                style = {"color": CYCLE[number], "marker": "o", "markersize": 4, "linestyle": "none", "label": method}
+                axes.errorbar(xs, ys, 2 * errors, 2 * spreads, **style)
+                for seed in (each for each in seeds if x in each.estimates):
+                    values = [[value for value, _ in np.array(seed.estimates[row])[chosen]] for row in (x, y)]
+                    axes.plot(*values, ".", color=CYCLE[number], markersize=3, alpha=0.6)
+            axes.axhline(0, color="black", linewidth=0.8)
+            axes.set(xlabel=f"Δ {x.replace(' before', '')}", ylabel=f"Δ {y}")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=9)
+    return figure

@@ -1,0 +1,161 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Figure 16: waking memory vectors helps late stages and hurts early ones
+#
+# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
+#
+# If late models learn worse because they use few memory vectors, waking should help them and do nothing for early ones.
+# As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world;
+# nothing at OLMo's scale has been run for this book yet.
+
+# %% [markdown]
+# ## Claim
+#
+# Figure 16 of the paper, for OLMo-1B, $p = 50$ and $q = 2$: waking raises A of the late stages (554k and 738k) and lowers that of
+# the early ones (118k and 369k).
+#
+# *What would contradict it:* a lower A of the woken last stage, a higher A of the woken first stage, or a change that is
+# smaller for the last than for the first, by more than two standard errors.
+
+# %% tags=["parameters"]
+checkpoints = "tiny"
+steps = []
+corpus = "world"
+column = "text"
+length = 128
+limit = 256
+dtype = "float32"
+batch_size = 8
+p = 50.0
+q = [2.0]
+recipe = {}
+knowledge = []
+control = []
+
+# %% tags=["hide-input"]
+import sys
+
+if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+    # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
+    pass
+
+# %% tags=["hide-input"]
+from kent import pages, plans, resuscitation_plots, seeds, summaries
+from kent.outcomes import estimate
+
+pages.check_parameters()
+
+# %% [markdown]
+# ## Method
+#
+# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose mean
+# coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
+# $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text.
+# Each stage is changed by its own coefficients.
+#
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
+# injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
+#
+# $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
+#
+# Here $K_{PT}$ and $P_{PT}$ are those of the **unchanged** model for every change, so that what a change itself breaks is no
+# room for acquisition: differences of $A$ and $F$ are then differences of what the models can at the end. The table also
+# counts from each model's own start. The **control** holds facts that are never injected. Intervals are two bootstrap
+# standard errors, over the same redrawn paragraphs and documents for every model; they leave out what another seed of
+# pretraining would change, so pages recorded for other seeds (`results/pages/`) stand beside.
+
+# %%
+measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
+taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
+plan = plans.wake_stages(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught)
+pages.estimate_cost(plan)
+
+# %%
+results = pages.fetch_all(plan)
+stages = summaries.group_changes(results)
+outcomes = [outcome for models in stages.values() for _, outcome in models.values()]
+recorded = seeds.recall(plan, checkpoints)
+pages.stamp(outcomes)
+
+# %% [markdown]
+# ## Figure
+
+# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "Acquisition, forgetting, K and P by initial model, as it is and woken (p = 50), with two standard errors. Dotted: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts over the initial model's pretraining step with a line for the unchanged and one for the woken models: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+import pandas as pd
+
+tables = {step: summaries.tabulate_changes(models) for step, models in stages.items()}
+lines = {
+    label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in next(iter(tables.values()))
+}
+figure = resuscitation_plots.plot_changes(lines, recorded, "initial model (pretraining step)")
+
+# %% [markdown]
+# Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
+
+# %% tags=["hide-input"]
+seeds.Estimates(pd.concat(lines), plan)
+
+# %% [markdown]
+# ## Check
+#
+# What must hold at any scale: a log probability is not positive, a score lies between 0 and 1, every model is probed before
+# learning and after every injection, and none of the runs was stopped.
+
+# %%
+for profile, outcome in (pair for models in stages.values() for pair in models.values()):
+    assert (outcome.knowledge["per_target_token"] <= 0).all() and (outcome.control["per_target_token"] <= 0).all()
+    assert ((outcome.downstream() >= 0) & (outcome.downstream() <= 1)).all()
+    assert len(outcome.steps) % 10 == 1 and outcome.steps[0] == 0 and outcome.provenance["stopped"] is None
+    assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
+
+# %% [markdown]
+# ## Reading
+#
+# With the first of the page's $q$: the last stage, the first, and the one minus the other.
+
+# %%
+woken = f"q = {q[0]:g}"
+A = [
+    {label: each.acquisition(since=models["unchanged"][1]) for label, (_, each) in models.items()}
+    for models in stages.values()
+]
+first, *_, last = (each[woken] - each["unchanged"] for each in (A[0], *A))
+changes = {"fig16": last - first, "fig16-late": last, "fig16-early": first}
+pages.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
+
+# %% [markdown]
+# The differences to the unchanged model, stage by stage, each with the error of a difference:
+
+# %% tags=["hide-input"]
+differences = {
+    f"from step {step}, minus unchanged": summaries.compare_changes(models) for step, models in stages.items()
+}
+seeds.Estimates(pd.concat(differences), plan)
+
+# %% [markdown]
+# ## Full run
+#
+# ```bash
+# papermill notebooks/fig16_resuscitation_by_stage.ipynb out.ipynb -f params/olmo-1b.yaml \
+#     -y "knowledge: [once60.json, paraphrase70.json]"
+# papermill notebooks/fig16_resuscitation_by_stage.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt \
+#     -y "knowledge: [once60.json, paraphrase70.json]" \
+#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 40, tasks: world}"
+# ```
+#
+# Four stages, each as it is and woken: eight runs. For a suite of the Hub the recipe is the paper's
+# (`kent.learning.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
+# on.
+#
+# *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
+# sizes), and a run reads a far larger part of what pretraining read. A and F count from the
+# unchanged model's start (the table has both ways). No values were read off the published figure: only its directions are
+# compared.
