@@ -43,10 +43,10 @@ def gathered(planned):
     runs = {need.path: need for run in runs.values() for need in run.needs} | runs
     jobs, learning = {}, Counter()
     for run in runs.values():
-        checkpoint = (run.config.get("name"), run.config.get("step", run.path))
+        model = (run.config.get("name"), run.config.get("step", run.path))
         learns = run.config["run"] == "learning"
-        jobs.setdefault((*checkpoint, learns and learning[checkpoint] // TOGETHER + 1), []).append(run)
-        learning[checkpoint] += learns
+        jobs.setdefault((*model, learns and learning[model] // TOGETHER + 1), []).append(run)
+        learning[model] += learns
     return {f"_build/runs/{records.digest([str(run.path) for run in job])}.done": job for job in jobs.values()}
 
 
