@@ -333,9 +333,17 @@ def vary_p(
 
 
 def show_algorithm(
-    checkpoints: Checkpoints, *, p: float = 50.0, q: Sequence[float] = (0.5, 1.0, 2.0, 3.0), **measured
+    checkpoints: Checkpoints,
+    *,
+    p: float = 50.0,
+    q: Sequence[float] = (0.5, 1.0, 2.0, 3.0),
+    layer: int = 0,
+    **measured,
 ) -> Plan:
-    """`change_models` by Algorithm 1 with each `q`: the final model measured, before any learning."""
+    """`change_models` by Algorithm 1 with each `q`: the final model measured, before any learning.
+
+    All layers are measured; `layer` is the one that the page shows.
+    """
     return change_models(checkpoints, changes=_name_changes({"p": p}, q=q), **measured)
 
 
