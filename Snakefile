@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import yaml
-from kent import plans, records
+from kent import contents, records
 
 SUITE = config.get("suite", "tiny")
 PAGES = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
@@ -58,7 +58,7 @@ def planned(chosen):
     found, refused = {}, {}
     for page in filter(PARAMETERS.get, PAGES):
         try:
-            found[page] = plans.plan(page, PARAMETERS[page] | chosen)
+            found[page] = contents.plan(page, PARAMETERS[page] | chosen)
         except ValueError as reason:
             if PARAMETERS[page] | chosen == PARAMETERS[page]:
                 raise

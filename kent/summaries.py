@@ -60,7 +60,7 @@ Changed = Mapping[str, tuple[Profile, Outcome]]
 
 
 def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]:
-    """Results of a plan of `kent.plans.learn_changed` by the step of the initial model, then by label."""
+    """Results of a plan of `kent.learning_plans.learn_changed` by the step of the initial model, then by label."""
     labels = [label for label in results if f"{label}, learning" in results]
     steps = label_steps(results["unchanged, learning"])
     return {

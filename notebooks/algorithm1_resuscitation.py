@@ -48,7 +48,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 import pandas as pd
 import torch
 
-from kent import pages, plans, resuscitation_plots
+from kent import learning_plans, pages, resuscitation_plots
 from kent.resuscitation import find_multipliers
 from kent.summaries import ENTROPIES
 
@@ -68,7 +68,7 @@ pages.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = plans.show_algorithm(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured)
+plan = learning_plans.show_algorithm(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured)
 pages.estimate_cost(plan)
 
 # %%

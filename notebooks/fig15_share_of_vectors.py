@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import pages, plans, resuscitation_plots, seeds, summaries
+from kent import learning_plans, pages, resuscitation_plots, seeds, summaries
 from kent.outcomes import estimate
 
 pages.check_parameters()
@@ -73,7 +73,7 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = plans.vary_p(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.vary_p(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught)
 pages.estimate_cost(plan)
 
 # %%

@@ -49,7 +49,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import pages, plans, resuscitation_plots, seeds, summaries
+from kent import learning_plans, pages, resuscitation_plots, seeds, summaries
 from kent.outcomes import estimate
 
 pages.check_parameters()
@@ -83,7 +83,9 @@ pages.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 heated = {"cooled": cooled, "constant": constant}
-plan = plans.vary_temperature(checkpoints, p=p, q=q, **heated, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.vary_temperature(
+    checkpoints, p=p, q=q, **heated, steps=steps, batch_size=batch_size, **measured, **taught
+)
 pages.estimate_cost(plan)
 
 # %%

@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plots, pages, plans
+from kent import learning_plans, learning_plots, pages
 from kent.evidence import label_steps
 from kent.injection import list_injections
 from kent.runs import read_knowledge
@@ -69,7 +69,7 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = plans.learn_stages(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.learn_stages(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
 pages.estimate_cost(plan)
 
 # %%

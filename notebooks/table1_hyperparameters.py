@@ -46,7 +46,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plots, pages, plans, seeds, summaries
+from kent import learning_plans, learning_plots, pages, seeds, summaries
 from kent.outcomes import estimate
 from kent.paper import TABLES, infer_before
 
@@ -63,13 +63,13 @@ pages.check_parameters()
 #
 # compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 #
-# Each setting changes the baseline by the paper's factor (`kent.plans.vary_recipe`): peak rate × 2.5 and × 0.25, three
+# Each setting changes the baseline by the paper's factor (`kent.learning_plans.vary_recipe`): peak rate × 2.5 and × 0.25, three
 # epochs, and a larger batch over the same rows, × 16 or as far as a step for every injection is left (on the tiny suites × 10).
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = plans.learn_settings(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.learn_settings(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
 pages.estimate_cost(plan)
 
 # %%

@@ -11,7 +11,7 @@ import papermill
 import pytest
 import yaml
 
-from kent import plans
+from kent import contents
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
@@ -91,7 +91,7 @@ def test_a_page_that_measures_declares_plain_parameters(page):
 @pytest.mark.parametrize("page", REREADING)
 def test_a_page_that_measures_nothing_has_neither_parameters_nor_runs(page):
     assert not parameters(page)
-    assert page not in plans.PAGES
+    assert page not in contents.PAGES
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kent import plans, runs
+from kent import contents, learning_plans, plans, runs
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
 
@@ -79,7 +79,7 @@ def test_sizes_are_divided_down_to_four_at_the_least(micro):
 
 
 def test_learning_starts_from_every_stage_with_the_suites_recipe(micro):
-    plan = plans.learn_stages("tiny", steps=[0, 1, 2, 4], recipe={"steps": 20}, **SMALL)
+    plan = learning_plans.learn_stages("tiny", steps=[0, 1, 2, 4], recipe={"steps": 20}, **SMALL)
     assert settings(plan["before"], "step", "corpus") == [(1, "world"), (2, "world"), (4, "world")]
     assert settings(plan["learning"], "step", "corpus", "batch", "steps") == [
         (step, "world-far", 16, 20) for step in (1, 2, 4)
@@ -87,39 +87,41 @@ def test_learning_starts_from_every_stage_with_the_suites_recipe(micro):
 
 
 def test_learning_corpora_share_the_runs_on_the_first(micro):
-    first, plan = (plan("tiny", steps=[0, 4], **SMALL) for plan in (plans.learn_stages, plans.learn_corpora))
+    first, plan = (
+        plan("tiny", steps=[0, 4], **SMALL) for plan in (learning_plans.learn_stages, learning_plans.learn_corpora)
+    )
     assert list(plan) == ["before", "learning", "world-near"]
     assert [run.path for run in plan["learning"]] == [run.path for run in first["learning"]]
     assert settings(plan["world-near"], "corpus") == [("world-near",)] * len(first["learning"])
     with pytest.raises(ValueError, match="nothing to compare with"):
-        plans.learn_corpora(["tiny"], steps=[4], recipe={"corpus": "world", "length": 16, "batch": 2}, **SMALL)
+        learning_plans.learn_corpora(["tiny"], steps=[4], recipe={"corpus": "world", "length": 16, "batch": 2}, **SMALL)
 
 
 def test_the_settings_of_table_1_change_the_baseline_by_the_papers_factors(micro):
-    found = {name: plans.vary_recipe({}, row) for name, row in plans.TABLES.items()}
+    found = {name: learning_plans.vary_recipe({}, row) for name, row in learning_plans.TABLES.items()}
     assert found["baseline"] == {}
     assert found["batch 2048"] == {"batch": 2048, "steps": 100}
     assert found["lr 1e-3"] == {"learning_rate": pytest.approx(1e-3)} and found["3 epochs"] == {"epochs": 3}
-    plan = plans.learn_settings("tiny", steps=[0, 4], **SMALL)
-    assert list(plan) == list(plans.TABLES)
+    plan = learning_plans.learn_settings("tiny", steps=[0, 4], **SMALL)
+    assert list(plan) == list(learning_plans.TABLES)
     assert settings(plan["batch 2048"], "batch", "steps")[0] == (160, 10), "a step is left for every injection"
     assert [run.path for run in plan["baseline"]] == [
-        run.path for run in plans.learn_stages("tiny", steps=[0, 4], **SMALL)["learning"]
+        run.path for run in learning_plans.learn_stages("tiny", steps=[0, 4], **SMALL)["learning"]
     ]
 
 
 def test_twins_learn_from_every_checkpoint_from_16_percent_on(micro):
-    plan = plans.learn_twins("tiny", steps=[0, 1, 2, 4], **SMALL)
+    plan = learning_plans.learn_twins("tiny", steps=[0, 1, 2, 4], **SMALL)
     assert list(plan) == ["tiny", "tiny, learning", "tiny-neox", "tiny-neox, learning"]
     assert settings(plan["tiny"], "step") == settings(plan["tiny, learning"], "step") == [(1,), (2,), (4,)]
 
 
 def test_a_change_is_profiled_and_learns_beside_the_unchanged_model(micro):
-    plan = plans.vary_q("tiny", q=[0.5, 2.0], steps=[0, 4], **SMALL)
+    plan = learning_plans.vary_q("tiny", q=[0.5, 2.0], steps=[0, 4], **SMALL)
     labels = ["unchanged", "q = 0.5", "q = 2"]
     assert list(plan) == [*labels, *(f"{label}, learning" for label in labels)]
     assert [run.path for run in plan["unchanged, learning"]] == [
-        run.path for run in plans.learn_stages("tiny", steps=[4], **SMALL)["learning"]
+        run.path for run in learning_plans.learn_stages("tiny", steps=[4], **SMALL)["learning"]
     ], "shared with figure 4"
     assert settings(plan["q = 2, learning"], "step", "change") == [
         (4, {"method": "resuscitate", "p": 50.0, "q": 2.0, "measured": SMALL})
@@ -129,16 +131,19 @@ def test_a_change_is_profiled_and_learns_beside_the_unchanged_model(micro):
 
 def test_woken_stages_share_their_last_with_the_final_model(micro):
     stages, final = (
-        plans.wake_stages("tiny", steps=[0, 1, 2, 4], **SMALL),
-        plans.vary_q("tiny", steps=[0, 1, 2, 4], **SMALL),
+        learning_plans.wake_stages("tiny", steps=[0, 1, 2, 4], **SMALL),
+        learning_plans.vary_q("tiny", steps=[0, 1, 2, 4], **SMALL),
     )
     assert settings(stages["q = 2"], "step") == [(1,), (2,), (4,)]
     assert stages["q = 2, learning"][-1].path == final["q = 2, learning"][0].path
-    assert settings(plans.vary_q_midway("tiny", steps=[0, 1, 2, 3, 4], **SMALL)["q = 1"], "step") == [(2,), (3,)]
+    assert settings(learning_plans.vary_q_midway("tiny", steps=[0, 1, 2, 3, 4], **SMALL)["q = 1"], "step") == [
+        (2,),
+        (3,),
+    ]
 
 
 def test_a_temperature_is_lowered_or_stays(micro):
-    plan = plans.vary_temperature("tiny", cooled=[1.5], constant=[0.67], q=[1.0], steps=[4], **SMALL)
+    plan = learning_plans.vary_temperature("tiny", cooled=[1.5], constant=[0.67], q=[1.0], steps=[4], **SMALL)
     found = {
         label: settings(listed, "temperature", "cooling")[0] for label, listed in plan.items() if "learning" in label
     }
@@ -148,7 +153,7 @@ def test_a_temperature_is_lowered_or_stays(micro):
 
 
 def test_plain_suites_are_not_rescaled(micro):
-    gated, plain = (plans.compare_methods(name, steps=[4], **SMALL) for name in ("tiny", "tiny-neox"))
+    gated, plain = (learning_plans.compare_methods(name, steps=[4], **SMALL) for name in ("tiny", "tiny-neox"))
     assert {label.split(",")[0] for label in gated} == {
         "unchanged",
         "resuscitate",
@@ -168,10 +173,10 @@ def test_a_plan_is_described_whatever_its_checkpoints_are_called(micro):
 
 def test_every_page_with_parameters_has_a_plan_that_takes_them(micro):
     base = {"checkpoints": "tiny", "steps": [0, 4], "column": "text", "dtype": "float32", "batch_size": 2, **SMALL}
-    for page in plans.PAGES:
-        listed = [run for runs in plans.plan(page, base).values() for run in runs]
+    for page in contents.PAGES:
+        listed = [run for runs in contents.plan(page, base).values() for run in runs]
         assert listed and all(run.path.suffix == ".safetensors" for run in listed)
-    assert plans.plan("status", {}) == {}
+    assert contents.plan("status", {}) == {}
 
 
 def test_bad_sweeps_are_refused_before_anything_is_loaded(micro):

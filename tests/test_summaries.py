@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from kent import execution, plans, summaries
+from kent import execution, learning_plans, summaries
 from kent.summaries import correlate
 
 
@@ -55,7 +55,7 @@ def test_changed_models_count_from_the_unchanged_one(micro, monkeypatch):
 
     monkeypatch.setattr("kent.evaluations.evaluate", answer)
     measured = {"corpus": "world", "length": 16, "limit": 4}
-    plan = plans.vary_q("tiny", q=[2.0], steps=[4], recipe=lesson, **measured)
+    plan = learning_plans.vary_q("tiny", q=[2.0], steps=[4], recipe=lesson, **measured)
     results = {label: [execution.fetch(run) for run in listed] for label, listed in plan.items()}
     [(step, models)] = summaries.group_changes(results).items()
     assert step == 4 and list(models) == ["unchanged", "q = 2"]
