@@ -15,6 +15,8 @@ from kent.seeds import Seed
 
 METHODS = ("resuscitate", "random", "rescale", "shrink", "temperature")
 """What the label of a change begins with, in the order of their colours."""
+COMPARED = "minus unchanged"
+"""What a page calls the table of `kent.summaries.compare_changes` that it keeps for other seeds, a row per change."""
 
 
 def plot_algorithm(
@@ -115,8 +117,9 @@ def plot_differences(table: pd.DataFrame, rows: Sequence[str], seeds: Sequence[S
                 (xs, spreads), (ys, errors) = (np.array([*table.loc[row, chosen]]).T for row in (x, y))
                 style = {"color": CYCLE[number], "marker": "o", "markersize": 4, "linestyle": "none", "label": method}
                 axes.errorbar(xs, ys, 2 * errors, 2 * spreads, **style)
-                for seed in (each for each in seeds if x in each.estimates):
-                    values = [[value for value, _ in np.array(seed.estimates[row])[chosen]] for row in (x, y)]
+                for seed in seeds:
+                    kept = [seed.estimates[f"{COMPARED}, {label}"] for label in table.loc[:, chosen]]
+                    values = [[each[table.index.get_loc(row)][0] for each in kept] for row in (x, y)]
                     axes.plot(*values, ".", color=CYCLE[number], markersize=3, alpha=0.6)
             axes.axhline(0, color="black", linewidth=0.8)
             axes.set(xlabel=f"Δ {x.replace(' before', '')}", ylabel=f"Δ {y}")

@@ -110,13 +110,13 @@ figure = resuscitation_plots.plot_differences(differences, rows, recorded)
 # %% tags=["hide-input"]
 import pandas as pd
 
-seeds.Estimates(differences.T, plan)
+seeds.Estimates(pd.concat({resuscitation_plots.COMPARED: differences.T}), plan)
 
 # %% [markdown]
 # And as they are:
 
 # %% tags=["hide-input"]
-seeds.Estimates(summaries.tabulate_changes(models).T, plan)
+seeds.Estimates(pd.concat({"as they are": summaries.tabulate_changes(models).T}), plan)
 
 # %% [markdown]
 # ## Check
