@@ -12,8 +12,9 @@
 # *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# What does resuscitation do to a model, before any learning? Step by step on one layer; then the whole model, measured again.
-# As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU; nothing at OLMo's scale has been run for this book yet.
+# What does resuscitation do to a model, before any learning? Step by step on one layer; then the whole model, measured
+# again. As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU; nothing at OLMo's scale
+# has been run for this book yet.
 
 # %% [markdown]
 # ## Claim
@@ -61,10 +62,10 @@ pages.check_parameters()
 #
 # $$t = \text{the } p\text{-th percentile of } \bar C, \qquad u_i = \begin{cases} \dfrac{\operatorname{mean}(\bar C)}{\bar C_i} \, q & \bar C_i \le t \\ 1 & \text{otherwise} \end{cases}$$
 #
-# and row $i$ of the up-projection is multiplied by $u_i$; gate and memory vectors stay (`kent.resuscitate`). In a gated model
-# the coefficient is linear in that row, so the first layer's mean coefficients are multiplied by exactly $u$. Later layers read
-# what earlier ones changed, so theirs are not. In a plain model (GPT-NeoX, GPT-2) an activation follows the row: nothing is
-# exact there.
+# and row $i$ of the up-projection is multiplied by $u_i$; gate and memory vectors stay (`kent.resuscitate`). In a gated
+# model the coefficient is linear in that row, so the first layer's mean coefficients are multiplied by exactly $u$. Later
+# layers read what earlier ones changed, so theirs are not. In a plain model (GPT-NeoX, GPT-2) an activation follows the
+# row: nothing is exact there.
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
@@ -119,9 +120,9 @@ figure = resuscitation_plots.plot_edit({"final model": table}, [*ENTROPIES])
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: `kent.resuscitate` multiplies by just these numbers; $p = 0$ changes nothing; and in a gated model
-# the measured coefficients of the first layer are the old ones times the multipliers, so that with $q = 1$ every chosen neuron
-# is at the mean.
+# What must hold at any scale: `kent.resuscitate` multiplies by just these numbers; $p = 0$ changes nothing; and in a gated
+# model the measured coefficients of the first layer are the old ones times the multipliers, so that with $q = 1$ every
+# chosen neuron is at the mean.
 
 # %%
 assert torch.equal(find_multipliers([coefficients], p=p, q=factor)[0], multipliers)
@@ -166,5 +167,5 @@ pd.DataFrame(changes).T
 #
 # One checkpoint, measured as it is and changed with each q: five passes; the model is held twice.
 #
-# *Deviations from the paper.* `p` is in percent (a fraction in the public code). The text the coefficients are measured on is the
-# page's.
+# *Deviations from the paper.* `p` is in percent (a fraction in the public code). The text the coefficients are measured on
+# is the page's.

@@ -12,15 +12,15 @@
 # *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Waking memory vectors raises knowledge entropy; but it also changes what the model computes, and scales some of its rows. Which of
-# these helps, if anything does? As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world;
-# nothing at OLMo's scale has been run for this book yet.
+# Waking memory vectors raises knowledge entropy; but it also changes what the model computes, and scales some of its rows.
+# Which of these helps, if anything does? As built here, the page takes the **tiny** suite, pretrained on the spot and run
+# on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Not in the paper: a causal test of its explanation. If evenness of the coefficients is what helps a model to learn, then whatever
-# raises knowledge entropy as much should help as much.
+# Not in the paper: a causal test of its explanation. If evenness of the coefficients is what helps a model to learn, then
+# whatever raises knowledge entropy as much should help as much.
 #
 # *What would contradict it:* a change that raises knowledge entropy as the paper's method does and does not help; or one that
 # leaves it alone and helps as much.
@@ -63,13 +63,14 @@ pages.check_parameters()
 #
 # - **resuscitate**: Algorithm 1 of the paper ([step by step](algorithm1_resuscitation.ipynb)).
 # - **random**: the same multipliers, dealt out to other neurons of the layer at random.
-# - **rescale**: the same multipliers on the same keys, and the memory vectors divided by them. The model computes exactly what it
-#   did, so nothing breaks; knowledge entropy rises as by the paper's method, and *contribution entropy* (coefficient × length of
-#   its memory vector) does not move.
+# - **rescale**: the same multipliers on the same keys, and the memory vectors divided by them. The model computes exactly
+#   what it did, so nothing breaks; knowledge entropy rises as by the paper's method, and *contribution entropy*
+#   (coefficient × length of its memory vector) does not move.
 # - **shrink**: shrink and perturb (Ash & Adams 2020): all weights × 0.4 plus a fresh initialisation × 0.1, a known remedy for
 #   networks that learn on badly.
-# - **temperature**: a softmax temperature in the attention, lowered to 1 over the run ([Figure 18](fig18_attention_temperature.ipynb));
-#   what is measured before learning is at the temperature the run starts at, what is measured after at 1.
+# - **temperature**: a softmax temperature in the attention, lowered to 1 over the run ([Figure
+#   18](fig18_attention_temperature.ipynb)); what is measured before learning is at the temperature the run starts at, what
+#   is measured after at 1.
 #
 # The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
@@ -122,9 +123,8 @@ seeds.Estimates(pd.concat({"as they are": summaries.tabulate_changes(models).T})
 # ## Check
 #
 # What must hold at any scale: a log probability is not positive, a score lies between 0 and 1, every model is probed before
-# learning and after every injection, none of the runs was
-# stopped; and the rescaled model computes what the unchanged one does, with another knowledge entropy and the same contribution
-# entropy.
+# learning and after every injection, none of the runs was stopped; and the rescaled model computes what the unchanged one
+# does, with another knowledge entropy and the same contribution entropy.
 
 # %%
 for profile, outcome in models.values():
@@ -144,8 +144,8 @@ for label in (label for label in models if label.startswith("rescale")):
 # %% [markdown]
 # ## Reading
 #
-# Each control beside the paper's method with the same $q$ (shrink and the temperatures: with the last of `controlled`): its A minus
-# that of the method, and what that says.
+# Each control beside the paper's method with the same $q$ (shrink and the temperatures: with the last of `controlled`): its
+# A minus that of the method, and what that says.
 
 
 # %%
@@ -159,12 +159,12 @@ beside |= {
     label: f"resuscitate, q = {controlled[-1]:g}" for label in models if label.startswith(("shrink", "temperature"))
 }
 pairs = {(label, method): estimate(A[label] - A[method]) for label, method in beside.items() if method in A}
-rows = {key: (round(value, 2), round(2 * error, 2), judge(value, error)) for key, (value, error) in pairs.items()}
-pd.DataFrame.from_dict(rows, orient="index", columns=["A minus A of the method (%)", "± 2 s.e.", "the control"])
+judged = {key: (round(value, 2), round(2 * error, 2), judge(value, error)) for key, (value, error) in pairs.items()}
+pd.DataFrame.from_dict(judged, orient="index", columns=["A minus A of the method (%)", "± 2 s.e.", "the control"])
 
 # %% [markdown]
-# How closely the change of A (and of F) over all changed models goes with that of each quantity before learning. Changes by one
-# method are no independent points, so the intervals are too narrow rather than too wide.
+# How closely the change of A (and of F) over all changed models goes with that of each quantity before learning. Changes by
+# one method are no independent points, so the intervals are too narrow rather than too wide.
 
 # %%
 values = differences.map(lambda pair: pair[0])
@@ -192,7 +192,6 @@ pd.Series(found, name="Pearson's r, ± 2 errors").unstack()
 # (`kent.learning.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.
 #
-# *Beyond the paper.* All of it but its own method. On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes), and a run reads a far larger part of what pretraining read. A and F count from the
-# unchanged model's start (the table has both ways). No values were read off the published figure: only its directions are
-# compared.
+# *Beyond the paper.* All of it but its own method. On the tiny suites facts, text, tasks and model are small and synthetic
+# (the stamp gives the sizes), and a run reads a far larger part of what pretraining read. A and F count from the unchanged
+# model's start (the table has both ways). No values were read off the published figure: only its directions are compared.

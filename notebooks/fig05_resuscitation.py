@@ -12,9 +12,9 @@
 # *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Half of the memory vectors of the final model, those it uses least, are made to fire more before it learns on. Does it then
-# learn more, and forget less? As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world;
-# nothing at OLMo's scale has been run for this book yet.
+# Half of the memory vectors of the final model, those it uses least, are made to fire more before it learns on. Does it
+# then learn more, and forget less? As built here, the page takes the **tiny** suite, pretrained on the spot and run on a
+# CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
 
 # %% [markdown]
 # ## Claim
@@ -55,8 +55,8 @@ pages.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose mean
-# coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
+# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose
+# mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text.
 #
 # The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds

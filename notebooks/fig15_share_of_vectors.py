@@ -12,13 +12,14 @@
 # *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# How many of the least used memory vectors should be woken? As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world;
-# nothing at OLMo's scale has been run for this book yet.
+# How many of the least used memory vectors should be woken? As built here, the page takes the **tiny** suite, pretrained on
+# the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 15 of the paper, for the final OLMo-1B and $q = 1$: the larger $p$, the more new knowledge is acquired, until about 90 %.
+# Figure 15 of the paper, for the final OLMo-1B and $q = 1$: the larger $p$, the more new knowledge is acquired, until about
+# 90 %.
 #
 # *What would contradict it:* a lower A with $p = 75$ than with $p = 25$, by more than two standard errors.
 
@@ -53,11 +54,11 @@ pages.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose mean
-# coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
-# $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text.
-# With $q = 1$ every chosen one is taken to the mean of its layer. Mean coefficients are skewed, so at $p = 90$ some of the
-# chosen ones lie above the mean, and are scaled *down* to it.
+# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose
+# mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
+# $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. With $q = 1$ every
+# chosen one is taken to the mean of its layer. Mean coefficients are skewed, so at $p = 90$ some of the chosen ones lie
+# above the mean, and are scaled *down* to it.
 #
 # The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and

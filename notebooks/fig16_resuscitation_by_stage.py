@@ -19,8 +19,8 @@
 # %% [markdown]
 # ## Claim
 #
-# Figure 16 of the paper, for OLMo-1B, $p = 50$ and $q = 2$: waking raises A of the late stages (554k and 738k) and lowers that of
-# the early ones (118k and 369k).
+# Figure 16 of the paper, for OLMo-1B, $p = 50$ and $q = 2$: waking raises A of the late stages (554k and 738k) and lowers
+# that of the early ones (118k and 369k).
 #
 # *What would contradict it:* a lower A of the woken last stage, a higher A of the woken first stage, or a change that is
 # smaller for the last than for the first, by more than two standard errors.
@@ -56,10 +56,10 @@ pages.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose mean
-# coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
-# $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text.
-# Each stage is changed by its own coefficients.
+# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose
+# mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
+# $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. Each stage is
+# changed by its own coefficients.
 #
 # The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and

@@ -12,8 +12,9 @@
 # *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Between the stages that waking hurts and those that it helps, where does it turn? As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world;
-# nothing at OLMo's scale has been run for this book yet.
+# Between the stages that waking hurts and those that it helps, where does it turn? As built here, the page takes the
+# **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has
+# been run for this book yet.
 
 # %% [markdown]
 # ## Claim
@@ -21,8 +22,8 @@
 # Figure 17 of the paper, for OLMo-1B and $p = 50$: at 369k steps (50 % of the run) a larger $q$ lowers A; at 554k (75 %) it
 # raises it.
 #
-# *What would contradict it:* with $q = 2$ a higher A than the unchanged model's at 50 %, a lower one at 75 %; or a slope of A in
-# $q$ that is smaller at 75 % than at 50 %; each by more than two standard errors.
+# *What would contradict it:* with $q = 2$ a higher A than the unchanged model's at 50 %, a lower one at 75 %; or a slope of
+# A in $q$ that is smaller at 75 % than at 50 %; each by more than two standard errors.
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
@@ -55,10 +56,10 @@ pages.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose mean
-# coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
-# $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text.
-# Each stage is changed by its own coefficients.
+# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose
+# mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
+# $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. Each stage is
+# changed by its own coefficients.
 #
 # The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
@@ -115,7 +116,8 @@ for profile, outcome in (pair for models in stages.values() for pair in models.v
 # %% [markdown]
 # ## Reading
 #
-# The slope is that of the least-squares line through A of all $q$ (the unchanged model is not among them), in % per unit of $q$.
+# The slope is that of the least-squares line through A of all $q$ (the unchanged model is not among them), in % per unit of
+# $q$.
 
 # %%
 import numpy as np

@@ -12,15 +12,16 @@
 # *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Attention entropy falls too while a model is pretrained ([Figure 3](fig03_other_entropies.ipynb)). If it is evenness as such that
-# helps learning, evening out attention should help as well. As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world;
-# nothing at OLMo's scale has been run for this book yet.
+# Attention entropy falls too while a model is pretrained ([Figure 3](fig03_other_entropies.ipynb)). If it is evenness as
+# such that helps learning, evening out attention should help as well. As built here, the page takes the **tiny** suite,
+# pretrained on the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this
+# book yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 18 of the paper, for the final OLMo-1B: a softmax temperature of 1.5 to 3 in the attention, lowered to 1 over the run,
-# helps less than waking memory vectors ($p = 50$).
+# Figure 18 of the paper, for the final OLMo-1B: a softmax temperature of 1.5 to 3 in the attention, lowered to 1 over the
+# run, helps less than waking memory vectors ($p = 50$).
 #
 # *What would contradict it:* the best temperature reaches a higher A than the best $q$, by more than two standard errors.
 
@@ -58,14 +59,15 @@ pages.check_parameters()
 # ## Method
 #
 # At temperature $T$ the attention's logits are divided by $T$ before the softmax (`kent.temperature.set_temperature`; the
-# model is not forked). *Cooled*: $T$ is lowered linearly to 1 over the run (the public code's default, `kent.temperature.Cooling`).
-# *Constant*: it stays; below 1 attention is sharper, which is the control.
+# model is not forked). *Cooled*: $T$ is lowered linearly to 1 over the run (the public code's default,
+# `kent.temperature.Cooling`). *Constant*: it stays; below 1 attention is sharper, which is the control.
 #
-# **At which temperature a model is evaluated**: what is measured *before* learning (entropies, loss, K, P) is at the temperature
-# the run starts at. What is measured *after* is at 1 for the cooled runs, and at their temperature for the constant ones.
+# **At which temperature a model is evaluated**: what is measured *before* learning (entropies, loss, K, P) is at the
+# temperature the run starts at. What is measured *after* is at 1 for the cooled runs, and at their temperature for the
+# constant ones.
 #
-# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose mean
-# coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
+# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose
+# mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text.
 #
 # The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
@@ -125,7 +127,8 @@ for profile, outcome in models.values():
 # %% [markdown]
 # ## Reading
 #
-# The best of each kind is the one of the highest A, among the temperatures above 1. That it was picked is not in the interval.
+# The best of each kind is the one of the highest A, among the temperatures above 1. That it was picked is not in the
+# interval.
 
 # %%
 A = {label: outcome.acquisition(since=models["unchanged"][1]) for label, (_, outcome) in models.items()}
