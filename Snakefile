@@ -13,10 +13,11 @@ from pathlib import Path
 
 import yaml
 from kent import contents, records
+from kent.suites import SUITES
 
 SUITE = config.get("suite", "tiny")
 PAGES = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
-TOGETHER = 4  # learning runs of one job: a process takes some seconds to start, a run of the tiny suite some more
+TOGETHER = 4  # runs of a job in which a model learns on; checkpoints of a job that measures a small suite
 LEDGERS = {"scorecard": 1, "status": 2}  # these read the executed copies of the pages before them
 
 
@@ -36,17 +37,24 @@ def described(run):
 
 
 def gathered(planned):
-    """The stamp file of every job, with its runs: all that measure one checkpoint, which is loaded once; a few in which
-    it learns on; or one pretraining. Runs that others need come first.
+    """The stamp file of every job, with its runs: all that measure a checkpoint, which is loaded once (a few checkpoints,
+    of a small suite); a few in which one learns on; or one pretraining. Runs that others need come first.
     """
     runs = {run.path: run for plan in planned for listed in plan.values() for run in listed}
     runs = {need.path: need for run in runs.values() for need in run.needs} | runs
-    jobs, learning = {}, Counter()
+    jobs, steps, learning = {}, {}, Counter()
     for run in runs.values():
-        model = (run.config.get("name"), run.config.get("step", run.path))
-        learns = run.config["run"] == "learning"
-        jobs.setdefault((*model, learns and learning[model] // TOGETHER + 1), []).append(run)
-        learning[model] += learns
+        name, step = run.config.get("name"), run.config.get("step")
+        known = steps.setdefault(name, [])
+        known += [step] if step not in known else []
+        if run.config["run"] == "learning":
+            job = (name, step, learning[name, step] // TOGETHER)
+            learning[name, step] += 1
+        elif name in SUITES and not SUITES[name].repository:
+            job = (name, known.index(step) // TOGETHER)
+        else:
+            job = (name, step, run.path if name is None else "measured")
+        jobs.setdefault(job, []).append(run)
     return {f"_build/runs/{records.digest([str(run.path) for run in job])}.done": job for job in jobs.values()}
 
 

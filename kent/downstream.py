@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from copy import deepcopy
+from functools import cache
 from itertools import islice, product
 from pathlib import Path
 
@@ -135,8 +136,7 @@ def _load(name: str) -> dict:
 
 def _configure(name: str) -> dict:
     """A task about the world with its documents, which are written to the cache where they are not there yet."""
-    documents = write_documents(name)
-    folder = cache_folder() / "tasks"
+    documents, folder = write_documents(name), cache_folder() / "tasks"
     path = folder / f"{name}-{digest(documents)}.jsonl"
     if not path.exists():
         with write_atomically(path) as temporary:
@@ -148,6 +148,7 @@ def _read(name: str) -> dict:
     return yaml.safe_load((PACKAGE / "tasks" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
+@cache
 def write_documents(name: str) -> list[dict]:
     """The documents of a task about the world, always the same: opening, text, choices, and label, the answer's place.
 

@@ -64,7 +64,7 @@ pages.check_parameters()
 # compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 #
 # Each setting changes the baseline by the paper's factor (`kent.learning_plans.vary_recipe`): peak rate × 2.5 and × 0.25, three
-# epochs, and a larger batch over the same rows, × 16 or as far as a step for every injection is left (on the tiny suites × 10).
+# epochs, and a larger batch over the same rows, × 16 or as far as a step for every injection is left (on the tiny suites × 5).
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}

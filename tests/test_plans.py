@@ -104,7 +104,7 @@ def test_the_settings_of_table_1_change_the_baseline_by_the_papers_factors(micro
     assert found["lr 1e-3"] == {"learning_rate": pytest.approx(1e-3)} and found["3 epochs"] == {"epochs": 3}
     plan = learning_plans.learn_settings("tiny", steps=[0, 4], **SMALL)
     assert list(plan) == list(learning_plans.TABLES)
-    assert settings(plan["batch 2048"], "batch", "steps")[0] == (160, 10), "a step is left for every injection"
+    assert settings(plan["batch 2048"], "batch", "steps")[0] == (80, 10), "a step is left for every injection"
     assert [run.path for run in plan["baseline"]] == [
         run.path for run in learning_plans.learn_stages("tiny", steps=[0, 4], **SMALL)["learning"]
     ]
