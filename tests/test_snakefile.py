@@ -41,10 +41,10 @@ def hub(tmp_path_factory):
         yield hub
 
 
-def dry_run(folder: Path, hub: Hub, suite: str) -> tuple[int, str]:
+def dry_run(folder: Path, hub: Hub, suite: str, *options: str) -> tuple[int, str]:
     """Exit status of `snakemake --dry-run`, and all it said."""
     ran = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--config", f"suite={suite}"],
+        [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", *options, "--config", f"suite={suite}"],
         cwd=folder,
         env=os.environ | {
             "HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "hub"), "KENT_CACHE": str(folder / "cache"),
@@ -68,6 +68,30 @@ def test_a_page_that_a_suite_does_not_fit_is_left_out_and_the_reason_given(folde
     left_out = re.findall(r"(?m)^Page (\w+) is left out of the suite olmo-1b: (.+)$", said)
     assert [page for page, _ in left_out] == ["fig10_familiarity"]
     assert left_out[0][1].startswith("'dolma' is no source of entities: it may be world, world-near, world-far or")
+
+
+def test_every_run_is_done_in_one_job_and_after_what_it_needs(folder, hub):
+    status, said = dry_run(folder, hub, "tiny", "--printshellcmds")
+    assert status == 0, said[-3000:]
+    rule = re.compile(r"rule run:\n(?: +input: (.+)\n)? +output: (.+)\n(?:.+\n)*?\n?.*python -m kent run (.+)")
+    jobs = [(set((needed or "").split(", ")), stamp, paths.split()) for needed, stamp, paths in rule.findall(said)]
+    configs = {path: yaml.safe_load((folder / path).read_text("utf8")) for *_, paths in jobs for path in paths}
+    assert len(configs) == sum(len(paths) for *_, paths in jobs) > 150, "no run twice"
+    assert all(sum(configs[path]["run"] == "learning" for path in paths) <= 4 for *_, paths in jobs)
+    found = [(needed, stamp, paths, path) for needed, stamp, paths in jobs for path in paths]
+    plain = {configs[path]["step"]: (stamp, path) for _, stamp, _, path in found if is_measured(configs[path])}
+    changed = [each for each in found if configs[each[-1]].get("change")]
+    assert len(changed) > 20
+    for needed, stamp, paths, path in changed:
+        home, source = plain[configs[path]["step"]]
+        assert paths.index(source) < paths.index(path) if home == stamp else home in needed, "coefficients come first"
+
+
+def is_measured(config: dict) -> bool:
+    """Whether this is the plain profile of tiny on the pages' own text, whose coefficients decide changes."""
+    usual = {"run": "profile", "name": "tiny", "corpus": "world", "limit": 256, "length": 128, "dtype": "float32",
+             "activation": "abs", "shuffled": False, "temperature": 1.0}  # fmt: skip
+    return usual.items() <= config.items() and "change" not in config
 
 
 def test_parameters_that_fit_no_page_are_an_error(folder, hub):
