@@ -35,7 +35,7 @@ page: notebooks ## NAME=fig02_knowledge_entropy: run one page and build a draft 
 	@$(SNAKEMAKE) _build/pages/tiny/$(NAME).ipynb
 	@python book/publish.py $(NAME)
 
-record: notebooks ## SUITE=tiny-1: run Figures 4, 5, 11, 12 and 15 to 18 on another suite, keep them under results/pages
+record: notebooks ## SUITE=tiny-1: run Figures 4, 5, 11, 12, 15 to 18 and Is it the entropy? on another suite, keep them
 	@$(SNAKEMAKE) --config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb)
 	@python book/record.py $(SUITE) $(RECORDED)
 

@@ -142,7 +142,14 @@ def learn_changed(
     control: Sequence[str] = (),
     **measured,
 ) -> Plan:
-    """`change_models`, and under "LABEL, learning" each of them learning on (`recipe` as for `learn_stages`)."""
+    """`change_models`, and under "LABEL, learning" each of them learning on (`recipe` as for `learn_stages`).
+
+    Raises `ValueError` for a recipe with a temperature of its own: a temperature is a change here.
+    """
+    if unwanted := {"temperature", "cooling"} & dict(recipe or {}).keys():
+        raise ValueError(
+            f"the recipe of changed models has no {', '.join(sorted(unwanted))}: a temperature is a change"
+        )
     plan = change_models(checkpoints, changes=changes, stages=stages, steps=steps, **measured)
     setting = {"knowledge": knowledge, "control": control, **_choose_recipe(checkpoints, recipe)}
     for label in [*plan]:
@@ -194,14 +201,15 @@ def _name_changes(
 ) -> dict[str, dict]:
     """A change for each value of the one setting that is varied, under a label such as "q = 2"."""
     [(name, values)] = varied.items()
-    return {f"{name} = {value:g}": {"method": method, **fixed, name: value} for value in values}
+    same = {key: float(value) for key, value in fixed.items()}
+    return {f"{name} = {value:g}": {"method": method, **same, name: float(value)} for value in values}
 
 
 def vary_temperature(
     checkpoints: Checkpoints,
     *,
     p: float = 50.0,
-    q: Sequence[float] = (1.0, 2.0),
+    q: Sequence[float] = (1.0, 2.0, 3.0),
     cooled: Sequence[float] = (1.5, 2.0, 3.0),
     constant: Sequence[float] = (1.5, 0.67),
     **settings,

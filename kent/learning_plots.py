@@ -44,7 +44,7 @@ def draw_seeds(axes: Axes, seeds: Sequence[Seed], row: str, number: int = 0) -> 
     for label, seed in zip(
         chain(["other seeds"], repeat("_")), (each for each in seeds if row in each.estimates), strict=False
     ):
-        values = [value for value, _ in seed.estimates[row]]
+        values = [value for value, _ in seed.estimates[row].values()]
         axes.plot(range(len(values)), values, color=CYCLE[number], linewidth=0.8, alpha=0.5, zorder=1, label=label)
 
 
@@ -188,6 +188,6 @@ def plot_correlations(models: Mapping[str, pd.DataFrame], seeds: Sequence[Seed] 
                 )
             axes.set(xlabel=f"H of {label} before learning (nats)", ylabel=row)
             for seed in seeds if number < 2 else ():
-                pairs = [seed.estimates.get(f"{seed.suite}, {name}", ()) for name in (ENTROPY, row)]
+                pairs = [seed.estimates.get(f"{seed.suite}, {name}", {}).values() for name in (ENTROPY, row)]
                 axes.plot(*([value for value, _ in each] for each in pairs), ".", color=GREY, markersize=4)
     return figure

@@ -15,6 +15,8 @@ from tqdm.auto import tqdm
 
 from kent.evidence import Reading, format_interval
 from kent.execution import Result, fetch
+from kent.knowledge import INJECTIONS
+from kent.outcomes import Outcome
 from kent.paper import CLAIMS
 from kent.plans import Plan
 from kent.runs import Run
@@ -51,7 +53,8 @@ def check_parameters(history: Sequence[str] | None = None) -> None:
             hint = f"did you mean {near[0]}? " if near else ""
             raise ValueError(f"this page has no parameter {name!r}: {hint}It has: {', '.join(declared)}")
         expected = type(declared[name])
-        if not isinstance(value, expected) and not (isinstance(value, list) and expected is str):
+        wider = {str: list, float: int}.get(expected, expected)
+        if not isinstance(value, (expected, wider)) or (isinstance(value, bool) and expected is not bool):
             raise ValueError(f"parameter {name} must be of type {expected.__name__}, not {value!r}")
 
 
@@ -148,6 +151,22 @@ def fetch_all(plan: Plan) -> dict[str, list[Result]]:
             return result
 
         return {label: [fetch_one(run) for run in runs] for label, runs in plan.items()}
+
+
+def check_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Assert what must hold of any run, and print which runs were stopped by a loss that was not finite.
+
+    A log probability is not positive, a score lies between 0 and 1 (both NaN after a run was stopped), and probes are
+    scored before learning and after every injection.
+    """
+    for each in outcomes:
+        stopped = each.provenance["stopped"] is not None
+        scores = [*each.knowledge.values(), *each.control.values()]
+        assert all((stopped & table.isnan() | (table <= 0)).all() for table in scores)
+        assert all((stopped & table.isnan() | (table >= 0) & (table <= 1)).all() for table in each.answers.values())
+        assert each.steps[0] == 0 and (stopped or len(each.steps) % INJECTIONS == 1)
+    stopped = [each.provenance["stopped"] for each in outcomes if each.provenance["stopped"]]
+    print(stopped or "No run was stopped by a loss that was not finite.")
 
 
 def stamp(results: Sequence[Result]) -> Markdown:

@@ -36,10 +36,13 @@ def pick_stages(steps: Sequence[int]) -> dict[str, int]:
 def list_stages(
     checkpoints: Checkpoints, steps: Sequence[int], wanted: Sequence[str] = ("118k", "369k", "738k")
 ) -> list[tuple[str, int | None]]:
-    """The checkpoints nearest to stages of the paper, each once; all, where they do not name their steps."""
+    """The checkpoints nearest to stages of the paper, each once.
+
+    Where they do not name their steps, it is all of them, or the last where one stage is wanted.
+    """
     listed = _list_checkpoints(checkpoints, steps)
     if any(step is None for _, step in listed):
-        return listed
+        return listed if len(wanted) > 1 else listed[-1:]
     stages = pick_stages([step for _, step in listed])
     return [listed[index] for index in sorted({stages[stage] for stage in wanted})]
 

@@ -41,12 +41,19 @@ def _scale_steps(axes: Axes, steps: Sequence[int]) -> None:
     axes.set_xlabel("pretraining step (logarithmic from 1)")
 
 
-def draw_line(axes: Axes, x: Sequence, pairs: Sequence[tuple[float, float]], number: int = 0, label: str = "") -> None:
+def draw_line(
+    axes: Axes,
+    x: Sequence,
+    pairs: Sequence[tuple[float, float]],
+    number: int = 0,
+    label: str = "",
+    linestyle: str = "-",
+) -> None:
     """One line of (value, standard error) pairs with error bars of two standard errors, in the style of its number."""
     values, errors = np.array(pairs, dtype=float).T
-    axes.errorbar(
-        x, values, 2 * errors, color=CYCLE[number], marker=MARKERS[number], markersize=4, capsize=2, label=label
-    )
+    color, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
+    style = {"color": color, "marker": marker, "markersize": 4, "capsize": 2, "linestyle": linestyle}
+    axes.errorbar(x, values, 2 * errors, label=label, **style)
 
 
 def measure_gap(profile: Profile) -> tuple[float, float]:

@@ -12,11 +12,10 @@ from torch import Tensor
 from kent.learning_plots import draw_seeds
 from kent.plots import CYCLE, GREY, STYLE, draw_line, make_panels
 from kent.seeds import Seed
+from kent.summaries import COMPARED
 
 METHODS = ("resuscitate", "random", "rescale", "shrink", "temperature")
 """What the label of a change begins with, in the order of their colours."""
-COMPARED = "minus unchanged"
-"""What a page calls the table of `kent.summaries.compare_changes` that it keeps for other seeds, a row per change."""
 
 
 def plot_algorithm(
@@ -44,58 +43,45 @@ def plot_algorithm(
     return figure
 
 
-def plot_edit(tables: Mapping[str, pd.DataFrame], rows: Sequence[str]) -> Figure:
-    """What a change does to a model before it learns on: a panel per row of the tables, a line per table.
-
-    The tables hold (value, standard error), a column per change.
-    """
+def plot_edit(table: pd.DataFrame) -> Figure:
+    """What changes do to a model before it learns on: a panel per row of (value, standard error), a mark per column."""
     with plt.rc_context(STYLE):
-        figure, panels = make_panels(len(rows) // 2, 2, height=2.6, sharex=False)
-        for axes, row in zip(panels, rows, strict=True):
-            for number, (label, table) in enumerate(tables.items()):
-                draw_line(axes, range(table.shape[1]), [*table.loc[row]], number, label)
-                axes.set_xticks(range(table.shape[1]), labels=[*map(str, table)])
+        figure, panels = make_panels(-(-len(table) // 2), 2, height=2.6, sharex=False)
+        for axes, (row, pairs) in zip(panels, table.iterrows(), strict=False):
+            draw_line(axes, range(len(pairs)), [*pairs], linestyle="none")
+            axes.set_xticks(range(len(pairs)), labels=[*table])
             axes.set_ylabel(row)
-        if len(tables) > 1:
-            panels[0].legend(fontsize=9)
     return figure
 
 
-def plot_changes(tables: Mapping[object, pd.DataFrame], seeds: Sequence[Seed] = (), xlabel: str = "") -> Figure:
-    """A and F (%), and K (nats) and P (%) before learning and after, a line per table of `tabulate_changes`.
+PANELS = {
+    "A (%)": ("acquisition A (%)", "control: A (%)"),
+    "F (%)": ("forgetting F (%)", ""),
+    "K after (nats)": ("K (nats)", "K before (nats)"),
+    "P after (%)": ("P (%)", "P before (%)"),
+}
+"""Rows of `kent.summaries.tabulate_changes` that `plot_changes` shows, each with its axis and the row beside it."""
 
-    Dotted: the control's A, and K and P before. A column of a table is a place on the axis.
+
+def plot_changes(tables: Mapping[object, pd.DataFrame], seeds: Sequence[Seed] = (), xlabel: str = "") -> Figure:
+    """A and F (%), and K (nats) and P (%) before learning and after, a series per table of `tabulate_changes`.
+
+    A column of a table is a place on the axis, joined to the next where columns are steps of pretraining. Hollow: the
+    control's A, and K and P before learning.
     """
-    rows = {
-        "A (%)": "control: A (%)",
-        "F (%)": None,
-        "K after (nats)": "K before (nats)",
-        "P after (%)": "P before (%)",
-    }
-    names = {
-        "A (%)": "acquisition A (%)",
-        "F (%)": "forgetting F (%)",
-        "K after (nats)": "K (nats)",
-        "P after (%)": "P (%)",
-    }
     with plt.rc_context(STYLE):
         figure, panels = make_panels(2, 2, height=2.9, sharex=False)
-        for axes, (row, dotted) in zip(panels, rows.items(), strict=True):
+        for axes, (row, (name, beside)) in zip(panels, PANELS.items(), strict=True):
             for number, (label, table) in enumerate(tables.items()):
-                places = range(table.shape[1])
-                draw_line(axes, places, [*table.loc[row]], number, str(label))
+                places, joined = range(table.shape[1]), not any(isinstance(each, str) for each in table)
+                style = {"color": CYCLE[number % len(CYCLE)], "linestyle": ":" if joined else "none"}
+                draw_line(axes, places, [*table.loc[row]], number, str(label), "-" if joined else "none")
                 draw_seeds(axes, seeds, f"{label}, {row}", number)
-                if dotted:
-                    values = [value for value, _ in table.loc[dotted]]
-                    axes.plot(
-                        places,
-                        values,
-                        color=CYCLE[number],
-                        linestyle=":",
-                        label="control; before learning" if number == 0 else "_",
-                    )
+                if beside:
+                    values, said = [value for value, _ in table.loc[beside]], "control; before learning"
+                    axes.plot(places, values, marker="o", fillstyle="none", label="_" if number else said, **style)
             axes.set_xticks(places, labels=[*map(str, table)])
-            axes.set(xlabel=xlabel, ylabel=names[row])
+            axes.set(xlabel=xlabel, ylabel=name)
             if table.shape[1] > 5:
                 axes.tick_params("x", rotation=60)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
@@ -113,13 +99,15 @@ def plot_differences(table: pd.DataFrame, rows: Sequence[str], seeds: Sequence[S
         cells = [(y, x) for y in ("A (%)", "F (%)") for x in rows]
         for axes, (y, x) in zip(panels, cells, strict=True):
             for number, method in enumerate(METHODS):
-                chosen = [label.startswith(method) for label in table]
+                chosen = [label for label in table if label.startswith(method)]
+                if not chosen:
+                    continue
                 (xs, spreads), (ys, errors) = (np.array([*table.loc[row, chosen]]).T for row in (x, y))
                 style = {"color": CYCLE[number], "marker": "o", "markersize": 4, "linestyle": "none", "label": method}
                 axes.errorbar(xs, ys, 2 * errors, 2 * spreads, **style)
                 for seed in seeds:
-                    kept = [seed.estimates[f"{COMPARED}, {label}"] for label in table.loc[:, chosen]]
-                    values = [[each[table.index.get_loc(row)][0] for each in kept] for row in (x, y)]
+                    kept = [seed.estimates.get(f"{COMPARED}, {label}", {}) for label in chosen]
+                    values = [[each[row][0] for each in kept if {x, y} <= each.keys()] for row in (x, y)]
                     axes.plot(*values, ".", color=CYCLE[number], markersize=3, alpha=0.6)
             axes.axhline(0, color="black", linewidth=0.8)
             axes.set(xlabel=f"Δ {x.replace(' before', '')}", ylabel=f"Δ {y}")

@@ -44,13 +44,13 @@ def _format(value: float, error: float) -> str:
 class Seed:
     """What a page came to for another seed of the suite, as recorded under `results/pages/`.
 
-    `readings` are (value, standard error) by claim, `estimates` by the name of a table's row those of its columns;
+    `readings` are (value, standard error) by claim, `estimates` by the name of a table's row, then of its column;
     `changed` says whether the code that decides the numbers is another one now.
     """
 
     suite: str
     readings: Mapping[str, tuple[float, float]]
-    estimates: Mapping[str, list[tuple[float, float]]]
+    estimates: Mapping[str, Mapping[str, tuple[float, float]]]
     changed: bool
 
 
@@ -67,7 +67,8 @@ def _recall(asked: dict, name: str, folder: Path) -> Seed:
     for path in sorted((folder / name).glob("*.ipynb")):
         for table in collect_outputs(path, ESTIMATES):
             if table["configurations"] == asked["configurations"]:
-                estimates |= {row: [tuple(pair) for pair in pairs] for row, pairs in table["rows"].items()}
+                for row, pairs in table["rows"].items():
+                    estimates[row] = dict(zip(table["columns"], map(tuple, pairs), strict=True))
                 rows = [row for found in collect_outputs(path, READINGS) for row in found]
                 readings |= {row["claim"]: (row["value"], row["error"]) for row in rows}
                 changed |= table["code"] != asked["code"]

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float64
 from scipy.stats import pearsonr, spearmanr
 
 from kent.evidence import label_steps
 from kent.execution import Result
 from kent.outcomes import Outcome, estimate
 from kent.profiles import Profile
+from kent.seeds import Seed
 
 ENTROPIES = {
     "H before (nats)": "knowledge",
@@ -18,7 +20,7 @@ ENTROPIES = {
     "loss before (nats)": "loss",
 }
 """Rows of a changed model before it learns, and the measure of its profile in each (`kent.Profile.estimate`)."""
-ENTROPY = "H before (nats)"
+ENTROPY, *_ = ENTROPIES
 """The first of them: the initial model's knowledge entropy."""
 CORRELATIONS = {"Pearson": (pearsonr, 1.0), "Spearman": (spearmanr, 1.06)}
 """Function of a correlation, and the variance of its Fisher transform times n - 3 (Spearman: Fieller et al. 1957)."""
@@ -60,13 +62,24 @@ Changed = Mapping[str, tuple[Profile, Outcome]]
 
 
 def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]:
-    """Results of a plan of `kent.learning_plans.learn_changed` by the step of the initial model, then by label."""
+    """Results of a plan of `kent.learning_plans.learn_changed` by the step of the initial model, then by label.
+
+    By its place in the list, where two have the same step.
+    """
     labels = [label for label in results if f"{label}, learning" in results]
     steps = label_steps(results["unchanged, learning"])
+    if len(set(steps)) < len(steps):
+        steps = range(len(steps))
     return {
         step: {label: (results[label][index], results[f"{label}, learning"][index]) for label in labels}
         for index, step in enumerate(steps)
     }
+
+
+def acquire(models: Changed) -> dict[str, Float64[np.ndarray, " sample"]]:
+    """A (%) of every model by label, counted from K of the unchanged one, as `Outcome.acquisition` returns it."""
+    (_, unchanged), *_ = models.values()
+    return {label: outcome.acquisition(since=unchanged) for label, (_, outcome) in models.items()}
 
 
 def tabulate_changes(models: Changed) -> pd.DataFrame:
@@ -97,7 +110,7 @@ def _summarize_change(before: Profile, outcome: Outcome, unchanged: Outcome) -> 
 
 
 def compare_changes(models: Changed) -> pd.DataFrame:
-    """The rows of `tabulate_changes` that count from the unchanged model, each minus the unchanged model's.
+    """Rows of `tabulate_changes`, each minus the unchanged model's.
 
     Errors are those of the difference: over the same blocks of text, the same redrawn paragraphs and documents.
     """
@@ -114,9 +127,45 @@ def _compare_change(
         "A (%)": outcome.acquisition(since=unchanged) - unchanged.acquisition(),
         "control: A (%)": outcome.acquisition(of="control", since=unchanged) - unchanged.acquisition(of="control"),
         "F (%)": outcome.forgetting(since=unchanged) - unchanged.forgetting(),
+        "A from its own K before (%)": outcome.acquisition() - unchanged.acquisition(),
+        "F from its own P before (%)": outcome.forgetting() - unchanged.forgetting(),
     }
     measured = {row: before.change_since(profile, measure) for row, measure in ENTROPIES.items()}
     return measured | {row: estimate(samples) for row, samples in found.items()}
+
+
+COMPARED = "minus unchanged"
+"""What a page calls the table of `compare_changes` that it keeps for other seeds, a row per changed model."""
+
+
+def judge_controls(models: Changed, beside: Mapping[str, str], seeds: Sequence[Seed] = ()) -> pd.DataFrame:
+    """A (%) of controls minus A of the method each stands `beside`, with two standard errors, and what that says.
+
+    Over the recorded `seeds` and this one their mean beside it, whose error is that between seeds.
+    """
+    A = acquire(models)
+    pairs = {label: method for label, method in beside.items() if {label, method} <= A.keys()}
+    return pd.DataFrame({label: _judge(A, label, method, seeds) for label, method in pairs.items()}).T
+
+
+def _judge(A: Mapping[str, np.ndarray], label: str, method: str, seeds: Sequence[Seed]) -> dict[str, object]:
+    value, error = estimate(A[label] - A[method])
+    rows = [[seed.estimates.get(f"{COMPARED}, {each}", {}) for each in (label, method)] for seed in seeds]
+    others = [one["A (%)"][0] - other["A (%)"][0] for one, other in rows if one and other]
+    judged = {"beside": method, "A minus A of the method (%)": f"{value:+.2f} ± {2 * error:.2f}"}
+    judged |= {"the control": _compare(value, error)}
+    if others:
+        values = [value, *others]
+        mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) / len(values) ** 0.5
+        judged |= {f"mean of {len(values)} seeds": f"{mean:+.2f} ± {2 * spread:.2f}"}
+        judged |= {"over seeds the control": _compare(mean, spread)}
+    return judged
+
+
+def _compare(value: float, error: float) -> str:
+    if not abs(value) > 2 * error:
+        return "too small to tell"
+    return "beats the method" if value > 0 else "falls behind it"
 
 
 def correlate(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> tuple[float, float]:

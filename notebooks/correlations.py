@@ -141,7 +141,7 @@ pages.read(correlated, outcomes[: first.shape[1]], recorded)
 #     -y "knowledge: [once60.json, paraphrase70.json]"
 # papermill notebooks/correlations.ipynb out.ipynb -y "checkpoints: [EARLY, LATE]" -p corpus FILE.txt \
 #     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 40, tasks: world}"
+#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
 # `twin` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on

@@ -120,7 +120,7 @@ pages.read({key: estimate(samples) for key, samples in (changes | ends).items()}
 #     -y "knowledge: [once60.json, paraphrase70.json]"
 # papermill notebooks/fig04_acquisition_and_forgetting.ipynb out.ipynb -y "checkpoints: [EARLY, LATE]" -p corpus FILE.txt \
 #     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 40, tasks: world}"
+#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
 # For a suite of the Hub the recipe is the paper's (`kent.learning.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of

@@ -110,7 +110,7 @@ pages.read({key: estimate(samples) for key, samples in ends.items()}, outcomes, 
 #     -y "knowledge: [once60.json, paraphrase70.json]"
 # papermill notebooks/fig12_before_and_after.ipynb out.ipynb -y "checkpoints: [EARLY, LATE]" -p corpus FILE.txt \
 #     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 40, tasks: world}"
+#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
 # For a suite of the Hub the recipe is the paper's (`kent.learning.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of

@@ -120,7 +120,7 @@ pages.read({"fig13": estimate(falls[0] - falls[1])}, [*outcomes, *near], recorde
 #     -y "knowledge: [once60.json, paraphrase70.json]"
 # papermill notebooks/fig13_learning_corpora.ipynb out.ipynb -y "checkpoints: [EARLY, LATE]" -p corpus FILE.txt \
 #     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 40, tasks: world}"
+#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
 # For a suite of the Hub the recipe is the paper's (`kent.learning.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of

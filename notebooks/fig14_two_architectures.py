@@ -120,7 +120,7 @@ pages.read({"fig14": summaries.correlate(entropies, acquired)}, models[plain][1]
 #     -y "knowledge: [once60.json, paraphrase70.json]"
 # papermill notebooks/fig14_two_architectures.ipynb out.ipynb -y "checkpoints: [EARLY, LATE]" -p corpus FILE.txt \
 #     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 40, tasks: world}"
+#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
 # `twin` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on

@@ -57,8 +57,9 @@ pages.check_parameters()
 # Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose
 # mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. With $q = 1$ every
-# chosen one is taken to the mean of its layer. Mean coefficients are skewed, so at $p = 90$ some of the chosen ones lie
-# above the mean, and are scaled *down* to it.
+# chosen one of the first layer is taken to the layer's mean (later layers read what the first ones changed). Mean
+# coefficients are skewed: where $p$ is so large that some of the chosen lie above $q$ times the mean, these are scaled
+# *down*; a table below counts them.
 #
 # The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
@@ -86,7 +87,7 @@ pages.stamp([outcome for _, outcome in models.values()])
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "Acquisition, forgetting, K and P of the final model as it is and with the p per cent least used memory vectors of each layer woken (q = 1), with two standard errors. Dotted: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for the unchanged model and for each p: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "Acquisition, forgetting, K and P of the final model as it is and with the p per cent least used memory vectors of each layer woken, with two standard errors. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for the unchanged model and for each p: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 table = summaries.tabulate_changes(models)
 figure = resuscitation_plots.plot_changes({"final model": table}, recorded)
 
@@ -99,7 +100,7 @@ import pandas as pd
 seeds.Estimates(pd.concat({"final model": table}), plan)
 
 # %% [markdown]
-# How many of the chosen memory vectors were above the mean of their layer, and scaled down:
+# How many of the chosen memory vectors were above $q$ times the mean of their layer, and scaled down:
 
 # %% tags=["hide-input"]
 from kent.resuscitation import find_multipliers
@@ -112,21 +113,19 @@ pd.DataFrame(scaled).rename_axis("layer")
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: a log probability is not positive, a score lies between 0 and 1, every model is probed before
-# learning and after every injection, and none of the runs was stopped.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`, which
+# also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
-for profile, outcome in models.values():
-    assert (outcome.knowledge["per_target_token"] <= 0).all() and (outcome.control["per_target_token"] <= 0).all()
-    assert ((outcome.downstream() >= 0) & (outcome.downstream() <= 1)).all()
-    assert len(outcome.steps) % 10 == 1 and outcome.steps[0] == 0 and outcome.provenance["stopped"] is None
+pages.check_outcomes([outcome for _, outcome in models.values()])
+for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
 # %% [markdown]
 # ## Reading
 
 # %%
-A = {label: outcome.acquisition(since=models["unchanged"][1]) for label, (_, outcome) in models.items()}
+A = summaries.acquire(models)
 found = {"fig15": estimate(A["p = 75"] - A["p = 25"])} if {"p = 75", "p = 25"} <= A.keys() else {}
 pages.read(found, [outcome for _, outcome in models.values()], recorded)
 
@@ -144,7 +143,7 @@ seeds.Estimates(pd.concat({"minus unchanged": summaries.compare_changes(models)}
 #     -y "knowledge: [once60.json, paraphrase70.json]"
 # papermill notebooks/fig15_share_of_vectors.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt \
 #     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 40, tasks: world}"
+#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
 # One checkpoint, as it is and with each p: five runs. For a suite of the Hub the recipe is the paper's
@@ -152,6 +151,6 @@ seeds.Estimates(pd.concat({"minus unchanged": summaries.compare_changes(models)}
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes), and a run reads a far larger part of what pretraining read. A and F count from the
-# unchanged model's start (the table has both ways). No values were read off the published figure: only its directions are
-# compared.
+# sizes), and a run reads a far larger part of what pretraining read. The paper does not say whether A and F of a changed
+# model count from its own start; here they count from the unchanged model's, and the tables have both ways. No values were
+# read off the published figure: only its directions are compared.

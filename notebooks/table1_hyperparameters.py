@@ -149,7 +149,7 @@ print([each for each in stopped if each[1]] or "No run was stopped by a loss tha
 #     -y "knowledge: [once60.json, paraphrase70.json]"
 # papermill notebooks/table1_hyperparameters.ipynb out.ipynb -y "checkpoints: [EARLY, LATE]" -p corpus FILE.txt \
 #     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, steps: 40, tasks: world}"
+#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
 # Five settings from four checkpoints: one run of three epochs and four of one for each checkpoint, seven times the cost of

@@ -1,9 +1,12 @@
 """K, A, P and F by hand, and their bootstrap samples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from kent import pages
 from kent.outcomes import Outcome, estimate
 from kent.summaries import tabulate_learning
 
@@ -40,6 +43,21 @@ def test_acquisition_is_positive_for_an_improvement(outcome):
     assert estimate(outcome.acquisition("paraphrase"))[0] == pytest.approx(40)
     assert estimate(outcome.acquisition("once"))[0] == pytest.approx(-200 / 3)
     assert estimate(outcome.acquisition("paraphrase", relative=False))[0] == pytest.approx(1)
+
+
+def test_what_must_hold_of_any_run(outcome, capsys):
+    outcome = replace(outcome, steps=torch.arange(11))
+    pages.check_outcomes([outcome])
+    assert "No run was stopped" in capsys.readouterr().out
+    above = replace(outcome, knowledge={"per_target_token": torch.ones(2, 6).double()})
+    few = replace(outcome, steps=torch.arange(2))
+    missing = replace(outcome, answers={"easy": torch.full((2, 4), torch.nan).double()})
+    for wrong in (above, few, missing):
+        with pytest.raises(AssertionError):
+            pages.check_outcomes([wrong])
+    stopped = missing.provenance | {"stopped": {"step": 3, "learning_rate": 0.1}}
+    pages.check_outcomes([replace(missing, provenance=stopped, steps=torch.arange(2))])
+    assert "'step': 3" in capsys.readouterr().out
 
 
 def test_a_changed_model_may_count_from_the_unchanged_one(outcome):

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from kent import contents
+from kent.runs import make_recipe
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
@@ -117,6 +118,15 @@ def test_parameter_files_name_only_parameters_of_the_page(page, suite):
 def test_the_defaults_are_the_tiny_suite(page):
     defaults = {line.targets[0].id: ast.literal_eval(line.value) for line in parameters(page)}
     assert yaml.safe_load((ROOT / "params/tiny.yaml").read_text("utf8")).items() <= defaults.items()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_printed_recipes_can_be_run(page):
+    printed = re.findall(r'"recipe: ({.+?})"', "\n".join(cell["source"] for cell in cells(page, "markdown")))
+    for recipe in map(yaml.safe_load, printed):
+        settings = {key: value for key, value in recipe.items() if key not in ("corpus", "length")}
+        made = make_recipe(settings)
+        assert made.batch % min(made.rows, made.batch) == 0 and made.steps % 10 == 0
 
 
 @pytest.mark.parametrize("page", PAPER_PAGES)

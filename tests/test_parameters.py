@@ -11,11 +11,11 @@ from kent import pages, plans
 from kent.paper import AXES, CLAIMS
 
 PARAMETERS = Path(__file__).parents[1] / "params"
-PAGE = 'checkpoints = "tiny"\nsteps = []\nlimit = 8'
+PAGE = 'checkpoints = "tiny"\nsteps = []\nlimit = 8\nshare = 0.5'
 
 
 def test_known_parameters_pass_and_a_page_run_by_hand_is_not_asked():
-    pages.check_parameters(["", PAGE, '# Parameters\ncheckpoints = ["a", "b"]\nlimit = 9\n', "import kent"])
+    pages.check_parameters(["", PAGE, '# Parameters\ncheckpoints = ["a", "b"]\nlimit = 9\nshare = 1\n', "import kent"])
     pages.check_parameters(["", "x = 1", "import kent"])
 
 
@@ -23,8 +23,10 @@ def test_known_parameters_pass_and_a_page_run_by_hand_is_not_asked():
     ("given", "message"),
     [
         ('chekpoints = "tiny"', "no parameter 'chekpoints': did you mean checkpoints"),
-        ("zzz = 1", "no parameter 'zzz': It has: checkpoints, steps, limit"),
+        ("zzz = 1", "no parameter 'zzz': It has: checkpoints, steps, limit, share"),
         ('limit = "many"', "limit must be of type int"),
+        ("limit = True", "limit must be of type int"),
+        ("share = True", "share must be of type float"),
     ],
 )
 def test_a_misspelt_or_mistyped_parameter_is_an_error(given, message):

@@ -2,7 +2,10 @@
 
 import pytest
 
+import kent
 from kent import contents, learning_plans, plans, runs
+from kent.pretraining import RECIPES
+from kent.suites import SUITES
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
 
@@ -150,6 +153,35 @@ def test_a_temperature_is_lowered_or_stays(micro):
     assert found["T = 1.5, cooled, learning"] == (1.5, True) and found["T = 0.67, learning"] == (0.67, False)
     assert found["q = 1, learning"] == found["unchanged, learning"] == (1.0, True)
     assert settings(plan["T = 0.67"], "temperature") == [(0.67,)]
+
+
+def test_a_final_model_is_the_last_where_steps_are_not_known(micro, tmp_path):
+    folders = [str(tmp_path / name) for name in "ab"]
+    for folder in folders:
+        for part in kent.load("tiny", 4):
+            part.save_pretrained(folder)
+    lesson = {"corpus": "world", "length": 500, "batch": 2, "steps": 10}
+    plan = learning_plans.vary_q(folders, q=[1.0], recipe=lesson, **SMALL)
+    assert settings(plan["q = 1"], "name") == settings(plan["unchanged, learning"], "name") == [(folders[-1],)]
+    assert settings(learning_plans.wake_stages(folders, recipe=lesson, **SMALL)["q = 2"], "name") == [
+        (each,) for each in folders
+    ]
+
+
+def test_a_recipe_of_changed_models_has_no_temperature_of_its_own(micro):
+    with pytest.raises(ValueError, match="has no cooling, temperature: a temperature is a change"):
+        learning_plans.vary_q("tiny", recipe={"temperature": 2.0, "cooling": False}, steps=[4], **SMALL)
+
+
+def test_whole_numbers_are_the_same_change(micro):
+    whole, exact = (learning_plans.vary_q("tiny", p=p, q=q, steps=[4], **SMALL) for p, q in ((50, [2]), (50.0, [2.0])))
+    assert [run.path for run in whole["q = 2, learning"]] == [run.path for run in exact["q = 2, learning"]]
+
+
+def test_the_suites_say_which_models_are_gated():
+    assert {name: SUITES[name].gated for name in RECIPES} == {
+        name: recipe.architecture == "olmo" for name, recipe in RECIPES.items()
+    }
 
 
 def test_plain_suites_are_not_rescaled(micro):

@@ -122,6 +122,14 @@ def test_a_changed_checkpoint_learns_from_where_the_change_left_it(micro):
     assert outcome.performance()[0, 0] != plain.performance()[0, 0]
 
 
+@pytest.mark.parametrize("method", ["random", "rescale", "shrink"])
+def test_the_controls_are_runs_too(micro, method):
+    run = runs.plan_profile("tiny", 4, **SMALL, change={"method": method, "measured": SMALL})
+    found, plain = execution.fetch(run), execution.fetch(runs.plan_profile("tiny", 4, **SMALL))
+    assert found.knowledge_entropy != plain.knowledge_entropy
+    assert (abs(found.loss - plain.loss) < 1e-5) == (method == "rescale")
+
+
 def test_a_profile_at_a_temperature_leaves_the_checkpoint_as_it_was(micro):
     plain, warm, again = (runs.plan_profile("tiny", 4, **SMALL, temperature=each, shuffled=last)
                           for each, last in ((1.0, False), (2.0, False), (1.0, True)))  # fmt: skip

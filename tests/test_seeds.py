@@ -35,7 +35,7 @@ def test_a_recorded_seed_is_found_by_the_plan_alone(kept):
     [seed] = recall(plan, "tiny", folder)
     assert (seed.suite, seed.changed) == ("tiny-1", False)
     assert seed.readings == {"fig11": (3.0, 1.0)}
-    assert seed.estimates == {"A (%)": [(1.0, 0.1), (2.0, 0.1)]}
+    assert seed.estimates == {"A (%)": {"0": (1.0, 0.1), "4": (2.0, 0.1)}}
     assert recall(plan, ["tiny"], folder) == [], "checkpoints that are no suite have no seeds"
     assert recall(plans.sweep("tiny", steps=[4], **SMALL), "tiny", folder) == [], "another plan"
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kent import execution, learning_plans, summaries
-from kent.summaries import correlate
+from kent.seeds import Seed
+from kent.summaries import COMPARED, correlate
 
 
 def test_pearsons_correlation_and_the_end_of_its_interval_towards_zero():
@@ -67,5 +68,40 @@ def test_changed_models_count_from_the_unchanged_one(micro, monkeypatch):
     assert table.loc["H before (nats)", "q = 2"] == after.estimate()
     assert list(differences) == ["q = 2"] and differences.loc["F (%)", "q = 2"][0] == -25
     assert differences.loc["H before (nats)", "q = 2"] == after.change_since(before)
+    same = summaries.compare_changes({"unchanged": models["unchanged"], "same": models["unchanged"]})
+    assert all(pair == (0, 0) for pair in same["same"])
     risen = changed.performance()[-1] - unchanged.performance()[-1]
     assert differences.loc["A (%)", "q = 2"][0] == pytest.approx(100 * risen[0] / abs(unchanged.performance()[0, 0]))
+
+
+def test_changed_models_of_one_step_are_kept_apart():
+    results = {"unchanged": ["a", "b"], "unchanged, learning": [Stub(3), Stub(3)]}
+    assert summaries.group_changes(results) == {
+        number: {"unchanged": (name, results["unchanged, learning"][number])} for number, name in enumerate("ab")
+    }
+
+
+class Stub:
+    """A result of a step, whose A is what is given for every sample."""
+
+    def __init__(self, step: int = 0, acquired: tuple[float, ...] = ()):
+        self.provenance, self.acquired = {"revision": {"step": step}}, np.array(acquired)
+
+    def acquisition(self, since: "Stub") -> np.ndarray:
+        return self.acquired
+
+
+def test_controls_are_judged_beside_the_method_and_over_seeds():
+    models = {
+        "unchanged": (None, Stub()),
+        "resuscitate": (None, Stub(acquired=(1.0, 0.9, 1.1))),
+        "random": (None, Stub(acquired=(3.0, 2.9, 3.1))),
+        "rescale": (None, Stub(acquired=(1.0, 0.5, 1.5))),
+    }
+    kept = {f"{COMPARED}, resuscitate": {"A (%)": (1.0, 0.1)}, f"{COMPARED}, random": {"A (%)": (-5.0, 0.1)}}
+    beside = {"random": "resuscitate", "rescale": "resuscitate", "missing": "resuscitate"}
+    table = summaries.judge_controls(models, beside, [Seed("tiny-1", {}, kept, False)])
+    assert list(table.index) == ["random", "rescale"]
+    assert list(table["the control"]) == ["beats the method", "too small to tell"]
+    assert table.loc["random", "mean of 2 seeds"] == "-2.00 ± 8.00"
+    assert table.loc["random", "over seeds the control"] == "too small to tell"
