@@ -159,12 +159,14 @@ def learn_changed(
     return plan
 
 
-def vary_q(checkpoints: Checkpoints, *, p: float = 50.0, q: Sequence[float] = (0.5, 1.0, 2.0, 3.0), **settings) -> Plan:
+def vary_q(
+    checkpoints: Checkpoints, *, p: float | int = 50.0, q: Sequence[float | int] = (0.5, 1.0, 2.0, 3.0), **settings
+) -> Plan:
     """`learn_changed` by Algorithm 1 with each `q` (figures 5, 16 and 17)."""
     return learn_changed(checkpoints, changes=_name_changes({"p": p}, q=q), **settings)
 
 
-def wake_stages(checkpoints: Checkpoints, *, q: Sequence[float] = (2.0,), **settings) -> Plan:
+def wake_stages(checkpoints: Checkpoints, *, q: Sequence[float | int] = (2.0,), **settings) -> Plan:
     """`vary_q` at the paper's four stages (figure 16)."""
     return vary_q(checkpoints, q=q, stages=tuple(STAGES), **settings)
 
@@ -175,7 +177,7 @@ def vary_q_midway(checkpoints: Checkpoints, **settings) -> Plan:
 
 
 def vary_p(
-    checkpoints: Checkpoints, *, p: Sequence[float] = (25.0, 50.0, 75.0, 90.0), q: float = 1.0, **settings
+    checkpoints: Checkpoints, *, p: Sequence[float | int] = (25.0, 50.0, 75.0, 90.0), q: float | int = 1.0, **settings
 ) -> Plan:
     """`learn_changed` by Algorithm 1 with each `p` in percent (figure 15)."""
     return learn_changed(checkpoints, changes=_name_changes({"q": q}, p=p), **settings)
@@ -184,8 +186,8 @@ def vary_p(
 def show_algorithm(
     checkpoints: Checkpoints,
     *,
-    p: float = 50.0,
-    q: Sequence[float] = (0.5, 1.0, 2.0, 3.0),
+    p: float | int = 50.0,
+    q: Sequence[float | int] = (0.5, 1.0, 2.0, 3.0),
     layer: int = 0,
     **measured,
 ) -> Plan:
@@ -197,7 +199,7 @@ def show_algorithm(
 
 
 def _name_changes(
-    fixed: Mapping[str, float], method: str = "resuscitate", **varied: Sequence[float]
+    fixed: Mapping[str, float | int], method: str = "resuscitate", **varied: Sequence[float | int]
 ) -> dict[str, dict]:
     """A change for each value of the one setting that is varied, under a label such as "q = 2"."""
     [(name, values)] = varied.items()
@@ -208,10 +210,10 @@ def _name_changes(
 def vary_temperature(
     checkpoints: Checkpoints,
     *,
-    p: float = 50.0,
-    q: Sequence[float] = (1.0, 2.0, 3.0),
-    cooled: Sequence[float] = (1.5, 2.0, 3.0),
-    constant: Sequence[float] = (1.5, 0.67),
+    p: float | int = 50.0,
+    q: Sequence[float | int] = (1.0, 2.0, 3.0),
+    cooled: Sequence[float | int] = (1.5, 2.0, 3.0),
+    constant: Sequence[float | int] = (1.5, 0.67),
     **settings,
 ) -> Plan:
     """`learn_changed` by temperatures of the attention, lowered to 1 over the run or constant, and by Algorithm 1 with
@@ -225,11 +227,11 @@ def vary_temperature(
 def compare_methods(
     checkpoints: Checkpoints,
     *,
-    p: float = 50.0,
-    q: Sequence[float] = (0.5, 1.0, 2.0, 3.0),
+    p: float | int = 50.0,
+    q: Sequence[float | int] = (0.5, 1.0, 2.0, 3.0),
     controls: Sequence[str] = ("random", "rescale"),
-    controlled: Sequence[float] = (1.0, 2.0),
-    cooled: Sequence[float] = (1.5, 2.0, 3.0),
+    controlled: Sequence[float | int] = (1.0, 2.0),
+    cooled: Sequence[float | int] = (1.5, 2.0, 3.0),
     **settings,
 ) -> Plan:
     """`learn_changed` by Algorithm 1 with each `q`, by its controls with each of `controlled`, by shrink and perturb,

@@ -85,6 +85,6 @@ def test_every_claim_is_whole_and_says_when_it_has_no_page():
     table = evidence.tabulate_verdicts([], ["tiny"]).splitlines()[2:]
     assert len(table) == len(CLAIMS)
     for claim, line in zip(CLAIMS.values(), table, strict=True):
-        assert claim.sign in (-1, 1) and claim.unit in ("nats", "%", "")
+        assert claim.sign in (-1, 1) and claim.unit in ("nats", "%", "% per unit of q", "")
         assert line.endswith("| not run |") and ("no page yet" in line) == (claim.page is None)
     assert len(evidence.tabulate_settings().splitlines()) == len(CLAIMS) + 2

@@ -1,7 +1,5 @@
 """K, A, P and F by hand, and their bootstrap samples."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -45,18 +43,18 @@ def test_acquisition_is_positive_for_an_improvement(outcome):
     assert estimate(outcome.acquisition("paraphrase", relative=False))[0] == pytest.approx(1)
 
 
-def test_what_must_hold_of_any_run(outcome, capsys):
-    outcome = replace(outcome, steps=torch.arange(11))
-    pages.check_outcomes([outcome])
+def test_what_must_hold_of_any_run(capsys):
+    def fill(score: float, evaluations: int = 11, answer: float = 1.0) -> Outcome:
+        return make([(score,) * 2] * evaluations, [(score,) * 4] * evaluations, {"easy": [[answer] * 4] * 2})
+
+    pages.check_outcomes([fill(-1.0)])
     assert "No run was stopped" in capsys.readouterr().out
-    above = replace(outcome, knowledge={"per_target_token": torch.ones(2, 6).double()})
-    few = replace(outcome, steps=torch.arange(2))
-    missing = replace(outcome, answers={"easy": torch.full((2, 4), torch.nan).double()})
-    for wrong in (above, few, missing):
+    for wrong in (fill(1.0), fill(-1.0, evaluations=5), fill(-1.0, answer=2.0), fill(np.nan)):
         with pytest.raises(AssertionError):
             pages.check_outcomes([wrong])
-    stopped = missing.provenance | {"stopped": {"step": 3, "learning_rate": 0.1}}
-    pages.check_outcomes([replace(missing, provenance=stopped, steps=torch.arange(2))])
+    stopped = fill(np.nan, evaluations=2, answer=np.nan)
+    stopped.provenance["stopped"] = {"step": 3, "learning_rate": 0.1}
+    pages.check_outcomes([stopped])
     assert "'step': 3" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""Figures of changed models: without a control, with other seeds, over stages; what is drawn is what the table holds."""
+"""Figures of changed models: without a control, with other seeds, over stages; what is drawn is what the table has."""
 
 import matplotlib.pyplot as plt
 import pandas as pd

@@ -4,8 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from kent import execution, learning_plans, summaries
+from kent.outcomes import Outcome
+from kent.profiles import Profile
 from kent.seeds import Seed
 from kent.summaries import COMPARED, correlate
 
@@ -74,30 +77,29 @@ def test_changed_models_count_from_the_unchanged_one(micro, monkeypatch):
     assert differences.loc["A (%)", "q = 2"][0] == pytest.approx(100 * risen[0] / abs(unchanged.performance()[0, 0]))
 
 
-def test_changed_models_of_one_step_are_kept_apart():
-    results = {"unchanged": ["a", "b"], "unchanged, learning": [Stub(3), Stub(3)]}
-    assert summaries.group_changes(results) == {
-        number: {"unchanged": (name, results["unchanged, learning"][number])} for number, name in enumerate("ab")
-    }
+PROFILE = Profile(torch.tensor([1]))
 
 
-class Stub:
-    """A result of a step, whose A is what is given for every sample."""
+class Stub(Outcome):
+    """An outcome of a checkpoint of a step, whose A is what is given."""
 
     def __init__(self, step: int = 0, acquired: tuple[float, ...] = ()):
-        self.provenance, self.acquired = {"revision": {"step": step}}, np.array(acquired)
+        object.__setattr__(self, "provenance", {"revision": {"step": step}})
+        object.__setattr__(self, "acquired", np.array(acquired))
 
-    def acquisition(self, since: "Stub") -> np.ndarray:
+    def acquisition(self, since: Outcome) -> np.ndarray:
         return self.acquired
 
 
+def test_changed_models_of_one_step_are_kept_apart():
+    outcomes = [Stub(3), Stub(3)]
+    found = summaries.group_changes({"unchanged": [PROFILE, PROFILE], "unchanged, learning": outcomes})
+    assert list(found) == [0, 1] and [found[place]["unchanged"][1] for place in found] == outcomes
+
+
 def test_controls_are_judged_beside_the_method_and_over_seeds():
-    models = {
-        "unchanged": (None, Stub()),
-        "resuscitate": (None, Stub(acquired=(1.0, 0.9, 1.1))),
-        "random": (None, Stub(acquired=(3.0, 2.9, 3.1))),
-        "rescale": (None, Stub(acquired=(1.0, 0.5, 1.5))),
-    }
+    acquired = {"unchanged": (), "resuscitate": (1.0, 0.9, 1.1), "random": (3.0, 2.9, 3.1), "rescale": (1.0, 0.5, 1.5)}
+    models = {label: (PROFILE, Stub(acquired=each)) for label, each in acquired.items()}
     kept = {f"{COMPARED}, resuscitate": {"A (%)": (1.0, 0.1)}, f"{COMPARED}, random": {"A (%)": (-5.0, 0.1)}}
     beside = {"random": "resuscitate", "rescale": "resuscitate", "missing": "resuscitate"}
     table = summaries.judge_controls(models, beside, [Seed("tiny-1", {}, kept, False)])
