@@ -17,6 +17,10 @@ from kent.gradients import Gradients
 from kent.paper import AXES, ENTROPIES
 from kent.profiles import Profile
 
+plt.switch_backend(
+    plt.get_backend()
+)  # loaded inside `rc_context`, a notebook's backend would show its first figure only
+
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
@@ -49,7 +53,10 @@ def draw_line(
     label: str = "",
     linestyle: str = "-",
 ) -> None:
-    """One line of (value, standard error) pairs with error bars of two standard errors, in the style of its number."""
+    """One line of (value, standard error) pairs with error bars of two standard errors, in the style of its number.
+
+    A standard error that is NaN has no bar.
+    """
     values, errors = np.array(pairs, dtype=float).T
     color, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
     style = {"color": color, "marker": marker, "markersize": 4, "capsize": 2, "linestyle": linestyle}

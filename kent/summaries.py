@@ -127,6 +127,8 @@ def _compare_change(
         "A (%)": outcome.acquisition(since=unchanged) - unchanged.acquisition(),
         "control: A (%)": outcome.acquisition(of="control", since=unchanged) - unchanged.acquisition(of="control"),
         "F (%)": outcome.forgetting(since=unchanged) - unchanged.forgetting(),
+        "K after (nats)": outcome.performance()[-1] - unchanged.performance()[-1],
+        "P after (%)": 100 * (outcome.downstream()[-1] - unchanged.downstream()[-1]),
         "A from its own K before (%)": outcome.acquisition() - unchanged.acquisition(),
         "F from its own P before (%)": outcome.forgetting() - unchanged.forgetting(),
     }

@@ -100,7 +100,7 @@ pages.stamp([outcome for _, outcome in models.values()])
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-entropy-or-not", "caption": "Change of acquisition A (above) and forgetting F (below) against the change of knowledge entropy, of contribution entropy and of attention entropy before learning, a mark per changed model, all minus the unchanged model, with two standard errors. Small: other seeds of pretraining, where recorded."}, "image": {"alt": "Six scatter charts: the change of acquisition and of forgetting against the change of three entropies, in five colours for the paper's method, random neurons, function-preserving rescale, shrink and perturb, and attention temperature, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-entropy-or-not", "caption": "Change of acquisition A (above) and forgetting F (below) against the change of knowledge entropy, of contribution entropy and of attention entropy before learning, a mark per changed model, all minus the unchanged model, with two standard errors; vertical axes are linear up to 5 and logarithmic beyond. Small: other seeds of pretraining, where recorded."}, "image": {"alt": "Six scatter charts: the change of acquisition and of forgetting against the change of three entropies, in five colours for the paper's method, random neurons, function-preserving rescale, shrink and perturb, and attention temperature, with error bars.", "width": "100%"}} tags=["hide-input"]
 differences = summaries.compare_changes(models)
 rows = ["H before (nats)", "contribution entropy before (nats)", "attention entropy before (nats)"]
 figure = resuscitation_plots.plot_differences(differences, rows, recorded)

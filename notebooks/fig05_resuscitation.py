@@ -85,9 +85,9 @@ pages.stamp([outcome for _, outcome in models.values()])
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-resuscitation", "caption": "Acquisition, forgetting, K and P of the final model as it is and with its rarely used memory vectors woken, by amplification q, with two standard errors. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for the unchanged model and for each q: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
-table = summaries.tabulate_changes(models)
-figure = resuscitation_plots.plot_changes({"final model": table}, recorded)
+# %% mystnb={"figure": {"name": "fig-resuscitation", "caption": "Acquisition, forgetting, K and P of the final model as it is and with its rarely used memory vectors woken, by amplification q. Line: the unchanged model; bars: two standard errors of the difference to it. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for the unchanged model and for each q: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+table, differences = summaries.tabulate_changes(models), summaries.compare_changes(models)
+figure = resuscitation_plots.plot_changes({"final model": table}, {"final model": differences}, recorded)
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
@@ -112,7 +112,6 @@ for profile, _ in models.values():
 # ## Reading
 
 # %%
-differences = summaries.compare_changes(models)
 cells = {"fig05": ("A (%)", "q = 2"), "fig05-forgetting": ("F (%)", "q = 2"), "fig05-half": ("A (%)", "q = 0.5")}
 found = {key: differences.loc[cell] for key, cell in cells.items() if cell[1] in differences}
 pages.read(found, [outcome for _, outcome in models.values()], recorded)

@@ -87,9 +87,9 @@ pages.stamp([outcome for _, outcome in models.values()])
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "Acquisition, forgetting, K and P of the final model as it is and with the p per cent least used memory vectors of each layer woken, with two standard errors. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for the unchanged model and for each p: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
-table = summaries.tabulate_changes(models)
-figure = resuscitation_plots.plot_changes({"final model": table}, recorded)
+# %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "Acquisition, forgetting, K and P of the final model as it is and with the p per cent least used memory vectors of each layer woken. Line: the unchanged model; bars: two standard errors of the difference to it. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for the unchanged model and for each p: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+table, differences = summaries.tabulate_changes(models), summaries.compare_changes(models)
+figure = resuscitation_plots.plot_changes({"final model": table}, {"final model": differences}, recorded)
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
@@ -133,7 +133,7 @@ pages.read(found, [outcome for _, outcome in models.values()], recorded)
 # The differences to the unchanged model, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({"minus unchanged": summaries.compare_changes(models)}), plan)
+seeds.Estimates(pd.concat({"minus unchanged": differences}), plan)
 
 # %% [markdown]
 # ## Full run

@@ -95,7 +95,7 @@ tables = {step: summaries.tabulate_changes(models) for step, models in stages.it
 lines = {
     label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in next(iter(tables.values()))
 }
-figure = resuscitation_plots.plot_changes(lines, recorded, "initial model (pretraining step)")
+figure = resuscitation_plots.plot_changes(lines, seeds=recorded, xlabel="initial model (pretraining step)")
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.

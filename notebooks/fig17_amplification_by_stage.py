@@ -88,11 +88,12 @@ pages.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "Acquisition, forgetting, K and P of two middle stages as they are and with their rarely used memory vectors woken, by amplification q, with two standard errors. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts with a place for the unchanged model and for each q and a line for each of two stages: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "Acquisition, forgetting, K and P of two middle stages as they are and with their rarely used memory vectors woken, by amplification q. Lines: the unchanged models; bars: two standard errors of the difference to them. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts with a place for the unchanged model and for each q and a line for each of two stages: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 import pandas as pd
 
 tables = {f"step {step}": summaries.tabulate_changes(models) for step, models in stages.items()}
-figure = resuscitation_plots.plot_changes(tables, recorded)
+differences = {f"step {step}": summaries.compare_changes(models) for step, models in stages.items()}
+figure = resuscitation_plots.plot_changes(tables, differences, recorded)
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
@@ -133,10 +134,7 @@ pages.read({key: estimate(samples) for key, samples in found.items()}, outcomes,
 # The differences to the unchanged model, stage by stage, each with the error of a difference:
 
 # %% tags=["hide-input"]
-differences = {
-    f"from step {step}, minus unchanged": summaries.compare_changes(models) for step, models in stages.items()
-}
-seeds.Estimates(pd.concat(differences), plan)
+seeds.Estimates(pd.concat({f"{label}, minus unchanged": each for label, each in differences.items()}), plan)
 
 # %% [markdown]
 # ## Full run

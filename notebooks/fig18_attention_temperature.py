@@ -99,9 +99,9 @@ pages.stamp([outcome for _, outcome in models.values()])
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-attention-temperature", "caption": "Acquisition, forgetting, K and P of the final model as it is, with a temperature T in the attention (cooled to 1 over the run, or constant), and with its rarely used memory vectors woken by q, with two standard errors. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for the unchanged model, for each attention temperature and for each q: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
-table = summaries.tabulate_changes(models)
-figure = resuscitation_plots.plot_changes({"final model": table}, recorded)
+# %% mystnb={"figure": {"name": "fig-attention-temperature", "caption": "Acquisition, forgetting, K and P of the final model as it is, with a temperature T in the attention (cooled to 1 over the run, or constant), and with its rarely used memory vectors woken by q. Line: the unchanged model; bars: two standard errors of the difference to it. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for the unchanged model, for each attention temperature and for each q: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+table, differences = summaries.tabulate_changes(models), summaries.compare_changes(models)
+figure = resuscitation_plots.plot_changes({"final model": table}, {"final model": differences}, recorded)
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P at the temperature the run starts at. All ± two standard errors.
@@ -142,7 +142,7 @@ pages.read(found, [outcome for _, outcome in models.values()], recorded)
 # The differences to the unchanged model, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({"minus unchanged": summaries.compare_changes(models)}), plan)
+seeds.Estimates(pd.concat({"minus unchanged": differences}), plan)
 
 # %% [markdown]
 # ## Full run
