@@ -83,10 +83,10 @@ def acquire(models: Changed) -> dict[str, Float64[np.ndarray, " sample"]]:
 
 
 def tabulate_changes(models: Changed) -> pd.DataFrame:
-    """A column per changed model: its entropies, loss, K and P before learning, and A, F, K and P after.
+    """A column per changed model: A, F, K and P after learning; K, P, its entropies and its loss before.
 
     A and F count from what the unchanged model (the first) could before, so that what a change itself breaks is no
-    room for acquisition; the last two rows count from what the changed one could.
+    room for acquisition; two more rows count from what the changed one could.
     """
     (_, unchanged), *_ = models.values()
     return pd.DataFrame({label: _summarize_change(*each, unchanged) for label, each in models.items()})
@@ -94,9 +94,7 @@ def tabulate_changes(models: Changed) -> pd.DataFrame:
 
 def _summarize_change(before: Profile, outcome: Outcome, unchanged: Outcome) -> dict[str, tuple[float, float]]:
     knowledge, tasks = outcome.performance(), 100 * outcome.downstream()
-    found = {
-        "K before (nats)": knowledge[0],
-        "P before (%)": tasks[0],
+    after = {
         "A (%)": outcome.acquisition(since=unchanged),
         "control: A (%)": outcome.acquisition(of="control", since=unchanged),
         "F (%)": outcome.forgetting(since=unchanged),
@@ -104,13 +102,15 @@ def _summarize_change(before: Profile, outcome: Outcome, unchanged: Outcome) -> 
         "P after (%)": tasks[-1],
         "A from its own K before (%)": outcome.acquisition(),
         "F from its own P before (%)": outcome.forgetting(),
+        "K before (nats)": knowledge[0],
+        "P before (%)": tasks[0],
     }
     measured = {row: before.estimate(measure) for row, measure in ENTROPIES.items()}
-    return measured | {row: estimate(samples) for row, samples in found.items()}
+    return {row: estimate(samples) for row, samples in after.items()} | measured
 
 
 def compare_changes(models: Changed) -> pd.DataFrame:
-    """Rows of `tabulate_changes`, each minus the unchanged model's.
+    """The rows of `tabulate_changes`, each minus the unchanged model's.
 
     Errors are those of the difference: over the same blocks of text, the same redrawn paragraphs and documents.
     """
@@ -121,19 +121,21 @@ def compare_changes(models: Changed) -> pd.DataFrame:
 def _compare_change(
     before: Profile, outcome: Outcome, profile: Profile, unchanged: Outcome
 ) -> dict[str, tuple[float, float]]:
-    found = {
-        "K before (nats)": outcome.performance()[0] - unchanged.performance()[0],
-        "P before (%)": 100 * (outcome.downstream()[0] - unchanged.downstream()[0]),
+    knowledge = outcome.performance() - unchanged.performance()
+    tasks = 100 * (outcome.downstream() - unchanged.downstream())
+    after = {
         "A (%)": outcome.acquisition(since=unchanged) - unchanged.acquisition(),
         "control: A (%)": outcome.acquisition(of="control", since=unchanged) - unchanged.acquisition(of="control"),
         "F (%)": outcome.forgetting(since=unchanged) - unchanged.forgetting(),
-        "K after (nats)": outcome.performance()[-1] - unchanged.performance()[-1],
-        "P after (%)": 100 * (outcome.downstream()[-1] - unchanged.downstream()[-1]),
+        "K after (nats)": knowledge[-1],
+        "P after (%)": tasks[-1],
         "A from its own K before (%)": outcome.acquisition() - unchanged.acquisition(),
         "F from its own P before (%)": outcome.forgetting() - unchanged.forgetting(),
+        "K before (nats)": knowledge[0],
+        "P before (%)": tasks[0],
     }
     measured = {row: before.change_since(profile, measure) for row, measure in ENTROPIES.items()}
-    return measured | {row: estimate(samples) for row, samples in found.items()}
+    return {row: estimate(samples) for row, samples in after.items()} | measured
 
 
 COMPARED = "minus unchanged"

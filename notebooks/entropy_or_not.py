@@ -12,9 +12,9 @@
 # *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Waking memory vectors raises knowledge entropy; but it also changes what the model computes, and scales some of its rows.
-# Which of these helps, if anything does? As built here, the page takes the **tiny** suite, pretrained on the spot and run
-# on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
+# Waking memory vectors is to raise knowledge entropy; but it also changes what the model computes, and scales some of its
+# rows. Which of these helps, if anything does? As built here, the page takes the **tiny** suite, pretrained on the spot and
+# run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
 
 # %% [markdown]
 # ## Claim
