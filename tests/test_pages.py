@@ -142,6 +142,7 @@ def test_every_executed_figure_carries_alt_text(page):
         pytest.skip(f"{page} has not run: `make pages`")
     ran = cells(page, "code", EXECUTED)
     figures = [cell for cell in ran if any("image/png" in output.get("data", {}) for output in cell["outputs"])]
+    assert figures == [cell for cell in ran if "figure" in cell["metadata"].get("mystnb", {})], "a figure is not shown"
     assert bool(figures) == (page in PAPER_PAGES)
     for cell in figures:
         described = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
