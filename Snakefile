@@ -107,7 +107,6 @@ rule run:
         ),
     params:
         configs=lambda wildcards: [described(run) for run in JOBS[wildcards.stamp]],
-    threads: lambda wildcards: JOBS[wildcards.stamp][0].threads
     shell:
         "OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive python -m kent run {params.configs}"
 

@@ -31,14 +31,13 @@ CHANGING_CODE = ("resuscitation.py", "rescaling.py")
 
 @dataclass(frozen=True)
 class Run:
-    """One unit of work: what to do, the record it leaves in the cache, the runs before it, its threads, and the hash of
-    the code that decides its numbers.
+    """One unit of work: what to do, the record it leaves in the cache, the runs before it, and the hash of the code
+    that decides its numbers.
     """
 
     config: dict
     path: Path
     needs: list["Run"] = field(default_factory=list)
-    threads: int = 1
     code: str = ""
 
     @property
@@ -48,8 +47,8 @@ class Run:
 
 
 def plan_pretraining(suite: str) -> Run:
-    """The run that pretrains a suite on the spot; it has two threads."""
-    return Run({"run": "pretrain", "suite": suite}, pretraining.locate_manifest(suite), threads=2)
+    """The run that pretrains a suite on the spot."""
+    return Run({"run": "pretrain", "suite": suite}, pretraining.locate_manifest(suite))
 
 
 def plan_profile(

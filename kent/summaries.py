@@ -92,9 +92,10 @@ def tabulate_changes(models: Changed) -> pd.DataFrame:
     return pd.DataFrame({label: _summarize_change(*each, unchanged) for label, each in models.items()})
 
 
-def _summarize_change(before: Profile, outcome: Outcome, unchanged: Outcome) -> dict[str, tuple[float, float]]:
+def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarray, " sample"]]:
+    """What learning made of a model, and what it could before, as bootstrap samples by row."""
     knowledge, tasks = outcome.performance(), 100 * outcome.downstream()
-    after = {
+    return {
         "A (%)": outcome.acquisition(since=unchanged),
         "control: A (%)": outcome.acquisition(of="control", since=unchanged),
         "F (%)": outcome.forgetting(since=unchanged),
@@ -105,8 +106,11 @@ def _summarize_change(before: Profile, outcome: Outcome, unchanged: Outcome) -> 
         "K before (nats)": knowledge[0],
         "P before (%)": tasks[0],
     }
+
+
+def _summarize_change(before: Profile, outcome: Outcome, unchanged: Outcome) -> dict[str, tuple[float, float]]:
     measured = {row: before.estimate(measure) for row, measure in ENTROPIES.items()}
-    return {row: estimate(samples) for row, samples in after.items()} | measured
+    return {row: estimate(samples) for row, samples in _collect(outcome, unchanged).items()} | measured
 
 
 def compare_changes(models: Changed) -> pd.DataFrame:
@@ -114,28 +118,16 @@ def compare_changes(models: Changed) -> pd.DataFrame:
 
     Errors are those of the difference: over the same blocks of text, the same redrawn paragraphs and documents.
     """
-    (profile, outcome), *_ = models.values()
-    return pd.DataFrame({label: _compare_change(*each, profile, outcome) for label, each in [*models.items()][1:]})
+    unchanged, *_ = models.values()
+    return pd.DataFrame({label: _compare_change(*each, *unchanged) for label, each in [*models.items()][1:]})
 
 
 def _compare_change(
     before: Profile, outcome: Outcome, profile: Profile, unchanged: Outcome
 ) -> dict[str, tuple[float, float]]:
-    knowledge = outcome.performance() - unchanged.performance()
-    tasks = 100 * (outcome.downstream() - unchanged.downstream())
-    after = {
-        "A (%)": outcome.acquisition(since=unchanged) - unchanged.acquisition(),
-        "control: A (%)": outcome.acquisition(of="control", since=unchanged) - unchanged.acquisition(of="control"),
-        "F (%)": outcome.forgetting(since=unchanged) - unchanged.forgetting(),
-        "K after (nats)": knowledge[-1],
-        "P after (%)": tasks[-1],
-        "A from its own K before (%)": outcome.acquisition() - unchanged.acquisition(),
-        "F from its own P before (%)": outcome.forgetting() - unchanged.forgetting(),
-        "K before (nats)": knowledge[0],
-        "P before (%)": tasks[0],
-    }
+    ours, theirs = (_collect(each, unchanged) for each in (outcome, unchanged))
     measured = {row: before.change_since(profile, measure) for row, measure in ENTROPIES.items()}
-    return {row: estimate(samples) for row, samples in after.items()} | measured
+    return {row: estimate(samples - theirs[row]) for row, samples in ours.items()} | measured
 
 
 COMPARED = "minus unchanged"
