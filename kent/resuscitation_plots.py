@@ -85,7 +85,8 @@ def plot_changes(
         for axes, (row, (name, beside)) in zip(panels, PANELS.items(), strict=True):
             for number, (label, table) in enumerate(tables.items()):
                 joined = not any(isinstance(each, str) for each in table)
-                places = np.arange(table.shape[1]) + (0 if joined else (number - (len(tables) - 1) / 2) / 8)
+                shift = 0 if joined else (number - (len(tables) - 1) / 2) / 8
+                places = [at + shift for at in range(table.shape[1])]
                 color, pairs = CYCLE[number % len(CYCLE)], [*table.loc[row]]
                 if differences:
                     axes.axhline(pairs[0][0], color=color, linewidth=0.8)
