@@ -127,8 +127,11 @@ def name_direction(measure: str, change: float, error: float) -> str:
 
 
 def tabulate_verdicts(readings: Sequence[dict], suites: Sequence[str]) -> str:
-    """Markdown table of every claim's verdict in each suite ("not run" without a reading), and where it is tested."""
-    found = {(row["claim"], row["suite"]): row["verdict"] for row in readings}
+    """Markdown table of every claim's verdict in each suite ("not run" without a reading), and where it is tested.
+
+    Where recorded seeds come to another verdict together, it stands beside.
+    """
+    found = {(row["claim"], row["suite"]): _name_verdicts(row) for row in readings}
     return _table(
         ["claim", "source", *suites],
         [
@@ -136,6 +139,13 @@ def tabulate_verdicts(readings: Sequence[dict], suites: Sequence[str]) -> str:
             for claim in CLAIMS.values()
         ],
     )
+
+
+def _name_verdicts(row: dict) -> str:
+    pooled = row.get("seeds", row)
+    if pooled["verdict"] == row["verdict"]:
+        return row["verdict"]
+    return f"{row['verdict']}; over {len(pooled['values'])} seeds: {pooled['verdict']}"
 
 
 def _link(claim: Claim) -> str:

@@ -1,7 +1,6 @@
 """Outcomes of continual learning to axes."""
 
 from collections.abc import Mapping, Sequence
-from itertools import chain, repeat
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,11 +40,11 @@ def _mark_baseline(axes: Axes, outcomes: Sequence[Outcome], published: Mapping[s
 
 def draw_seeds(axes: Axes, seeds: Sequence[Seed], row: str, number: int = 0) -> None:
     """What the row of a table came to for other seeds, as thin lines without errors, in the colour of its number."""
-    for label, seed in zip(
-        chain(["other seeds"], repeat("_")), (each for each in seeds if row in each.estimates), strict=False
-    ):
-        values = [value for value, _ in seed.estimates[row].values()]
-        axes.plot(range(len(values)), values, color=CYCLE[number], linewidth=0.8, alpha=0.5, zorder=1, label=label)
+    kept = [seed.estimates[row].values() for seed in seeds if row in seed.estimates]
+    for place, pairs in enumerate(kept):
+        style = {"color": CYCLE[number % len(CYCLE)], "linewidth": 0.8, "alpha": 0.5, "zorder": 1}
+        label = "_" if place or number else "other seeds"
+        axes.plot(range(len(pairs)), [value for value, _ in pairs], label=label, **style)
 
 
 def plot_learning(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()) -> Figure:

@@ -10,8 +10,9 @@
 # # Scorecard: every claim against the evidence
 #
 # Each claim of the paper that can be tested, beside what was measured here, per suite of checkpoints. The table is written
-# by code when the book is built: from the readings in the executed pages of this build, and from executed copies of full
-# runs under `results/pages/`, where there are any. A verdict follows from the statistic and its interval alone:
+# by code when the book is built: from the readings in the executed pages of this build, and from the executed copies under
+# `results/pages/`, of other seeds and of full runs. A verdict follows from the statistic and its interval alone; where all seeds
+# together come to another one, by the spread between them, it stands beside:
 #
 # agrees
 # : the statistic has the paper's sign, and is larger than two standard errors
@@ -23,7 +24,7 @@
 # : the interval of two standard errors either way includes no effect
 #
 # not run
-# : no page tests the claim yet, or its run has not been made for this suite
+# : its run has not been made for this suite
 #
 # The suite `tiny` is a model of under a million parameters on synthetic text. What it says about a claim made for OLMo is
 # in the words *at this scale*.

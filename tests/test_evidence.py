@@ -79,6 +79,9 @@ def test_a_reading_travels_in_the_page_and_arrives_in_the_scorecard(tmp_path, va
     assert line.endswith(f"| {verdict} | not run |")
     assert "fig02_knowledge_entropy.ipynb" in line
     assert verdict in evidence.tabulate_readings([row])
+    seeds = {"values": [1, 2], "value": 1.5, "error": 0.5, "verdict": "too small to tell"}
+    pooled = evidence.tabulate_verdicts([row | {"seeds": seeds}], ["tiny"])
+    assert ("; over 2 seeds: too small to tell |" in pooled) == (verdict != "too small to tell")
 
 
 def test_every_claim_is_whole_and_says_when_it_has_no_page():
