@@ -39,14 +39,14 @@ record: notebooks ## SUITE=tiny-1: run Figures 4, 5, 11, 12, 15 to 18 and Is it 
 	@$(SNAKEMAKE) --config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb)
 	@python book/record.py $(SUITE) $(RECORDED)
 
-# Tables 1 and 2 take sixteen learning runs of their own, four of them of three epochs: that page is not run a second time.
-test: SKIPPED := --ignore _build/pages/tiny/table1_hyperparameters.ipynb
-test: book ## lint, tests, and every executed page but the dearest again on an empty cache
+# What takes most learning runs of its own is not run a second time: 16 for tables 1 and 2, 5 for the controls, 4 for figure 17.
+DEAREST := table1_hyperparameters entropy_or_not fig17_amplification_by_stage
+test: book ## lint, tests, and every executed page but the three dearest again on an empty cache
 	ruff check
 	ruff format --check
 	rm -rf _build/fresh-cache
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive KENT_CACHE=$(abspath _build/fresh-cache) \
-	  pytest tests _build/pages/tiny --numprocesses auto --dist loadscope --nbval-lax --nbval-current-env $(SKIPPED)
+	  pytest tests _build/pages/tiny --numprocesses auto --dist loadscope --nbval-lax --nbval-current-env $(DEAREST:%=--ignore _build/pages/tiny/%.ipynb)
 
 lock: ## choose new versions: install without constraints, write what came to constraints.txt
 	rm -rf _build/lock
