@@ -17,9 +17,8 @@ from kent.gradients import Gradients
 from kent.paper import AXES, ENTROPIES
 from kent.profiles import Profile
 
-plt.switch_backend(
-    plt.get_backend()
-)  # loaded inside `rc_context`, a notebook's backend would show its first figure only
+# Loaded for the first time inside `rc_context`, a notebook's backend would show that figure and no other.
+plt.switch_backend(plt.get_backend())
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00")
