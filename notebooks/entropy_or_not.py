@@ -94,8 +94,9 @@ pages.estimate_cost(plan)
 # %%
 results = pages.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
+outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp([outcome for _, outcome in models.values()])
+pages.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -128,7 +129,7 @@ seeds.Estimates(pd.concat({"as they are": summaries.tabulate_changes(models).T})
 # the unchanged one does, with the same contribution entropy.
 
 # %%
-pages.check_outcomes([outcome for _, outcome in models.values()])
+pages.check_outcomes(outcomes)
 for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 

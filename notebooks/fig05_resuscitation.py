@@ -79,8 +79,9 @@ pages.estimate_cost(plan)
 # %%
 results = pages.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
+outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp([outcome for _, outcome in models.values()])
+pages.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -104,7 +105,7 @@ seeds.Estimates(pd.concat({"final model": table}), plan)
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
-pages.check_outcomes([outcome for _, outcome in models.values()])
+pages.check_outcomes(outcomes)
 for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
@@ -114,13 +115,13 @@ for profile, _ in models.values():
 # %%
 cells = {"fig05": ("A (%)", "q = 2"), "fig05-forgetting": ("F (%)", "q = 2"), "fig05-half": ("A (%)", "q = 0.5")}
 found = {key: differences.loc[cell] for key, cell in cells.items() if cell[1] in differences}
-pages.read(found, [outcome for _, outcome in models.values()], recorded)
+pages.read(found, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({"minus unchanged": differences}), plan)
+seeds.Estimates(pd.concat({summaries.COMPARED: differences}), plan)
 
 # %% [markdown]
 # ## Full run

@@ -81,8 +81,9 @@ pages.estimate_cost(plan)
 # %%
 results = pages.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
+outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp([outcome for _, outcome in models.values()])
+pages.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -117,7 +118,7 @@ pd.DataFrame(scaled).rename_axis("layer")
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
-pages.check_outcomes([outcome for _, outcome in models.values()])
+pages.check_outcomes(outcomes)
 for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
@@ -127,13 +128,13 @@ for profile, _ in models.values():
 # %%
 A = summaries.acquire(models)
 found = {"fig15": estimate(A["p = 75"] - A["p = 25"])} if {"p = 75", "p = 25"} <= A.keys() else {}
-pages.read(found, [outcome for _, outcome in models.values()], recorded)
+pages.read(found, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({"minus unchanged": differences}), plan)
+seeds.Estimates(pd.concat({summaries.COMPARED: differences}), plan)
 
 # %% [markdown]
 # ## Full run

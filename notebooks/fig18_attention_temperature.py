@@ -93,8 +93,9 @@ pages.estimate_cost(plan)
 # %%
 results = pages.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
+outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp([outcome for _, outcome in models.values()])
+pages.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -118,7 +119,7 @@ seeds.Estimates(pd.concat({"final model": table}), plan)
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
-pages.check_outcomes([outcome for _, outcome in models.values()])
+pages.check_outcomes(outcomes)
 for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
@@ -136,13 +137,13 @@ kinds = {"q": [f"q = {each:g}" for each in q], "T": [f"T = {each:g}, cooled" for
 kinds["T"] += [f"T = {each:g}" for each in constant if each > 1]
 best = {kind: np.max([A[label] for label in labels], axis=0) for kind, labels in kinds.items() if labels}
 found = {"fig18": estimate(best["q"] - best["T"])} if len(best) == 2 else {}
-pages.read(found, [outcome for _, outcome in models.values()], recorded)
+pages.read(found, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({"minus unchanged": differences}), plan)
+seeds.Estimates(pd.concat({summaries.COMPARED: differences}), plan)
 
 # %% [markdown]
 # ## Full run
