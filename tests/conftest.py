@@ -1,4 +1,7 @@
-"""Before any test: annotated shapes are enforced, the cache is a temporary folder, torch uses one thread."""
+"""Before any test: annotated shapes are enforced, the cache is a temporary folder, torch uses one thread.
+
+And nbval, which runs the executed pages again, hears all that they say.
+"""
 
 import os
 import tempfile
@@ -9,10 +12,36 @@ _cache = tempfile.TemporaryDirectory(prefix="kent-tests-")
 os.environ.setdefault("KENT_CACHE", _cache.name)
 install_import_hook("kent", "beartype.beartype")
 
+import nbval.kernel  # noqa: E402
+import nbval.plugin  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from jupyter_client.manager import KernelManager  # noqa: E402
 
 torch.set_num_threads(1)
+
+
+class _Listener(KernelManager):
+    """Keeps all that a cell says until it is done, which is when nbval reads it.
+
+    ZeroMQ's default keeps about a thousand messages and drops the rest, the word that the cell is done among them: a
+    cell that learns for minutes behind a progress bar sends more, and nbval takes the silence for a time-out.
+    """
+
+    def client(self, **settings):
+        client = super().client(**settings)
+        client.context.rcvhwm = 0  # no limit
+        return client
+
+
+nbval.kernel.KernelManager = _Listener
+
+
+def pytest_collection_modifyitems(items):
+    """On a busy machine the word that a cell is done may take longer than nbval's five seconds."""
+    for item in items:
+        if isinstance(item, nbval.plugin.IPyNbCell):
+            item.output_timeout = 60
 
 
 @pytest.fixture
