@@ -1,8 +1,8 @@
 """A model as it was at a step of its pretraining: from a suite, a folder, or a repository on the Hub."""
 
-import hashlib
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -13,11 +13,16 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from kent import pretraining
 from kent.hub import list_branches
+from kent.records import digest, hash_file
 from kent.suites import SUITES
 
 STEP = re.compile(r"step(\d+)(-tokens.*)?")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+PARTS = (
+    *("config.json", "*.safetensors", "pytorch_model*.bin"),
+    *("tokenizer*", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json", "*.model"),
+)
+"""What a checkpoint in a folder is made of: configuration, weights and tokenizer."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,8 @@ class Revision:
 
     `repository` is a Hub repository, a folder, or a suite pretrained on the spot; `branch` the Hub branch or the
     step's folder in it (None where the folder itself is the checkpoint); `commit` the Hub commit or, for a folder, 16
-    hex digits of the SHA-256 of its configuration and weights; `step` is None for a model that does not name its step.
+    hex digits of a hash of its configuration, weights and tokenizer; `step` is None for a model that does not name its
+    step.
     """
 
     repository: str
@@ -47,8 +53,12 @@ def load(
     A folder is a checkpoint, or holds one in each of its folders `step{N}`. Without a step: the final model (the Hub's
     main branch, the last step of a folder or a suite pretrained on the spot, which is pretrained now if it is not
     there). The device is the GPU, if there is one, unless named. Code and pickled objects of a repository are never
-    run. Raises what `resolve` raises, and ValueError for a checkpoint that is damaged, or lacks weights or a tokenizer.
+    run. Raises what `resolve` raises, and ValueError for a checkpoint that is damaged, or lacks weights or a tokenizer,
+    and for a GPU that is not there.
     """
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device is {device}, and torch finds no GPU here")
     revision, folder = _find(name, step)
     source, options = folder, {}
     if folder is None:
@@ -66,7 +76,7 @@ def load(
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise ValueError(f"the checkpoint {_label(revision)} lacks {len(missing)} weights, {missing[0]} among them")
-    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), tokenizer
+    return model.to(device).eval(), tokenizer
 
 
 def resolve(name: str | Path, step: int | None = None) -> Revision:
@@ -152,11 +162,15 @@ def _remember_branch(revision: Revision) -> None:
 
 
 def _hash_folder(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in [folder / "config.json", *sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))]:
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:16]
+    paths = sorted({path for pattern in PARTS for path in folder.glob(pattern)})
+    states = [(path, path.stat()) for path in paths]
+    return digest({path.name: _hash_once(path, state.st_mtime_ns, state.st_size) for path, state in states})
+
+
+@cache
+def _hash_once(path: Path, modified: int, size: int) -> str:
+    """A file's hash, taken again where the file was written again."""
+    return hash_file(path)
 
 
 def _label(revision: Revision) -> str:

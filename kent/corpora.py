@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from kent.hub import UNREACHABLE, list_branches
+from kent.records import hash_file
 from kent.texts import COMPRESSIONS, FORMATS, looks_like_path, read_texts
 from kent.world import World
 
@@ -91,7 +92,7 @@ def describe(source: Source, *, column: str = "text", tokens: Int64[Tensor, "seq
     """
     kind, items = _locate(source)
     if kind == "files":
-        files = [{"name": path.name, "bytes": path.stat().st_size, "sha256": _hash_file(path)} for path in items]
+        files = [{"name": path.name, "bytes": path.stat().st_size, "sha256": hash_file(path)} for path in items]
         record = {"files": files, "column": column, "sha256": _hash(file["sha256"] for file in files)}
     elif kind == "texts":
         record = {"sha256": _hash(items)}
@@ -202,8 +203,3 @@ def _hash(texts: Iterable[str]) -> str:
         encoded = text.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8) + encoded)
     return digest.hexdigest()
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

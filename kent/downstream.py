@@ -48,6 +48,8 @@ WORLD_TASKS = {
     "exam": "arc_easy",
 }
 """The tasks about the world, each with the paper's task that it is in the spirit of, whose metric it has."""
+CHANCE = {"sciq": 0.25, "winogrande": 0.5, "piqa": 0.5, "openbookqa": 0.25, "hellaswag": 0.25, "arc_easy": 0.25}
+"""What guessing scores in each of the paper's tasks, by the number of choices (nearly always four in ARC-Easy)."""
 DOCUMENTS = 200
 """Documents of a task about the world."""
 
@@ -70,7 +72,7 @@ def evaluate(
     Raises ValueError for an unknown or repeated task, or a limit or batch size below 1; ConnectionError, naming the
     task, when the Hub cannot be reached and the cache does not hold its documents.
     """
-    names = _choose(tasks)
+    names = choose_tasks(tasks)
     for name, number in {"limit": 1 if limit is None else limit, "batch_size": batch_size}.items():
         if number < 1:
             raise ValueError(f"{name} must be at least 1, not {number}")
@@ -81,7 +83,13 @@ def evaluate(
         return pd.DataFrame([_score(language_model, name, limit) for name in progress]).set_index("task")
 
 
-def _choose(tasks: str | Sequence[str]) -> list[str]:
+def find_chance(task: str) -> float:
+    """What guessing scores in a task, from 0 to 1."""
+    return CHANCE[WORLD_TASKS.get(task, task)]
+
+
+def choose_tasks(tasks: str | Sequence[str]) -> list[str]:
+    """The names that `evaluate` takes `tasks` for; ValueError for an unknown or repeated one."""
     sets = {"paper": list(TASKS), "world": list(WORLD_TASKS)}
     names = sets.get(tasks, [tasks]) if isinstance(tasks, str) else list(tasks)
     accepted = [*TASKS, *WORLD_TASKS]

@@ -1,7 +1,7 @@
 """Entropy of memory coefficients, and the field's other measures of how concentrated a vector is. Pure maths."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -38,13 +38,20 @@ def knowledge_entropy_by_layer(coefficients: Sequence[Float[Tensor, " _"]]) -> F
     """
     if len(coefficients) == 0:
         raise ValueError("no coefficients: knowledge entropy needs at least one layer")
+    return measure_layers(coefficients, measure_entropy)
+
+
+def measure_layers(
+    coefficients: Sequence[Float[Tensor, " _"]], measure: Callable[[Tensor], Tensor | float]
+) -> Float[Tensor, " layer"]:
+    """A measure of each layer's mean coefficients, in float64; `ValueError` names the layer that has none."""
     values = []
     for layer, vector in enumerate(coefficients):
         try:
-            values.append(measure_entropy(vector))
+            values.append(float(measure(vector)))
         except ValueError as error:
             raise ValueError(f"layer {layer}: {error}") from None
-    return torch.stack(values)
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def knowledge_entropy(coefficients: Sequence[Float[Tensor, " _"]]) -> float:

@@ -1,7 +1,7 @@
 """What is asked of a model while it learns on: its probes after every injection, its tasks before and at the end."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from kent.downstream import evaluate
+from kent.errors import NotFiniteError
 from kent.knowledge import Knowledge
 from kent.probes import MEASURES, probe
 from kent.records import load_tensors, save_tensors
@@ -25,8 +26,8 @@ class Examiner(TrainerCallback):
 
     Every evaluation is a file in `folder`, so that an interrupted run keeps those it has. `asked` are the facts under
     their names (knowledge, control); `tasks` as for `kent.downstream.evaluate`, "" for none, asked before learning, at
-    its end, and where `along` says so after every injection. `stopped` names step and learning rate of a loss or
-    gradient that was not finite; all that is asked afterwards is NaN.
+    its end, and where `along` says so after every injection. `stopped` names step and learning rate where a loss, a
+    gradient or a probe was first not finite; all that is asked from there on is NaN.
     """
 
     def __init__(
@@ -41,15 +42,22 @@ class Examiner(TrainerCallback):
         self.tokenizer, self.asked, self.folder, self.tasks, self.along = tokenizer, asked, folder, tasks, along
         self.bar = self.stopped = None
 
-    def examine(self, model: PreTrainedModel, step: int, *, last: bool = False) -> None:
-        """Evaluate the model as it is after `step`, and keep the scores."""
-        if self.stopped:
-            before, _ = load_tensors(self.folder / "step0.safetensors", FORMAT)
-            scores = {name: torch.full_like(tensor, torch.nan) for name, tensor in before.items()}
-        else:
+    def examine(self, model: PreTrainedModel, step: int, *, rate: float = 0.0, last: bool = False) -> None:
+        """Evaluate the model as it is after `step`, learned at a learning rate, and keep the scores."""
+        scores, tasks = None, self.tasks if step == 0 or last or self.along else ""
+        try:
             with _without_autocast(model):
-                scores = self._score(model, self.tasks if step == 0 or last or self.along else "")
-        save_tensors(scores, self.folder / f"step{step}.safetensors", format=FORMAT, provenance={"step": step})
+                scores = None if self.stopped else self._score(model, tasks)
+        except NotFiniteError:
+            if step == 0:
+                raise
+            self.stopped = {"step": step, "learning_rate": rate}
+        if scores is None:
+            before, _ = load_tensors(self.folder / "step0.safetensors", FORMAT)
+            asked = {name: tensor for name, tensor in before.items() if tasks or not name.startswith("answers/")}
+            scores = {name: torch.full_like(tensor, torch.nan) for name, tensor in asked.items()}
+        kept = {"step": step, "stopped": self.stopped}
+        save_tensors(scores, self.folder / f"step{step}.safetensors", format=FORMAT, provenance=kept)
 
     def _score(self, model: PreTrainedModel, tasks: str) -> dict[str, Tensor]:
         scores = {}
@@ -62,16 +70,22 @@ class Examiner(TrainerCallback):
 
     def collect(self) -> tuple[list[int], Tables]:
         """The steps of all evaluations, in order, and what was scored there, as `kent.outcomes.Outcome` has it."""
-        read = [load_tensors(path, FORMAT) for path in self.folder.glob("step*.safetensors")]
-        evaluations = {header["step"]: scores for scores, header in sorted(read, key=lambda each: each[1]["step"])}
+        evaluations = {header["step"]: scores for scores, header in self._read()}
         tables = {"knowledge": {}, "control": {}, "answers": {}}
         for name in evaluations[0]:
             table, key = name.split("/", 1)
             tables[table][key] = torch.stack([scores[name] for scores in evaluations.values() if name in scores])
         return list(evaluations), tables
 
+    def _read(self) -> list[tuple[dict[str, Tensor], dict]]:
+        """All evaluations that are there, scores and header, by step."""
+        read = [load_tensors(path, FORMAT) for path in self.folder.glob("step*.safetensors")]
+        return sorted(read, key=lambda each: each[1]["step"])
+
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        """Show a bar, where the run has got to already."""
+        """Show a bar, where the run has got to already; remember that it was stopped, if it was."""
+        marks = [header["stopped"] for _, header in self._read() if header["step"] <= state.global_step]
+        self.stopped = find_stop(state.log_history) or next(filter(None, marks), None)
         hidden = not state.is_world_process_zero
         self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="learning", unit="step", disable=hidden)
 
@@ -80,15 +94,24 @@ class Examiner(TrainerCallback):
         if "loss" not in logs:
             return
         self.bar.update()
-        if not (math.isfinite(logs["loss"]) and math.isfinite(logs["grad_norm"])):
-            self.stopped = {"step": state.global_step, "learning_rate": logs["learning_rate"]}
+        step, rate = state.global_step, logs["learning_rate"]
+        if stopped := find_stop([{"step": step, **logs}]):
+            self.stopped = self.stopped or stopped
             control.should_training_stop = True
-        elif state.global_step % args.save_steps == 0 and state.is_world_process_zero:
-            self.examine(model, state.global_step, last=state.global_step == state.max_steps)
+        elif step % args.save_steps == 0 and state.is_world_process_zero:
+            self.examine(model, step, rate=rate, last=step == state.max_steps)
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
         """Put the bar away."""
         self.bar.close()
+
+
+def find_stop(logs: Sequence[Mapping[str, float | int]]) -> dict[str, float | int] | None:
+    """Step and learning rate of the first step whose loss or gradient was not finite, out of the Trainer's logs."""
+    for log in logs:
+        if "loss" in log and not (math.isfinite(log["loss"]) and math.isfinite(log["grad_norm"])):
+            return {"step": log["step"], "learning_rate": log["learning_rate"]}
+    return None
 
 
 @contextmanager

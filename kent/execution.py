@@ -2,14 +2,16 @@
 
 import copy
 import logging
+import os
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from functools import lru_cache
 
 import torch
 from filelock import FileLock
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent import pretraining
 from kent.checkpoints import load, resolve
@@ -59,9 +61,16 @@ def fetch(run: Run) -> Result:
     return read(run.path)
 
 
+def _load(config: dict) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A run's checkpoint; the last one is kept while it is what it was, since several runs in a row measure it."""
+    name, step = config["name"], config["step"]
+    return _keep(name, step, config["dtype"], resolve(name, step).commit)
+
+
 @lru_cache(maxsize=1)
-def _load(name: str, step: int | None, dtype: str):
-    """A checkpoint; the last one is kept, since several runs in a row measure it."""
+def _keep(
+    name: str, step: int | None, dtype: str, commit: str | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return load(name, step, dtype=getattr(torch, dtype))
 
 
@@ -85,7 +94,7 @@ def _change(model: PreTrainedModel, config: dict) -> PreTrainedModel:
 
 
 def _profile(config: dict) -> Profile:
-    model, tokenizer = _load(config["name"], config["step"], config["dtype"])
+    model, tokenizer = _load(config)
     model = _change(model, config)
     if config["temperature"] != 1:
         model = copy.deepcopy(model)
@@ -100,7 +109,7 @@ def _profile(config: dict) -> Profile:
 
 
 def _familiarity(config: dict) -> Familiarity:
-    model, tokenizer = _load(config["name"], config["step"], config["dtype"])
+    model, tokenizer = _load(config)
     documents = read_entities(config["corpus"], limit=config["limit"], column=config["column"])
     found = measure_familiarity(model, tokenizer, documents, length=config["length"], batch_size=config["batch_size"])
     found.provenance.update(corpus=describe(config["corpus"], column=config["column"]), seed=SEED)
@@ -108,7 +117,7 @@ def _familiarity(config: dict) -> Familiarity:
 
 
 def _gradients(config: dict) -> Gradients:
-    model, tokenizer = _load(config["name"], config["step"], config["dtype"])
+    model, tokenizer = _load(config)
     tokens, text = _draw(config, tokenizer)
     found = measure_gradients(model, tokens, batch_size=config["batch_size"], steps=config["updates"])
     found.provenance.update(corpus=text, seed=SEED)
@@ -123,7 +132,8 @@ def _learning(config: dict) -> Outcome:
     recipe = make_recipe({field.name: config[field.name] for field in fields(Recipe)})
     out = cache_folder() / "learning" / from_config(config).path.stem
     out.parent.mkdir(exist_ok=True)
-    with FileLock(f"{out}.lock"):
+    first = int(os.environ.get("RANK", "0")) == 0  # of the processes of torchrun, which go on together
+    with FileLock(f"{out}.lock") if first else nullcontext():
         outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)
     outcome.provenance.update(corpus=text, seed=recipe.seed, change=config.get("change"))
     return outcome

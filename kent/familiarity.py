@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED
+from kent.errors import NotFiniteError
 from kent.measurement import POSITIONS, describe_model, find_head, freeze
 from kent.records import describe_run, load_tensors, save_tensors
 from kent.templates import Document
@@ -85,7 +86,7 @@ def read_entities(source: str | Path, *, limit: int, column: str = "text") -> li
 
 def check_source(source: str | Path) -> None:
     """Refuse a source whose entities are not known: `ValueError` for what `read_entities` does not take."""
-    if source not in DOMAINS and not str(source).lower().endswith(".jsonl"):
+    if str(source) not in DOMAINS and not str(source).lower().endswith(".jsonl"):
         raise ValueError(
             f"{str(source)!r:.200} is no source of entities: it may be {', '.join(DOMAINS)} or the path of a spans "
             "file (.jsonl). A plain text needs one, because its entities must be known: the paper had GPT-4o find them"
@@ -158,7 +159,7 @@ def measure_familiarity(
             chosen = order[start : start + batch_size]
             perplexities[chosen] = _score([instances[index] for index in chosen], model, project)
     if not perplexities.isfinite().all():
-        raise ValueError("a perplexity is not finite: are the weights whole and the dtype wide enough?")
+        raise NotFiniteError("a perplexity")
     entities = torch.tensor([len(instance.entities) for instance in instances])
     counts = {"documents": len(documents), "instances": len(entities), "entities": int(entities.sum())}
     provenance = {**describe_model(model), **counts, "length": length, **describe_run()}
@@ -189,7 +190,9 @@ def _score(
     asked = torch.zeros(tokens.shape, dtype=torch.bool)
     for row, instance in zip(asked, batch, strict=True):
         row[[position for positions in instance.entities for position in positions]] = True
-    hidden = model.get_decoder()(input_ids=tokens, attention_mask=real, use_cache=False).last_hidden_state
+    hidden = model.get_decoder()(
+        input_ids=tokens, attention_mask=real, use_cache=False, return_dict=True
+    ).last_hidden_state
     blocks = zip(hidden[:, :-1][asked[:, 1:]].split(POSITIONS), tokens[asked].split(POSITIONS), strict=True)
     losses = torch.cat([cross_entropy(project(states), answers, reduction="none") for states, answers in blocks])
     surprise = torch.zeros(tokens.shape, dtype=torch.float64).masked_scatter(asked, losses.cpu().double())

@@ -87,7 +87,7 @@ def _copy(model: PreTrainedModel, trained: bool) -> PreTrainedModel:
 def _measure_loss(model: PreTrainedModel, tokens: Int[Tensor, "instance position"]) -> Float[Tensor, ""]:
     """Mean next-token cross-entropy in nats; every token but the first of a sequence is predicted."""
     tokens = tokens.to(model.device)
-    logits = model(tokens, use_cache=False).logits[:, :-1]
+    logits = model(tokens, use_cache=False, return_dict=True).logits[:, :-1]
     return functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
 
 

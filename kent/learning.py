@@ -21,13 +21,14 @@ from transformers import (
     set_seed,
 )
 
+from kent.downstream import choose_tasks
 from kent.evaluations import Examiner
 from kent.injection import InjectedRows
 from kent.knowledge import INJECTIONS, Knowledge
 from kent.measurement import describe_model
 from kent.outcomes import Outcome
 from kent.records import describe_run, hash_tensors, save_json
-from kent.temperature import Cooling, set_temperature
+from kent.temperature import Cooling, check_temperature, set_temperature
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
 """Errors of a disk that takes no more, or of a folder that cannot be written."""
@@ -62,6 +63,22 @@ class Recipe:
     cooling: bool = True
     rows: int = 16
 
+    def __post_init__(self):
+        """Raise ValueError for settings that no run can have."""
+        if min(self.batch, self.steps, self.epochs, self.rows) < 1:
+            raise ValueError(f"batch, steps, epochs and rows must be at least 1, not {self.batch}, {self.steps}, "
+                             f"{self.epochs} and {self.rows}")  # fmt: skip
+        if self.steps % INJECTIONS:
+            raise ValueError(f"the steps of an epoch must be a multiple of {INJECTIONS} injections, not {self.steps}")
+        if self.batch % min(self.rows, self.batch):
+            raise ValueError(f"a batch of {self.batch} rows is not a multiple of {self.rows} rows at once")
+        if not (self.learning_rate > 0 and 0 <= self.min_rate <= 1 and 0 <= self.warmup < 1):
+            raise ValueError("a recipe needs learning_rate above 0, min_rate in 0 to 1, warmup from 0 to below 1, not "
+                             f"{self.learning_rate}, {self.min_rate} and {self.warmup}")  # fmt: skip
+        if self.tasks:
+            choose_tasks(self.tasks)
+        check_temperature(self.temperature)
+
 
 def learn(
     model: PreTrainedModel,
@@ -83,7 +100,8 @@ def learn(
     evaluation is made at that of its moment (`kent.temperature.Cooling`), the first at the one the run starts at; a
     constant one stays on the model, but not in the weights that are kept.
 
-    Raises ValueError for a folder that holds another run (naming what differs), for rows that do not fit the recipe
+    A model that has learned is another one: load it afresh for the same call. Raises ValueError for a folder that
+    holds another run (naming what differs), for rows that do not fit the recipe
     (see `kent.injection.InjectedRows`), a batch that rows and devices do not divide and a model without the
     temperature asked for (see `kent.temperature.set_temperature`); OSError where `out` cannot be written, with nothing
     half-written left.
@@ -146,7 +164,7 @@ def _arrange(recipe: Recipe, out: Path) -> TrainingArguments:
         report_to="none",
         dataloader_pin_memory=on_gpu,
     )
-    together = arguments.per_device_train_batch_size * arguments.world_size
+    together = arguments.train_batch_size * arguments.world_size
     if recipe.batch % together:
         raise ValueError(f"a batch of {recipe.batch} rows is not a multiple of {together}: rows at once × devices")
     arguments.gradient_accumulation_steps = recipe.batch // together
@@ -179,7 +197,8 @@ def _claim(out: Path, identity: dict) -> None:
     differing = [key for key in identity if held.get(key) != identity[key]]
     if differing:
         held, asked = ({key: run.get(key) for key in differing} for run in (held, identity))
-        raise ValueError(f"the folder {out} holds another run, with {held}; asked for is {asked}")
+        hint = ". Has the model learned since it was loaded? Load it afresh" if differing == ["weights"] else ""
+        raise ValueError(f"the folder {out} holds another run, with {held}; asked for is {asked}{hint}")
 
 
 @contextmanager
@@ -189,7 +208,8 @@ def _nothing_half_written(out: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
         full = isinstance(error, OSError) and error.errno in FULL
-        if not (full or isinstance(error, SafetensorError) or "PytorchStreamWriter" in str(error)):
+        torn = any(writer in str(error) for writer in ("PytorchStreamWriter", "inline_container"))  # of torch.save
+        if not (full or isinstance(error, SafetensorError) or torn):
             raise
         _find_checkpoint(out)
         shutil.rmtree(out / "model", ignore_errors=True)

@@ -6,7 +6,7 @@ from dataclasses import fields
 from kent.knowledge import INJECTIONS
 from kent.learning import Recipe
 from kent.paper import STAGES, TABLES, Setting
-from kent.plans import Checkpoints, Corpus, Plan, list_stages, pick_stages, sweep_twins
+from kent.plans import Checkpoints, Corpus, Plan, list_corpora, list_stages, pick_stages, sweep_twins
 from kent.runs import plan_learning, plan_profile
 from kent.suites import SUITES
 
@@ -48,21 +48,20 @@ def learn_corpora(checkpoints: Checkpoints, *, others: Sequence[Corpus] = (), re
         others = [SUITES[checkpoints].corpora[1]]
     if not others:
         raise ValueError("nothing to compare with: name a further corpus in others")
-    plan = learn_stages(checkpoints, recipe=recipe, **settings)
-    for other in others:
-        text = other if isinstance(other, dict) else {"corpus": other}
-        name = str(text["corpus"]).rsplit("/", 1)[-1]
-        plan[name] = learn_stages(checkpoints, recipe={**(recipe or {}), **text}, **settings)["learning"]
-    return plan
+    own = {"corpus": "pubmed", "column": "text"} | _choose_recipe(checkpoints, recipe)
+    texts = list_corpora(checkpoints, own["corpus"], others, own["column"])
+    plans = [learn_stages(checkpoints, recipe={**(recipe or {}), **text}, **settings) for text in texts.values()]
+    return plans[0] | {name: plan["learning"] for name, plan in zip([*texts][1:], plans[1:], strict=True)}
 
 
 def vary_recipe(recipe: Mapping[str, object], setting: Setting) -> dict:
     """A recipe changed as a row of table 1 changes the paper's baseline, over the same rows.
 
-    Rates and epochs change by the paper's factor; so does the batch, as far as a step for every injection is left.
+    Rates and epochs change by the paper's factor; so does the batch, as far as its steps can hold ten injections.
     """
     baseline, own = TABLES["baseline"], {field.name: field.default for field in fields(Recipe)} | dict(recipe)
-    larger = min(setting.batch // baseline.batch, own["steps"] // INJECTIONS)
+    factors = range(1, setting.batch // baseline.batch + 1)
+    larger = max(each for each in factors if own["steps"] % (each * INJECTIONS) == 0)
     changed = {
         "batch": own["batch"] * larger,
         "steps": own["steps"] // larger,

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from kent.attention import listen
 from kent.blocks import BlockMeans
+from kent.errors import NotFiniteError
 from kent.memory import Memory, find_memories
 from kent.profiles import Profile
 from kent.records import describe_run
@@ -98,7 +99,7 @@ class _Batch:
         padding = {}
         if self.mask is not None:
             padding = {"attention_mask": self.mask, "position_ids": (self.mask.cumsum(dim=1) - 1).clamp(min=0)}
-        return decoder(input_ids=self.tokens, use_cache=False, **padding).last_hidden_state
+        return decoder(input_ids=self.tokens, use_cache=False, return_dict=True, **padding).last_hidden_state
 
 
 @contextmanager
@@ -147,7 +148,8 @@ def freeze(model: nn.Module) -> Iterator[None]:
 def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
     """The map from last hidden states to logits, tried on two tokens against the model's own logits.
 
-    Raises `ValueError` when the model has no vocabulary projection, or does more than to project and to soft-cap.
+    Raises `ValueError` when the model has no vocabulary projection, or does more than to project and to soft-cap, and
+    `NotFiniteError` for logits that are not finite.
     """
     projection, decoder = model.get_output_embeddings(), model.get_decoder()
     if projection is None:
@@ -158,9 +160,12 @@ def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
         logits = projection(hidden).to(_exact(hidden.dtype))
         return logits if softcap is None else logits.div_(softcap).tanh_().mul_(softcap)
 
-    tokens = torch.zeros(1, 2, dtype=torch.long, device=model.device)
-    expected = model(tokens, use_cache=False).logits
+    vocabulary = model.get_input_embeddings().num_embeddings  # all over it: a padding token's embedding is zero
+    tokens = torch.linspace(0, vocabulary - 1, 16, device=model.device).long().view(8, 2)
+    expected = model(tokens, use_cache=False, return_dict=True).logits
     found = project(_Batch(tokens, None).run(decoder)).to(expected.dtype)
+    if not expected.isfinite().all():
+        raise NotFiniteError(f"a logit of {type(model).__name__}")
     tolerance = 100 * torch.finfo(expected.dtype).eps
     if not torch.allclose(found, expected, rtol=tolerance, atol=tolerance * expected.abs().max().item()):
         raise ValueError(
@@ -273,8 +278,7 @@ def _collect(means: dict[tuple[str, int], BlockMeans], norms: list[Tensor] | Non
     for name, layer in sorted(means):
         values = means[name, layer].means()
         if not values.isfinite().all():
-            raise ValueError(f"{name} of layer {layer} is not finite: are the weights whole and the dtype wide enough?"
-                             if name in ("coefficients", "attention") else f"{name} is not finite")  # fmt: skip
+            raise NotFiniteError(f"{name} of layer {layer}" if name in ("coefficients", "attention") else name)
         blocks.setdefault(name, []).append(values)
     return Profile(
         sizes=next(iter(means.values())).sizes,

@@ -17,16 +17,16 @@ UPDATES = 16
 
 
 def _list_checkpoints(checkpoints: Checkpoints, steps: Sequence[int]) -> list[tuple[str, int | None]]:
-    """Name and step of every checkpoint in the order of steps; `steps` default to a suite's own, else to all."""
+    """Name and step of every checkpoint, by name in the order of steps; `steps`: else a suite's own, else all."""
     names = [checkpoints] if isinstance(checkpoints, str) else list(checkpoints)
     if not names:
         raise ValueError("no checkpoints: name a suite, a Hub repository, a folder, or a list of these")
-    known = {name: list(steps) or (list(SUITES[name].steps) if name in SUITES else list_steps(name)) for name in names}
-    return [(name, step) for name in names for step in known[name] or [None]]
+    known = {name: steps or (SUITES[name].steps if name in SUITES else list_steps(name)) for name in names}
+    return [(name, step) for name in names for step in sorted(set(known[name])) or [None]]
 
 
 def pick_stages(steps: Sequence[int]) -> dict[str, int]:
-    """For each stage of the paper (16, 50, 75 and 100 % of the run) the index of the nearest of `steps`."""
+    """For each stage of the paper (16, 50, 75 and 100 % of the run) the index of the nearest of ascending `steps`."""
     return {
         stage: min(range(len(steps)), key=lambda index: abs(steps[index] - share * steps[-1]))
         for stage, share in STAGES.items()
@@ -77,8 +77,11 @@ def sweep_twins(checkpoints: Checkpoints, *, twin: Checkpoints = "", steps: Sequ
     return {name: sweep(each, steps=steps, **measured)["in order"] for name, each in zip(names, listed, strict=True)}
 
 
-def _list_corpora(checkpoints: Checkpoints, corpus: str, others: Sequence[Corpus], column: str) -> dict[str, dict]:
-    """Corpus and column of each text, under its name; `others` default to those of the suite."""
+def list_corpora(checkpoints: Checkpoints, corpus: str, others: Sequence[Corpus], column: str) -> dict[str, dict]:
+    """Corpus and column of each text, under its name; `others` default to those of the suite.
+
+    Raises `ValueError` for a further corpus that is not one, and for two of the same name.
+    """
     if not others and isinstance(checkpoints, str) and checkpoints in SUITES:
         others = [each for each in SUITES[checkpoints].corpora if each != corpus]
     texts = [{"corpus": corpus, "column": column}]
@@ -104,7 +107,7 @@ def sweep_corpora(
 
     `others` default to the suite's other corpora.
     """
-    texts = _list_corpora(checkpoints, corpus, others, column)
+    texts = list_corpora(checkpoints, corpus, others, column)
     return {name: sweep(checkpoints, steps=steps, **measured, **text)["in order"] for name, text in texts.items()}
 
 
@@ -154,7 +157,7 @@ def compare_familiarity(
 ) -> Plan:
     """How familiar the entities of each corpus (as for `sweep_corpora`) are to the last checkpoint (figure 10)."""
     last = _list_checkpoints(checkpoints, steps)[-1]
-    texts = _list_corpora(checkpoints, corpus, others, column)
+    texts = list_corpora(checkpoints, corpus, others, column)
     if len(texts) < 2:
         raise ValueError("nothing to compare with: name further corpora in others")
     return {name: [plan_familiarity(*last, **measured, **text)] for name, text in texts.items()}
@@ -171,5 +174,5 @@ def describe_plan(plan: Plan) -> dict[str, list[str]]:
 
     Under `configurations` a hash for every labelled list of runs, under `code` those of the code that decides them.
     """
-    asked = [digest([{**run.config, "name": None} for run in runs]) for runs in plan.values()]
+    asked = [digest([run.decisive for run in runs]) for runs in plan.values()]
     return {"configurations": asked, "code": sorted({run.code for runs in plan.values() for run in runs})}

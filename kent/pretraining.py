@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -80,7 +81,8 @@ def pretrain(suite: str) -> Path:
     """Folder of a suite's checkpoints `step{N}/`, pretraining the model now when they are missing or damaged.
 
     One process works while others wait for it; the folder appears whole or not at all; every file is compared with its
-    hash when read. Raises `ValueError` for a suite that is not pretrained on the spot.
+    hash when read. Raises `ValueError` for a suite that is not pretrained on the spot, and where torchrun has several
+    processes and the suite is not there.
     """
     if suite not in RECIPES:
         raise ValueError(f"{suite!r} is not pretrained on the spot; these are: {', '.join(RECIPES)}")
@@ -92,6 +94,8 @@ def pretrain(suite: str) -> Path:
             return manifest.parent
         if manifest.exists():
             logger.warning("the suite %s in the cache is damaged (%s): pretraining it again", suite, damage)
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            raise ValueError(f"the suite {suite} is not there yet, and is pretrained by one process, not by torchrun's")
         with TemporaryDirectory(dir=manifest.parent.parent, prefix=f".{suite}-") as scratch:
             _teach(RECIPES[suite], Path(scratch))
             shutil.rmtree(manifest.parent, ignore_errors=True)

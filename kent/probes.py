@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from kent.errors import NotFiniteError
 from kent.knowledge import Knowledge, Probe
 from kent.measurement import POSITIONS, find_head, freeze
 
@@ -56,7 +57,7 @@ def probe(
         for chosen in tqdm(batches, desc="probe", unit="batch", leave=False, delay=PATIENCE):
             sums[chosen] = _score([lines[index] for index in chosen], model, project)
     if not sums.isfinite().all():
-        raise ValueError("a probe's log probability is not finite: are the weights whole and the dtype wide enough?")
+        raise NotFiniteError("a probe's log probability")
     return _tabulate(knowledge.probes, lines, sums)
 
 
@@ -96,7 +97,7 @@ def _score(
     tokens = torch.tensor([line.tokens for line in batch], device=model.device)
     starts = torch.tensor([[line.start] for line in batch], device=model.device)
     asked = torch.arange(1, tokens.shape[1], device=model.device) >= starts
-    hidden = model.get_decoder()(input_ids=tokens[:, :-1], use_cache=False).last_hidden_state[asked]
+    hidden = model.get_decoder()(input_ids=tokens[:, :-1], use_cache=False, return_dict=True).last_hidden_state[asked]
     blocks = zip(hidden.split(POSITIONS), tokens[:, 1:][asked].split(POSITIONS), strict=True)
     losses = torch.cat([cross_entropy(project(states), answers, reduction="none") for states, answers in blocks])
     owners = asked.nonzero()[:, 0]

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kent.blocks import average, jackknife
-from kent.entropy import MEASURES, entropy_bound, knowledge_entropy_by_layer, measure_entropy
+from kent.entropy import MEASURES, entropy_bound, knowledge_entropy_by_layer, measure_layers
 from kent.records import load_tensors, save_tensors
 
 FORMAT = "kent profile 2"
@@ -90,10 +90,10 @@ class Profile:
         if measure in (*COEFFICIENT_MEASURES, *MEASURES) and self.coefficient_blocks is not None:
             coefficients = [average(means, sizes) for means in self.coefficient_blocks]
             if measure in MEASURES:
-                return torch.tensor([MEASURES[measure](layer) for layer in coefficients], dtype=torch.float64)
+                return measure_layers(coefficients, MEASURES[measure])
             if measure == "contribution":
                 coefficients = [layer * norms for layer, norms in zip(coefficients, self.vector_norms, strict=True)]
-            return torch.stack([measure_entropy(layer) for layer in coefficients])
+            return knowledge_entropy_by_layer(coefficients)
         accepted = ", ".join([*COEFFICIENT_MEASURES, *blocks, *MEASURES])
         raise ValueError(f"{measure!r} was not measured; accepted where measured: {accepted}")
 

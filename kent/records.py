@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -49,9 +50,18 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
 
 
 def save_json(value: object, path: str | Path) -> None:
-    """Write a JSON-able value to `path`, atomically and readable by people."""
+    """Write a JSON-able value to `path`, atomically, for people to read; a number that is not finite becomes null."""
     with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(_clean(value), indent=2, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _clean(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def save_tensors(tensors: dict[str, Tensor], path: str | Path, *, format: str, provenance: dict) -> None:

@@ -132,6 +132,11 @@ def _initialize(model: PreTrainedModel, seed: int) -> dict[str, Tensor]:
     return dict(fresh.named_parameters(remove_duplicate=False))
 
 
+def _check_shares(shrink: float | int, perturb: float | int) -> None:
+    if not (0 <= shrink <= 1 and 0 <= perturb < math.inf):
+        raise ValueError(f"shrink must lie in 0 to 1 and perturb be finite, not negative; not {shrink} and {perturb}")
+
+
 @torch.no_grad()
 def shrink_and_perturb(
     model: PreTrainedModel, *, shrink: float | int = 0.4, perturb: float | int = 0.1, seed: int = 0
@@ -147,8 +152,7 @@ def shrink_and_perturb(
     Raises `ValueError` for `shrink` outside 0 to 1, for `perturb` that is negative or not finite, and for a model that
     its configuration does not make again, parameter by parameter (one with adapters, or quantised).
     """
-    if not (0 <= shrink <= 1 and 0 <= perturb < math.inf):
-        raise ValueError(f"shrink must lie in 0 to 1 and perturb be finite, not negative; not {shrink} and {perturb}")
+    _check_shares(shrink, perturb)
     changed, fresh = copy.deepcopy(model), _initialize(model, seed)
     for name, parameter in changed.named_parameters():
         if name not in fresh or fresh[name].shape != parameter.shape or not parameter.is_floating_point():
@@ -177,8 +181,11 @@ def check_method(method: str, **settings: float | int) -> None:
     defaults = {each.name: each.default for each in known if each.kind is each.KEYWORD_ONLY}
     if unknown := settings.keys() - defaults.keys():
         raise ValueError(f"{method} has no {', '.join(sorted(unknown))}; it has {', '.join(defaults)}")
-    if "p" in defaults:
-        _check_settings(*({**defaults, **settings}[name] for name in "pq"))
+    chosen = {**defaults, **settings}
+    if "p" in chosen:
+        _check_settings(chosen["p"], chosen["q"])
+    if "shrink" in chosen:
+        _check_shares(chosen["shrink"], chosen["perturb"])
 
 
 def change_model(

@@ -16,10 +16,11 @@ from kent.learning import Recipe
 from kent.records import PACKAGE, cache_folder, digest, hash_code
 from kent.resuscitation import check_method
 from kent.temperature import check_temperature
+from kent.texts import looks_like_path
 
 CODE = (
     *("measurement.py", "attention.py", "memory.py", "blocks.py", "entropy.py", "checkpoints.py"),
-    *("corpora.py", "texts.py", "world.py", "templates.py", "world.yaml"),
+    *("corpora.py", "texts.py", "world.py", "templates.py", "world.yaml", "execution.py"),
 )
 LEARNING_CODE = (
     *("learning.py", "evaluations.py", "injection.py", "knowledge.py", "knowledge.yaml", "probes.py", "downstream.py"),
@@ -31,13 +32,15 @@ CHANGING_CODE = ("resuscitation.py", "rescaling.py")
 
 @dataclass(frozen=True)
 class Run:
-    """One unit of work: what to do, the record it leaves in the cache, the runs before it, and the hash of the code
-    that decides its numbers.
+    """One unit of work: what to do, the record it leaves in the cache, the runs before it, what decides its numbers.
+
+    That is, whatever the checkpoint is called, the `decisive` settings and the hash of the `code`.
     """
 
     config: dict
     path: Path
     needs: list["Run"] = field(default_factory=list)
+    decisive: dict = field(default_factory=dict)
     code: str = ""
 
     @property
@@ -155,7 +158,6 @@ def plan_learning(
         known = ", ".join(field.name for field in fields(Recipe))
         raise ValueError(f"a recipe has no {', '.join(sorted(unknown))}; it has {known}")
     taught = make_recipe(recipe)
-    check_temperature(taught.temperature)
     facts = {"knowledge": list(knowledge), "control": list(control), "once": once, "paraphrase": paraphrase}
     decisive = {"corpus": corpus, "column": column, "length": length, "dtype": dtype, **facts, **asdict(taught),
                 "betas": list(taught.betas)}  # fmt: skip
@@ -196,21 +198,27 @@ def _plan(
     local = name in pretraining.RECIPES
     revision = {"suite": name, "commit": pretraining.identify(name)} if local else asdict(resolve(name, step))
     corpus = decisive["corpus"]
-    text = _describe(corpus if isinstance(corpus, str) else tuple(corpus), decisive["column"])
-    config = {"run": kind, "name": name, "step": step, **decisive}
+    items = [corpus] if isinstance(corpus, str) else corpus
+    paths = [Path(item).expanduser() for item in items if looks_like_path(item)]
+    states = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.is_file())
+    text = _describe(corpus if isinstance(corpus, str) else tuple(corpus), decisive["column"], states)
+    decisive = {"run": kind, "step": step, **decisive}
+    config = {"name": name, **decisive}
     needs = [plan_pretraining(name)] if local else []
     if change:
         source = plan_coefficients(name, step, change)
         needs, code = [*needs, source], (*code, *CHANGING_CODE)
         free, more = free | {"change": dict(change)}, more | {"change": {**change, "measured": source.path.name}}
+        decisive["change"] = {**change, "measured": source.decisive}
     deciding = hash_code(*CODE, *code)
     key = digest({**config, "revision": revision, "text": text, "code": deciding, **more})
     path = cache_folder() / "records" / f"{kind}-{key}.safetensors"
-    return Run(config | free, path, needs, code=deciding)
+    return Run(config | free, path, needs, decisive, deciding)
 
 
 @cache
-def _describe(corpus: str | tuple[str, ...], column: str) -> dict:
+def _describe(corpus: str | tuple[str, ...], column: str, states: tuple[tuple[int, int], ...]) -> dict:
+    """What a run reads; read again where a file was written since (`states`: when, and its bytes)."""
     return describe(corpus if isinstance(corpus, str) else list(corpus), column=column)
 
 

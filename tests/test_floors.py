@@ -7,7 +7,7 @@ import pytest
 
 KENT = Path(__file__).parents[1] / "kent"
 FLOORS = [
-    {"entropy", "paper", "records", "suites", "blocks", "hub", "templates", "texts"},
+    {"entropy", "errors", "paper", "records", "suites", "blocks", "hub", "templates", "texts"},
     {"attention", "memory", "profiles", "regressions", "temperature", "world"},
     {"corpora", "knowledge", "measurement", "rescaling"},
     {"downstream", "probes", "injection", "pretraining", "familiarity", "gradients", "resuscitation"},

@@ -6,6 +6,8 @@ from functools import partial
 
 import pytest
 import yaml
+from hub import make_byte_tokenizer
+from learner import make_model
 
 import kent
 from kent import execution, records, runs
@@ -40,8 +42,25 @@ def test_the_record_depends_on_text_and_numbers_but_not_on_batches(micro, tmp_pa
     assert runs.plan_profile("tiny", 4, **settings, batch_size=3).path == path
     assert runs.plan_profile("tiny", 4, **settings, dtype="bfloat16").path != path
     (tmp_path / "a.txt").write_text("another text " * 100)
-    runs._describe.cache_clear()
     assert runs.plan_profile("tiny", 4, **settings).path != path
+
+
+def test_a_folder_whose_weights_are_written_again_is_measured_anew(micro, tmp_path):
+    model, folder, found = make_model(), tmp_path / "model", {}
+    make_byte_tokenizer().save_pretrained(folder)
+    for _ in range(2):
+        model.model.layers[0].mlp.gate_proj.weight.data *= 100
+        model.save_pretrained(folder)
+        run = runs.plan_profile(str(folder), None, **SMALL)
+        found[run.path] = execution.fetch(run).knowledge_entropy
+    assert len(found) == len(set(found.values())) == 2
+
+
+def test_what_moves_no_number_is_not_decisive(micro):
+    for plan, settings, free in ((runs.plan_profile, SMALL, "batch_size"), (runs.plan_learning, LESSON, "rows")):
+        for change in (None, WAKE):
+            one, other = (plan("tiny", 4, **settings, change=change, **{free: number}) for number in (1, 2))
+            assert one.decisive == other.decisive != {} and one.config[free] != other.config[free]
 
 
 def test_shuffled_tokens_are_the_same_tokens_in_another_order(micro):
@@ -136,7 +155,7 @@ def test_a_profile_at_a_temperature_leaves_the_checkpoint_as_it_was(micro):
     assert runs.plan_profile("tiny", 4, **SMALL).path == plain.path
     found = [execution.fetch(each) for each in (plain, warm, again)]
     assert found[1].attention_entropy > found[0].attention_entropy and found[1].provenance["temperature"] == 2
-    model, _ = execution._load("tiny", 4, "float32")
+    model, _ = execution._load(plain.config)
     assert model.model.layers[0].self_attn.scaling == 8**-0.5
 
 
@@ -166,6 +185,22 @@ def test_settings_of_learning_that_do_not_exist_are_refused(micro):
         runs.plan_learning("tiny", 4, **LESSON, learning_rat=1)
     with pytest.raises(ValueError, match="control is two files"):
         runs.plan_learning("tiny", 4, **LESSON, control=["once.json"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 15}, "must be a multiple of 10 injections, not 15"),
+        ({"batch": 5, "rows": 2}, "a batch of 5 rows is not a multiple of 2 rows at once"),
+        ({"tasks": "worlds"}, "tasks may be 'paper', 'world' or .*, not 'worlds'"),
+        ({"epochs": 0}, "must be at least 1, not 2, 10, 0 and 16"),
+        ({"warmup": 1.0}, "warmup from 0 to below 1, not .* 1.0"),
+    ],
+)
+def test_a_recipe_that_no_run_can_have_is_refused_before_the_hub_is_asked(monkeypatch, settings, message):
+    monkeypatch.setattr(runs, "resolve", pytest.fail)
+    with pytest.raises(ValueError, match=message):
+        runs.plan_learning("olmo-1b", None, **LESSON | settings)
 
 
 def test_a_configuration_describes_its_run(micro):
@@ -212,3 +247,6 @@ def test_the_command_line_says_what_was_wrong(micro, tmp_path, capsys):
     empty.write_text("")
     assert main(["run", str(empty)]) == 2
     assert "holds no settings" in capsys.readouterr().err
+    empty.write_text("run: [profile")
+    assert main(["run", str(empty)]) == 2
+    assert capsys.readouterr().err.startswith("error: while parsing")
