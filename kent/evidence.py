@@ -1,15 +1,14 @@
 """Claims against evidence: what a page measured for a claim, kept in the executed page, and read by the scorecard."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kent.execution import Result
-from kent.paper import CLAIMS, Claim
+from kent.paper import CLAIMS, Claim, is_effect
 from kent.plans import pick_stages
 from kent.profiles import Profile
-from kent.seeds import READINGS, Seed, collect_outputs
+from kent.seeds import READINGS, Seed, collect_outputs, format_interval, pool
 
 UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 """Measures of concentration that grow as coefficients grow more uneven; the others fall."""
@@ -66,11 +65,11 @@ class Reading:
         ]  # fmt: skip
 
     def _pool(self, key: str) -> dict:
-        """Mean of a claim's statistic over this seed and the recorded ones, with its standard error and verdict."""
+        """Mean of a claim's statistic over this seed and the recorded ones (`kent.seeds.pool`), and its verdict."""
         values = [self.measured[key][0], *(seed.readings[key][0] for seed in self.seeds if key in seed.readings)]
         if len(values) < 2:
             return {}
-        mean, error = statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5
+        mean, error = pool(values)
         verdict = CLAIMS[key].judge(mean, error)
         return {"seeds": {"values": values, "value": mean, "error": error, "verdict": verdict}}
 
@@ -86,7 +85,7 @@ def _tabulate(claim: Claim, found: dict, outdated: Sequence[str]) -> str:
         "claim": f"{claim.statement} ({claim.source})",
         "statistic": claim.statistic,
         "published": f"{claim.published}; {claim.setting}",
-        "measured here": format_interval(claim, found["value"], found["error"]),
+        "measured here": format_statistic(claim, found["value"], found["error"]),
         "verdict": f"**{found['verdict']}**",
     }
     if seeds := found.get("seeds"):
@@ -97,14 +96,14 @@ def _tabulate(claim: Claim, found: dict, outdated: Sequence[str]) -> str:
 
 
 def format_seeds(claim: Claim, seeds: dict) -> str:
-    """The mean over seeds with two standard errors, its verdict, and each seed's value."""
-    each = ", ".join(f"{value:+.4f}" for value in seeds["values"])
-    return f"{format_interval(claim, seeds['value'], seeds['error'])}: **{seeds['verdict']}** (each: {each})"
+    """The mean over seeds with its interval and verdict, and each seed's value."""
+    each = ", ".join(f"{value:+.3g}".replace("-", "−") for value in seeds["values"])
+    return f"{format_statistic(claim, seeds['value'], seeds['error'])}: **{seeds['verdict']}** (each: {each})"
 
 
-def format_interval(claim: Claim, value: float, error: float) -> str:
-    """A statistic with two standard errors and its unit."""
-    return f"{value:+.4f} ± {2 * error:.4f} {claim.unit}".rstrip()
+def format_statistic(claim: Claim, value: float, error: float) -> str:
+    """A claim's statistic with two standard errors and its unit."""
+    return f"{format_interval(value, error, '+')} {claim.unit}".rstrip()
 
 
 def collect_readings(folder: Path) -> list[dict]:
@@ -121,7 +120,7 @@ def collect_readings(folder: Path) -> list[dict]:
 
 def name_direction(measure: str, change: float, error: float) -> str:
     """What a measure's change says of the coefficients beyond two standard errors: "more even" or "more uneven"."""
-    if abs(change) <= 2 * error:
+    if not is_effect(change, error):
         return "too small to tell"
     return "more even" if (change > 0) != (measure in UNEVEN) else "more uneven"
 
@@ -158,7 +157,7 @@ def tabulate_readings(readings: Sequence[dict]) -> str:
     rows = []
     for row in readings:
         claim = CLAIMS[row["claim"]]
-        measured = format_interval(claim, row["value"], row["error"])
+        measured = format_statistic(claim, row["value"], row["error"])
         pooled = format_seeds(claim, row["seeds"]) if "seeds" in row else "one seed"
         rows.append([row["suite"], claim.statement, measured, row["verdict"], pooled, row["model"], row["text"]])
     return _table(columns, rows)
@@ -173,4 +172,5 @@ def tabulate_settings() -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [columns, ["---"] * len(columns), *rows])
+    lines = [[cell.replace("|", r"\|") for cell in cells] for cells in [columns, ["---"] * len(columns), *rows]]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

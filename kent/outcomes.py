@@ -41,18 +41,25 @@ class Outcome:
     ) -> Float64[Tensor, "evaluation paragraph"]:
         """Mean log probability of each paragraph's probes, in nats; `setting` is once or paraphrase.
 
-        Raises ValueError for a setting or measure that is not one, and where no control was probed.
+        Raises ValueError for a setting or measure that is not one, and where no control or no such setting was probed.
         """
-        scores = {"knowledge": self.knowledge, "control": self.control}[of]
+        scores = self._find_scores(of)
         if setting not in SETTINGS or measure not in MEASURES:
             raise ValueError(f"once or paraphrase, and {' or '.join(MEASURES)}, not {setting!r} and {measure!r}")
-        if not scores:
-            raise ValueError(f"this run probed no {of}")
         probes = self.provenance["probes"][of]
         chosen = torch.tensor([each == setting for each in probes["setting"]])
+        if not chosen.any():
+            raise ValueError(f"this run probed no {of} of the setting {setting!r}")
         items = torch.tensor(probes["item"])[chosen]
         paragraphs = torch.nn.functional.one_hot(items).double()
         return scores[measure][:, chosen] @ paragraphs / paragraphs.sum(0)
+
+    def _find_scores(self, of: str) -> Mapping[str, Float64[Tensor, "evaluation probe"]]:
+        if of not in ("knowledge", "control"):
+            raise ValueError(f"probes are of knowledge or control, not of {of!r}")
+        if not (scores := getattr(self, of)):
+            raise ValueError(f"this run probed no {of}")
+        return scores
 
     def performance(
         self, setting: str = "all", *, measure: str = MEASURES[0], of: str = "knowledge"
@@ -61,8 +68,11 @@ class Outcome:
 
         Column 0 is the value itself. `setting` is once, paraphrase or all, which weights both by their paragraphs. The
         samples are the same paragraphs for every run over the same knowledge, so that differences of runs are paired.
+        Raises as `average_paragraphs`.
         """
-        chosen = SETTINGS if setting == "all" else (setting,)
+        self._find_scores(of)
+        probed = {*self.provenance["probes"][of]["setting"]}
+        chosen = [each for each in SETTINGS if each in probed] if setting == "all" else [setting]
         tables = [self.average_paragraphs(each, measure=measure, of=of).numpy() for each in chosen]
         random = {each: np.random.default_rng([SEED, number]) for number, each in enumerate(SETTINGS)}
         totals = [table @ _draw(table.shape[1], random[each]) for each, table in zip(chosen, tables, strict=True)]
@@ -119,6 +129,21 @@ class Outcome:
         when, others = ((gains * chosen).sum(0) / chosen.sum(0) for chosen in (tells, ~tells))
         return when - others
 
+    def follow_tellings(self) -> Float64[Tensor, "lag paragraph"]:
+        """How K of a fact told once moves from before the injection that tells it to `lag` injections after, in nats.
+
+        Minus what K of the control's facts told once does meanwhile (mean), which is style. NaN where the run ends
+        before; facts that the first injection tells are left out, as in `compare_tellings`.
+        """
+        facts, control = (self.average_paragraphs("once", of=of) for of in ("knowledge", "control"))
+        excess = (facts - control.mean(dim=1, keepdim=True))[: INJECTIONS + 1]
+        paragraphs = excess.shape[1]
+        told = 1 + torch.arange(paragraphs) * INJECTIONS // paragraphs
+        after = told + torch.arange(INJECTIONS - 1)[:, None]
+        before, columns = excess[told - 1, torch.arange(paragraphs)], torch.arange(paragraphs).expand_as(after)
+        found = excess[after.clamp(max=len(excess) - 1), columns] - before
+        return found.where(after < len(excess), torch.nan)[:, told > 1]
+
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
         tables = {"knowledge": self.knowledge, "control": self.control, "answers": self.answers}
@@ -147,3 +172,9 @@ def _draw(number: int, random: np.random.Generator) -> Float64[np.ndarray, "item
 def estimate(samples: Float64[np.ndarray, " sample"]) -> tuple[float, float]:
     """A statistic's value and its bootstrap standard error, from what the methods of `Outcome` return."""
     return float(samples[0]), float(np.std(samples[1:], ddof=1))
+
+
+def summarize_paragraphs(values: Float64[Tensor, " paragraph"]) -> tuple[float, float]:
+    """Mean and standard error over the paragraphs that have a value (not NaN)."""
+    values = values[~values.isnan()]
+    return values.mean().item(), values.std().item() / len(values) ** 0.5

@@ -1,20 +1,26 @@
 """What every page needs beside its own question: checked parameters, cost, stamp, reading, numbers for the prose."""
 
 import ast
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from math import prod
 from pathlib import Path
 
 import pandas as pd
 import torch
+from huggingface_hub import get_safetensors_metadata
+from huggingface_hub.errors import NotASafetensorsRepoError
 from IPython import get_ipython
 from IPython.display import Markdown
+from safetensors import safe_open
 from tqdm.auto import tqdm
 
-from kent.evidence import Reading, format_interval
+from kent.evidence import Reading, format_statistic
 from kent.execution import Result, fetch
+from kent.hub import UNREACHABLE
 from kent.knowledge import INJECTIONS
 from kent.outcomes import Outcome
 from kent.paper import CLAIMS
@@ -71,13 +77,19 @@ def _matrix_rate() -> float:
 
 
 def _count_parameters(name: str) -> int | None:
-    """Number of a checkpoint's parameters: of its suite, or by the size of float32 weights; None when not known."""
+    """Number of a checkpoint's parameters: of its suite, or as its safetensors files say; None when not known."""
     if name in SUITES:
         return SUITES[name].parameters
-    sizes = Counter()
-    for path in Path(name).glob("**/*.safetensors"):
-        sizes[path.parent] += path.stat().st_size
-    return max(sizes.values()) // 4 if sizes else None
+    folder, counts = Path(name).expanduser(), Counter()
+    if not folder.is_dir():
+        try:
+            return sum(get_safetensors_metadata(name).parameter_count.values())
+        except (*UNREACHABLE, NotASafetensorsRepoError):
+            return None
+    for path in folder.glob("**/*.safetensors"):
+        with safe_open(path, "pt") as file:
+            counts[path.parent] += sum(prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
+    return max(counts.values(), default=None)
 
 
 def estimate_cost(plan: Plan) -> Markdown:
@@ -113,7 +125,9 @@ def _estimate(runs: Sequence[Run]) -> str:
     copies = [4 if learns else 1 for learns in learning]  # weights; gradients and AdamW's two moments
     weights = max(size * width * each for size, width, each in zip(sizes, widths, copies, strict=True))
     minutes = operations / _matrix_rate() / 60
-    said += f"; at least {minutes:.1f} min on this device and {weights / 1e9:.2f} GB for the weights"
+    time_needed = f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+    size_needed = f"{weights / 1e9:.1f} GB" if weights >= 1e8 else f"{weights / 1e6:.1f} MB"
+    said += f"; at least {time_needed} on this device and {size_needed} for the weights"
     hub = {(config["name"], config["step"]) for config in configs
            if config["name"] in SUITES and SUITES[config["name"]].repository}  # fmt: skip
     if hub:
@@ -171,22 +185,27 @@ def check_outcomes(outcomes: Sequence[Outcome]) -> None:
 
 def stamp(results: Sequence[Result]) -> Markdown:
     """Table of what the reader is seeing: model, revisions, text, dtype, device, seed, commit, date."""
-    first, last = results[0].provenance, results[-1].provenance
-    corpora = {result.provenance["corpus"]["sha256"][:10]: _name_text(result.provenance) for result in results}
+    runs = [*{json.dumps(each.provenance, sort_keys=True): each.provenance for each in results}.values()]
+    last, dates = runs[-1], sorted(each["date"] for each in runs)
+    corpora = {each["corpus"]["sha256"][:10]: _name_text(each) for each in runs}
     texts = ", ".join(f"{name} (`{digest}`)" for digest, name in corpora.items())
+    models = {name: [_label(each) for each in runs if _name_model(each) == name] for name in map(_name_model, runs)}
+    commits = ", ".join(dict.fromkeys(f"`{each['commit']}`" for each in runs))
     rows = {
-        "model": ", ".join(dict.fromkeys(_name_model(result.provenance) for result in results)),
-        "checkpoints": " to ".join(dict.fromkeys([_label(first), _label(last)])),
+        "model": ", ".join(models),
+        "checkpoints": "; ".join(" to ".join(dict.fromkeys([each[0], each[-1]])) for each in models.values()),
         "text": f"{texts}: {last['instances']:,} sequences of up to {last['length']:,} tokens",
-        "dtype": ", ".join(dict.fromkeys(result.provenance["dtype"] for result in results)),
+        "dtype": ", ".join(dict.fromkeys(each["dtype"] for each in runs)),
         "device": f"{last['device']} ({last['machine']})",
-        "time": f"{sum(each.provenance['seconds'] for each in results):.0f} s for {len(results)} runs",
+        "time": f"{sum(each['seconds'] for each in runs):.0f} s for {len(runs)} runs",
         "seed": last["seed"],
-        "measured": f"{min(result.provenance['date'] for result in results)} by commit `{last['commit']}`",
+        "measured": f"{' to '.join(dict.fromkeys([dates[0], dates[-1]]))} by commit {commits}"
+        + (" (+: and changes since)" if "+" in commits else ""),
         "versions": f"torch {last['torch']}, transformers {last['transformers']}",
     }
-    if recipe := last.get("recipe"):
-        rows["recipe"] = _name_recipe(recipe, last["told"]["knowledge"])
+    recipes = [_name_recipe(each["recipe"], each["told"]["knowledge"]) for each in runs if "recipe" in each]
+    if recipes:
+        rows["recipe"] = "; or ".join(dict.fromkeys(recipes))
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return Markdown("\n".join(["| stamp | |", "|---|---|", *lines]))
 
@@ -214,15 +233,17 @@ def _label(provenance: dict) -> str:
 def read(measured: Mapping[str, tuple[float, float]], results: Sequence[Result], seeds: Sequence[Seed] = ()) -> Reading:
     """The reading of a page: value and standard error by the key of their claim, measured on `results`.
 
-    `seeds` are what `kent.seeds.recall` found. Each claim's interval and verdict are also given to the book's prose,
-    as `{key}_change` and `{key}_verdict`.
+    `seeds` are what `kent.seeds.recall` found. Each claim's interval and verdict, and the verdict over all seeds, go to
+    the book's prose too, as `{key}_change`, `{key}_verdict` and `{key}_seeds`.
     """
-    for key, (value, error) in measured.items():
-        change = format_interval(CLAIMS[key], value, error)
-        share(**{f"{key}_change": change, f"{key}_verdict": CLAIMS[key].judge(value, error)})
     provenances = [result.provenance for result in results]
     models, texts = ([name(each) for each in provenances] for name in (_name_model, _name_text))
-    return Reading(measured, *(", ".join(dict.fromkeys(names)) for names in (models, texts)), seeds)
+    reading = Reading(measured, *(", ".join(dict.fromkeys(names)) for names in (models, texts)), seeds)
+    for row in reading.list_rows():
+        key, pooled = row["claim"], row.get("seeds", {"verdict": "one seed"})
+        share(**{f"{key}_change": format_statistic(CLAIMS[key], row["value"], row["error"]),
+                 f"{key}_verdict": row["verdict"], f"{key}_seeds": pooled["verdict"]})  # fmt: skip
+    return reading
 
 
 def share(**texts: str) -> None:

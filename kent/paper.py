@@ -10,6 +10,11 @@ from math import isnan
 import yaml
 
 
+def is_effect(value: float, error: float) -> bool:
+    """Whether a value lies beyond two standard errors; not where either is NaN."""
+    return abs(value) > 2 * error
+
+
 @dataclass(frozen=True)
 class Claim:
     """One claim: the statistic that would carry it, the sign the paper reports, and the setting it was made for.
@@ -29,8 +34,13 @@ class Claim:
     page: str | None = None
 
     def judge(self, value: float, error: float) -> str:
-        """Verdict on a measured statistic with its standard error: the interval is two errors either way."""
-        if isnan(value) or isnan(error) or abs(value) <= 2 * error:
+        """Verdict on a measured statistic with its standard error: the interval is two errors either way.
+
+        "no value" where either is NaN: a run was stopped by a loss that was not finite, or checkpoints are too few.
+        """
+        if isnan(value) or isnan(error):
+            return "no value"
+        if not is_effect(value, error):
             return "too small to tell"
         return "agrees" if value * self.sign > 0 else "disagrees at this scale"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from kent.entropy import MEASURES
 from kent.evidence import label_steps
@@ -25,6 +26,8 @@ CYCLE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
 STYLE = {"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 120, "font.size": 10, "axes.grid": True,
          "grid.alpha": 0.3, "legend.frameon": False}  # fmt: skip
+FLOOR = -12
+"""The lowest acquisition that is drawn, in %: table 1 has one of −92.2."""
 GAP = "ln m − H, mean of layers (nats)"
 
 Series = Mapping[str, Sequence[Profile]]
@@ -62,6 +65,12 @@ def draw_line(
     axes.errorbar(x, values, 2 * errors, label=label, **style)
 
 
+def name_lines(figure: Figure, panels: Sequence[Axes], columns: int = 4) -> None:
+    """One legend over the figure, with every label once."""
+    handles = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=columns, fontsize=9)
+
+
 def measure_gap(profile: Profile) -> tuple[float, float]:
     """Distance of the knowledge entropy to its bound, mean of layers, and its standard error, in nats."""
     layers = len(profile.coefficients)
@@ -83,6 +92,13 @@ def _mark_published(axes: Axes, *figures: str) -> None:
         axes.axhspan(*edges, color=color, alpha=0.25, label=label)
 
 
+def _label_all(profiles: Sequence[Profile], first: Profile) -> list[str]:
+    """A label for each profile and for the first of all, by its step, or its number where it names none."""
+    *steps, baseline = label_steps([*profiles, first])
+    named = first.provenance["revision"]["step"] is not None
+    return [f"step {step:,}" for step in steps] + [f"step {baseline:,} (first)" if named else "first"]
+
+
 def plot_coefficients(profiles: Sequence[Profile], first: Profile) -> Figure:
     """Figure 1 measured: how the mean coefficients of all layers are distributed, and what share the largest hold.
 
@@ -90,11 +106,11 @@ def plot_coefficients(profiles: Sequence[Profile], first: Profile) -> Figure:
     """
     with plt.rc_context(STYLE):
         figure, (left, right) = make_panels(2, sharex=False)
-        for number, profile in enumerate((*profiles, first)):
+        shown = (*profiles, first)
+        for number, (profile, label) in enumerate(zip(shown, _label_all(profiles, first), strict=True)):
             relative = np.concatenate([(each / each.mean()).numpy() for each in profile.coefficients])
-            label = f"step {label_steps([profile])[0]}" + (" (first)" if profile is first else "")
             style = {
-                "color": GREY if profile is first else CYCLE[number],
+                "color": GREY if profile is first else CYCLE[number % len(CYCLE)],
                 "linestyle": ":" if profile is first else "-",
             }
             left.hist(relative, bins=np.geomspace(0.1, 10, 80), histtype="step", label=label, **style)
@@ -140,7 +156,7 @@ def plot_entropies(profiles: Sequence[Profile]) -> Figure:
         for axes, (measure, title) in zip(panels, titles.items(), strict=True):
             draw_line(axes, steps, [each.estimate(measure) for each in profiles])
             early, late = ENTROPIES[measure]
-            axes.text(0.98, 0.95, f"published, OLMo-1B: about {early} early, {late} late", ha="right", va="top",
+            axes.text(0.02, 0.05, f"published, OLMo-1B: about {early} early, {late} late", ha="left", va="bottom",
                       transform=axes.transAxes, fontsize=9, color=ORANGE)  # fmt: skip
             axes.set_ylabel(title)
         _scale_steps(panels[-1], steps)
@@ -165,13 +181,14 @@ def plot_layers(profiles: Sequence[Profile], first: Profile) -> Figure:
     """Figure 8: distance of each layer's entropy to its bound ln m, early to late, in nats; `first` is the baseline."""
     with plt.rc_context(STYLE):
         figure, (axes,) = make_panels(1, height=4)
-        for number, profile in enumerate(profiles):
+        *labels, baseline = _label_all(profiles, first)
+        for number, (profile, label) in enumerate(zip(profiles, labels, strict=True)):
             values, errors = profile.by_layer()
             bounds = np.log([len(each) for each in profile.coefficients])
             pairs = list(zip(bounds - values.numpy(), errors.numpy(), strict=True))
-            draw_line(axes, range(len(pairs)), pairs, number, f"step {label_steps([profile])[0]}")
+            draw_line(axes, range(len(pairs)), pairs, number, label)
         gaps = [log(len(each)) for each in first.coefficients] - first.knowledge_entropy_by_layer.numpy()
-        axes.plot(range(len(gaps)), gaps, ":", color=GREY, label=f"step {label_steps([first])[0]} (first)")
+        axes.plot(range(len(gaps)), gaps, ":", color=GREY, label=baseline)
         _mark_published(axes, "figure 8")
         axes.set(xlabel="layer", ylabel="ln m − H(θˡ) (nats)", yscale="log", xticks=range(len(gaps)))
         figure.legend(loc="outside upper center", ncols=2, fontsize=9)
@@ -185,10 +202,9 @@ def plot_familiarity(corpora: Mapping[str, Familiarity]) -> Figure:
     with plt.rc_context(STYLE):
         figure, (axes,) = make_panels(1, height=4)
         for number, (name, values) in enumerate(logs.items()):
-            axes.hist(
-                np.exp(values), bins=np.exp(np.linspace(low, high, 40)), color=CYCLE[number], alpha=0.5, label=name
-            )
-            axes.axvline(np.exp(values.mean()), color=CYCLE[number], linewidth=2)
+            color, bins = CYCLE[number % len(CYCLE)], np.exp(np.linspace(low, high, 40))
+            axes.hist(np.exp(values), bins=bins, color=color, alpha=0.5, label=name)
+            axes.axvline(np.exp(values.mean()), color=color, linewidth=2)
         axes.set(xscale="log", xlabel="mean perplexity of an instance's entities", ylabel="instances")
         figure.legend(loc="outside upper center", ncols=3, title="corpus (line: geometric mean)", fontsize=9)
     return figure
@@ -203,12 +219,16 @@ def plot_gradients(stages: Sequence[Gradients]) -> Figure:
             left.loglog(coefficients, norms, ".", markersize=3, color=plt.cm.viridis(layer / len(last.coefficients)),
                         label=f"layer {layer}")  # fmt: skip
         left.set(xlabel="mean |coefficient|", ylabel="gradient norm of the memory vector")
+        for axis in (left.xaxis, left.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
         left.legend(fontsize=8, markerscale=3)
         for number, (quantity, label) in enumerate(quantities.items()):
             pairs = [stage.average_correlation(quantity) for stage in stages]
             draw_line(right, np.arange(len(stages)) + 0.05 * number, pairs, number, label)
         right.axhline(0, color="black", linewidth=0.8)
-        right.set(ylabel="rank correlation with |coefficient|", xticks=range(len(stages)))
+        right.set(xlabel="checkpoint", ylabel="rank correlation with |coefficient|", xticks=range(len(stages)))
         right.set_xticklabels([f"step {step}" for step in label_steps(stages)])
         right.legend(fontsize=9)
     return figure
@@ -264,7 +284,7 @@ def plot_tables(cells: pd.DataFrame) -> Figure:
 
     `cells` are those of `kent.regressions.tabulate_cells`; a value too low to draw is written where its line leaves.
     """
-    floor, ratios = -12, [0.3, 1, 3, 10, 30]
+    ratios = [0.3, 1, 3, 10, 30]
     stages = dict(zip(cells["stage"], cells.index.get_level_values("initial"), strict=True))
     with plt.rc_context(STYLE):
         figure, panels = make_panels(2, 2, height=2.9, sharex=False)
@@ -272,11 +292,11 @@ def plot_tables(cells: pd.DataFrame) -> Figure:
             rows = zip(cells.groupby("setting", sort=False), CYCLE, MARKERS, strict=True)
             for (setting, row), color, marker in rows:
                 axes.plot(row[x], row[y], color=color, marker=marker, markersize=4, label=setting)
-                for place, value in row.loc[row[y] < floor, [x, y]].itertuples(index=False):
+                for place, value in row.loc[row[y] < FLOOR, [x, y]].itertuples(index=False):
                     side = "right" if x == "stage" else "center"
-                    axes.text(place, floor, f"↓ −{-value:g}", ha=side, va="bottom", fontsize=9, color=color)
+                    axes.text(place, FLOOR, f"↓ −{-value:g}", ha=side, va="bottom", fontsize=9, color=color)
             axes.set_ylabel({"A": "acquisition A (%)", "F": "forgetting F (%)"}[y])
-            axes.set_ylim(bottom=floor if y == "A" else 0)
+            axes.set_ylim(bottom=FLOOR if y == "A" else 0)
         for axes in panels[:2]:
             axes.set_xticks([*stages], labels=stages.values())
             axes.set_xlabel("initial model (pretraining steps)")

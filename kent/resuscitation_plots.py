@@ -6,12 +6,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
-from kent.learning_plots import draw_seeds
-from kent.plots import CYCLE, GREY, STYLE, draw_line, make_panels
+from kent.plots import CYCLE, GREY, STYLE, draw_line, make_panels, name_lines
 from kent.seeds import Seed
 from kent.summaries import COMPARED
 
@@ -60,81 +60,100 @@ def plot_edit(table: pd.DataFrame) -> Figure:
 
 
 PANELS = {
-    "A (%)": ("acquisition A (%)", "control: A (%)"),
-    "F (%)": ("forgetting F (%)", ""),
-    "K after (nats)": ("K (nats)", "K before (nats)"),
-    "P after (%)": ("P (%)", "P before (%)"),
+    "A (%)": ("ΔA (points)", "control: A (%)"),
+    "F (%)": ("ΔF (points)", ""),
+    "K after (nats)": ("ΔK (nats)", "K before (nats)"),
+    "P after (%)": ("ΔP (points)", "P before (%)"),
 }
-"""Rows of `kent.summaries.tabulate_changes` that `plot_changes` shows, each with its axis and the row beside it."""
+"""Rows of `kent.summaries.compare_changes` that `plot_changes` shows, each with its axis and the row beside it."""
 
 
-def plot_changes(
-    tables: Mapping[object, pd.DataFrame],
-    differences: Mapping[object, pd.DataFrame] | None = None,
-    seeds: Sequence[Seed] = (),
-    xlabel: str = "",
-) -> Figure:
-    """A and F (%), and K (nats) and P (%) before learning and after, a series per table of `tabulate_changes`.
+def plot_changes(tables: Mapping[object, pd.DataFrame], seeds: Sequence[Seed] = (), xlabel: str = "") -> Figure:
+    """What changing a model before it learns changes: A and F (points), K (nats) and P (points), minus the unchanged
+    model's, with two standard errors of the difference; a series per table.
 
-    A column of a table is a place on the axis, joined to the next where columns are steps of pretraining. Hollow: the
-    control's A, and K and P before learning. With the `differences` of `compare_changes` bars are those of the
-    difference to the unchanged model, whose values are lines.
+    A table has the rows of `kent.summaries.compare_changes`; its columns are changes, a place on the axis each, or
+    steps of pretraining, which are joined. Hollow: the control's A, and K and P before learning. Dots: other seeds, as
+    kept under "LABEL, minus unchanged".
     """
     with plt.rc_context(STYLE):
         figure, panels = make_panels(2, 2, height=2.9, sharex=False)
         for axes, (row, (name, beside)) in zip(panels, PANELS.items(), strict=True):
+            axes.axhline(0, color="black", linewidth=0.8)
             for number, (label, table) in enumerate(tables.items()):
                 joined = not any(isinstance(each, str) for each in table)
-                shift = 0 if joined else (number - (len(tables) - 1) / 2) / 8
-                places = [at + shift for at in range(table.shape[1])]
-                color, pairs = CYCLE[number % len(CYCLE)], [*table.loc[row]]
-                if differences:
-                    axes.axhline(pairs[0][0], color=color, linewidth=0.8)
-                    pairs = [(pairs[0][0], np.nan), *_take_errors(pairs[1:], differences[label].loc[row])]
-                draw_line(axes, places, pairs, number, str(label), "-" if joined else "none")
-                draw_seeds(axes, seeds, f"{label}, {row}", number)
+                middle = 0 if joined else (number - (len(tables) - 1) / 2) / 8
+                sides = (0, 0) if joined else (-0.12, 0.12)
+                start, line = ([*table], "-") if joined else (range(table.shape[1]), "none")
+                left, places, right = ([at + middle + side for at in start] for side in (sides[0], 0, sides[1]))
                 if beside:
-                    values, said = [value for value, _ in table.loc[beside]], "control; before learning"
-                    style = {"color": color, "marker": "o", "fillstyle": "none", "linestyle": ":" if joined else "none"}
-                    axes.plot(places, values, label="_" if number else said, **style)
-            axes.set_xticks(range(table.shape[1]), labels=[*map(str, table)])
+                    _draw_hollow(axes, left, [*table.loc[beside]], number, "" if number else HOLLOW[beside], line)
+                draw_line(axes, places, [*table.loc[row]], number, str(label), line)
+                _dot_seeds(axes, right, seeds, f"{label}, {COMPARED}, {row}", number)
+            axes.set_xticks(start, labels=[*map(str, table)])
             axes.set(xlabel=xlabel, ylabel=name)
             if not joined:
-                axes.tick_params("x", rotation=30 if table.shape[1] < 6 else 60)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
+                axes.tick_params("x", rotation=30 if table.shape[1] < 5 else 60)
+        name_lines(figure, panels)
     return figure
 
 
-def _take_errors(pairs: Sequence[tuple[float, float]], others: pd.Series) -> list[tuple[float, float]]:
-    return [(value, error) for (value, _), (_, error) in zip(pairs, others, strict=True)]
+HOLLOW = {"control: A (%)": "the control", "K before (nats)": "before learning", "P before (%)": ""}
+"""What the hollow marks of a panel are called in the legend."""
+
+
+def _draw_hollow(axes: Axes, places: Sequence, pairs: Sequence, number: int, label: str, line: str) -> None:
+    values, errors = np.array(pairs, dtype=float).T
+    style = {"color": CYCLE[number % len(CYCLE)], "marker": "o", "alpha": 0.6}
+    axes.errorbar(
+        places, values, 2 * errors, label=label, fillstyle="none", linestyle=":" if line == "-" else line, **style
+    )
+
+
+def _dot_seeds(axes: Axes, places: Sequence, seeds: Sequence[Seed], row: str, number: int) -> None:
+    kept = [seed.estimates[row].values() for seed in seeds if row in seed.estimates]
+    for place, pairs in enumerate(kept):
+        values = [value for value, _ in pairs]
+        label = "_" if place or number else "other seeds"
+        axes.plot(places, values, ".", color=CYCLE[number % len(CYCLE)], markersize=4, alpha=0.5, label=label)
 
 
 def plot_differences(table: pd.DataFrame, rows: Sequence[str], seeds: Sequence[Seed] = ()) -> Figure:
-    """A and F (%) against the entropies of changed models before they learn, all minus the unchanged model's.
+    """Every changed model in a line: what the change moves before learning (`rows`, nats), then A and F (points).
 
-    Axes of A and F are linear up to 5 and logarithmic beyond.
-    `table` is that of `kent.summaries.compare_changes`, whose labels begin with one of `METHODS`; small marks are
-    other seeds.
+    All minus the unchanged model, with two standard errors. `table` is that of `kent.summaries.compare_changes`, whose
+    labels begin with one of `METHODS`, one colour each; dots are other seeds. Where one change goes three times as far
+    as any other, its value is written at the edge.
     """
+    height = 1.2 + 0.26 * table.shape[1]
     with plt.rc_context(STYLE):
-        figure, panels = make_panels(2, len(rows), height=2.9, sharex=False)
-        cells = [(y, x) for y in ("A (%)", "F (%)") for x in rows]
-        for axes, (y, x) in zip(panels, cells, strict=True):
-            for number, method in enumerate(METHODS):
-                chosen = [label for label in table if label.startswith(method)]
-                if not chosen:
+        figure, panels = plt.subplots(1, len(rows) + 2, figsize=(9, height), sharey=True, layout="constrained")
+        for axes, row in zip(panels, [*rows, "A (%)", "F (%)"], strict=True):
+            limit = _find_limit(table.loc[row])
+            axes.axvline(0, color="black", linewidth=0.8)
+            for place, (label, (value, error)) in enumerate(table.loc[row].items()):
+                color = CYCLE[next(number for number, method in enumerate(METHODS) if label.startswith(method))]
+                if abs(value) > limit:
+                    edge, side = (limit, "right") if value > 0 else (-limit, "left")
+                    axes.text(
+                        edge, place, f"{value:+.3g}".replace("-", "−"), color=color, fontsize=8, ha=side, va="center"
+                    )
                     continue
-                (xs, spreads), (ys, errors) = (np.array([*table.loc[row, chosen]]).T for row in (x, y))
-                style = {"color": CYCLE[number], "marker": "o", "markersize": 4, "linestyle": "none", "label": method}
-                axes.errorbar(xs, ys, 2 * errors, 2 * spreads, **style)
-                for seed in seeds:
-                    kept = [seed.estimates.get(f"{COMPARED}, {label}", {}) for label in chosen]
-                    values = [[each[row][0] for each in kept if {x, y} <= each.keys()] for row in (x, y)]
-                    axes.plot(*values, ".", color=CYCLE[number], markersize=3, alpha=0.6)
-            axes.axhline(0, color="black", linewidth=0.8)
-            axes.set_yscale("symlog", linthresh=5)
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.set_xlabel(f"Δ {x.replace(' before', '')}", fontsize=8)
-            axes.set_ylabel(f"Δ {y}")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=9)
+                axes.errorbar(value, place, xerr=2 * error, color=color, marker="o", markersize=4, capsize=2)
+                kept = [seed.estimates.get(f"{COMPARED}, {label}", {}) for seed in seeds]
+                values = [each[row][0] for each in kept if row in each]
+                axes.plot(values, [place + 0.25] * len(values), ".", color=color, markersize=3, alpha=0.6)
+            axes.set_xlim(-limit, limit)
+            axes.set_xlabel(
+                f"Δ {row.replace(' before', '').replace(' (%)', ' (points)')}".replace(" entropy", "\nentropy")
+            )
+            axes.xaxis.label.set_fontsize(9)
+        panels[0].set_yticks(range(table.shape[1]), labels=[*table])
+        panels[0].invert_yaxis()
     return figure
+
+
+def _find_limit(pairs: pd.Series) -> float:
+    """How far an axis goes: as far as any change, but not to one that goes three times as far as the next."""
+    *_, second, first = sorted([0.0, *(abs(value) + 2 * error for value, error in pairs)])
+    return 1.1 * (second if first > 3 * second > 0 else first) or 1.0

@@ -1,11 +1,14 @@
 """Other seeds: a page's numbers travel in its executed copy; those recorded for other seeds are found by its plan."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import floor, isfinite, log10
 from pathlib import Path
+from statistics import mean, stdev
 
 import pandas as pd
+from scipy.stats import t as student
 
 from kent.plans import Checkpoints, Plan, describe_plan
 from kent.records import PACKAGE
@@ -27,7 +30,7 @@ class Estimates:
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
         rows = {_name(row): [list(pair) for pair in self.table.loc[row]] for row in self.table.index}
         kept = {"columns": [_name(column) for column in self.table], "rows": rows, **describe_plan(self.plan)}
-        shown = self.table.map(lambda pair: _format(*pair))
+        shown = self.table.map(lambda pair: format_interval(*pair))
         return {"text/html": shown.to_html(), "text/plain": shown.to_string()}, {ESTIMATES: kept}
 
 
@@ -35,9 +38,19 @@ def _name(label: object) -> str:
     return ", ".join(map(str, label)) if isinstance(label, tuple) else str(label)
 
 
-def _format(value: float, error: float) -> str:
-    places = 2 if not 0 < error < 0.02 else 4
-    return f"{value:.{places}f} ± {2 * error:.{places}f}"
+def format_interval(value: float, error: float, sign: str = "-") -> str:
+    """A value with two standard errors, of which two digits count; `sign` as in a format, "+" to show every sign."""
+    places = min(max(1 - floor(log10(2 * error)), 0), 6) if isfinite(error) and error > 0 else 4
+    return f"{value:{sign}z.{places}f} ± {2 * error:.{places}f}".replace("-", "−")
+
+
+def pool(values: Sequence[float]) -> tuple[float, float]:
+    """Mean over seeds, and half the 95 % interval's half-width (Student's t between seeds): two of it are the interval.
+
+    With few seeds that is more than the standard error of the mean: 1.6 times for four. What is drawn within a seed
+    (paragraphs, documents, blocks of text) is part of the spread only as far as it differs between seeds.
+    """
+    return mean(values), float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5 / 2
 
 
 @dataclass(frozen=True)

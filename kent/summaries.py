@@ -7,11 +7,13 @@ import pandas as pd
 from jaxtyping import Float64
 from scipy.stats import pearsonr, spearmanr
 
+from kent.downstream import find_chance
 from kent.evidence import label_steps
 from kent.execution import Result
 from kent.outcomes import Outcome, estimate
+from kent.paper import is_effect
 from kent.profiles import Profile
-from kent.seeds import Seed
+from kent.seeds import Seed, format_interval, pool
 
 ENTROPIES = {
     "H before (nats)": "knowledge",
@@ -27,7 +29,7 @@ CORRELATIONS = {"Pearson": (pearsonr, 1.0), "Spearman": (spearmanr, 1.06)}
 
 
 def tabulate_learning(outcomes: Sequence[Outcome], before: Sequence[Profile] = ()) -> pd.DataFrame:
-    """A column per initial model, by its step: K, A and their control's, P and F, each with its standard error.
+    """A column per initial model, by its step: A, F, their control's, K and P, each with its standard error.
 
     With the profiles of the initial models, a row of their knowledge entropy too.
     """
@@ -41,20 +43,37 @@ def _summarize(outcome: Outcome) -> dict[str, tuple[float, float]]:
     knowledge, control = (outcome.performance(of=of) for of in ("knowledge", "control"))
     tasks = 100 * outcome.downstream()
     found = {
+        "A (%)": outcome.acquisition(),
+        "control: A (%)": outcome.acquisition(of="control"),
+        "F (%)": outcome.forgetting(),
         "K before (nats)": knowledge[0],
         "K after (nats)": knowledge[-1],
-        "K after, padded mean (nats)": outcome.performance(measure="padded_mean")[-1],
-        "A (%)": outcome.acquisition(),
-        "A (nats)": outcome.acquisition(relative=False),
-        "control: K before (nats)": control[0],
-        "control: K after (nats)": control[-1],
-        "control: A (%)": outcome.acquisition(of="control"),
         "P before (%)": tasks[0],
         "P after (%)": tasks[-1],
-        "F (%)": outcome.forgetting(),
+        "A (nats)": outcome.acquisition(relative=False),
         "F (points)": outcome.forgetting(relative=False),
+        "K after, padded mean (nats)": outcome.performance(measure="padded_mean")[-1],
+        "control: K before (nats)": control[0],
+        "control: K after (nats)": control[-1],
     }
-    return {name: estimate(samples) for name, samples in found.items()}
+    guessed = exceed_chance(outcome)
+    return {name: estimate(samples) for name, samples in found.items()} | {"P after minus guessing (points)": guessed}
+
+
+def exceed_chance(outcome: Outcome) -> tuple[float, float]:
+    """P at the end minus what guessing scores, in points, and its standard error over the tasks' documents."""
+    last = {task: answers[-1] for task, answers in outcome.answers.items()}
+    excess = [answers.mean().item() - find_chance(task) for task, answers in last.items()]
+    variances = [answers.var().item() / len(answers) for answers in last.values()]
+    return 100 * float(np.mean(excess)), 100 * float(np.sum(variances)) ** 0.5 / len(last)
+
+
+def list_guessing(outcomes: Sequence[Outcome]) -> list[int]:
+    """The steps of initial models that in the end do no better than guessing, within two standard errors: F has no room
+    left there, and says what a model could before.
+    """
+    pairs = [exceed_chance(each) for each in outcomes]
+    return [step for step, (value, error) in zip(label_steps(outcomes), pairs, strict=True) if value <= 2 * error]
 
 
 Changed = Mapping[str, tuple[Profile, Outcome]]
@@ -131,13 +150,13 @@ def _compare_change(
 
 
 COMPARED = "minus unchanged"
-"""What a page calls the table of `compare_changes` that it keeps for other seeds, a row per changed model."""
+"""What a page calls the table of `compare_changes` that it keeps for other seeds."""
 
 
 def judge_controls(models: Changed, beside: Mapping[str, str], seeds: Sequence[Seed] = ()) -> pd.DataFrame:
     """A (%) of controls minus A of the method each stands `beside`, with two standard errors, and what that says.
 
-    Over the recorded `seeds` and this one their mean beside it, whose error is that between seeds.
+    Over the recorded `seeds` and this one their mean beside it, with the interval of `kent.seeds.pool`.
     """
     A = acquire(models)
     pairs = {label: method for label, method in beside.items() if {label, method} <= A.keys()}
@@ -148,18 +167,17 @@ def _judge(A: Mapping[str, np.ndarray], label: str, method: str, seeds: Sequence
     value, error = estimate(A[label] - A[method])
     rows = [[seed.estimates.get(f"{COMPARED}, {each}", {}) for each in (label, method)] for seed in seeds]
     others = [one["A (%)"][0] - other["A (%)"][0] for one, other in rows if one and other]
-    judged = {"beside": method, "A minus A of the method (%)": f"{value:+.2f} ± {2 * error:.2f}"}
+    judged = {"beside": method, "A minus A of the method (points)": format_interval(value, error, "+")}
     judged |= {"the control": _compare(value, error)}
     if others:
-        values = [value, *others]
-        mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) / len(values) ** 0.5
-        judged |= {f"mean of {len(values)} seeds": f"{mean:+.2f} ± {2 * spread:.2f}"}
+        mean, spread = pool([value, *others])
+        judged |= {f"mean of {1 + len(others)} seeds": format_interval(mean, spread, "+")}
         judged |= {"over seeds the control": _compare(mean, spread)}
     return judged
 
 
 def _compare(value: float, error: float) -> str:
-    if not abs(value) > 2 * error:
+    if not is_effect(value, error):
         return "too small to tell"
     return "beats the method" if value > 0 else "falls behind it"
 
@@ -175,5 +193,36 @@ def correlate(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> 
     if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan"), float("nan")
     value = float(np.clip(measure(x, y).statistic, -1 + 1e-12, 1 - 1e-12))
-    near = np.tanh(abs(np.arctanh(value)) - 2 * np.sqrt(variance / (len(x) - 3)))
-    return value, float(abs(value) - near) / 2
+    near, _ = _bound(abs(value), len(x), variance)
+    return value, (abs(value) - near) / 2
+
+
+def _bound(value: float, number: int, variance: float) -> tuple[float, float]:
+    half = 2 * np.sqrt(variance / (number - 3))
+    low, high = np.tanh(np.arctanh(value) + np.array([-half, half]))
+    return float(low), float(high)
+
+
+def describe_correlation(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> str:
+    """A correlation and the ends of its interval, two standard errors of the Fisher transform; as `correlate`.
+
+    Where the series agree in every point there is no such interval, and only the correlation is said.
+    """
+    value, _ = correlate(x, y, kind)
+    if np.isnan(value):
+        return "not known"
+    if abs(value) > 1 - 1e-9:
+        return f"{value:+.2f}".replace("-", "−")
+    low, high = _bound(value, len(x), CORRELATIONS[kind][1])
+    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
+
+
+def tabulate_correlations(table: pd.DataFrame) -> pd.DataFrame:
+    """Correlations over the columns of `tabulate_learning`, of A, the control's A and F with knowledge entropy and with
+    the logarithm of the pretraining step, as `describe_correlation` says them.
+    """
+    values = table.map(lambda pair: pair[0]).T
+    beside = {ENTROPY: [*values[ENTROPY]], "ln step": [*np.log(np.maximum(values.index.to_numpy(float), 1))]}
+    rows = [(other, kind) for other in ("A (%)", "control: A (%)", "F (%)") for kind in CORRELATIONS]
+    found = {name: [describe_correlation(x, [*values[y]], kind) for y, kind in rows] for name, x in beside.items()}
+    return pd.DataFrame(found, index=pd.MultiIndex.from_tuples(rows))

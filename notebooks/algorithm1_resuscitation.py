@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Algorithm 1: rarely used memory vectors are made to fire at the layer's mean
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # What does resuscitation do to a model, before any learning? Step by step on one layer; then the whole model, measured
@@ -49,7 +49,8 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 import pandas as pd
 import torch
 
-from kent import learning_plans, pages, resuscitation_plots
+from kent import Knowledge, learning_plans, load, pages, probe, resuscitate, resuscitation_plots, seeds
+from kent.downstream import evaluate
 from kent.resuscitation import find_multipliers
 from kent.summaries import ENTROPIES
 
@@ -118,6 +119,22 @@ table = pd.DataFrame(
 figure = resuscitation_plots.plot_edit(table)
 
 # %% [markdown]
+# And what it breaks of what the model can: K of facts it was never told and P of six tasks, both about the synthetic world,
+# with two standard errors (over paragraphs; over documents).
+
+# %% tags=["hide-input"]
+revision, able = unchanged.provenance["revision"], {}
+model, tokenizer = load(revision["repository"], revision["step"], dtype=getattr(torch, dtype))
+facts = Knowledge.synthetic(0, once=20, paraphrase=12)
+for label, value in {"unchanged": None, **{f"q = {each:g}": each for each in q}}.items():
+    changed = model if value is None else resuscitate(model, unchanged.coefficients, p=p, q=value)
+    known = probe(changed, tokenizer, facts).groupby(["setting", "item"]).per_target_token.mean()
+    tasks = 100 * evaluate(changed, tokenizer, "world")[["score", "standard_error"]]
+    K, P = (known.mean(), known.sem()), (tasks.score.mean(), (tasks.standard_error**2).sum() ** 0.5 / len(tasks))
+    able[label] = {"K (nats)": seeds.format_interval(*K), "P (%)": seeds.format_interval(*P)}
+pd.DataFrame(able)
+
+# %% [markdown]
 # ## Check
 #
 # What must hold at any scale: `kent.resuscitate` multiplies by just these numbers; $p = 0$ changes nothing; and in a gated
@@ -129,11 +146,9 @@ assert torch.equal(find_multipliers([coefficients], p=p, q=factor)[0], multiplie
 assert all((each == 1).all() for each in find_multipliers(unchanged.coefficients, p=0))
 
 # %%
-from kent import load
 from kent.memory import find_memories
 
-revision = unchanged.provenance["revision"]
-gated = find_memories(load(revision["repository"], revision["step"])[0])[0].gate is not None
+gated = find_memories(model)[0].gate is not None
 first = find_multipliers(unchanged.coefficients[:1], p=p, q=factor)[0].double() * unchanged.coefficients[0]
 error = (results[f"q = {factor:g}"].coefficients[0] / first - 1).abs().max().item()
 assert not gated or error < max(1e-4, 4 * torch.finfo(getattr(torch, dtype)).eps), error
@@ -148,9 +163,7 @@ print(f"first layer: at most {error:.1e} (relative) from the old coefficients ti
 # %%
 changes = {
     label: {
-        row: f"{value:+.4f} ± {2 * error:.4f}"
-        for row, measure in ENTROPIES.items()
-        for value, error in [profile.change_since(unchanged, measure)]
+        row: seeds.format_interval(*profile.change_since(unchanged, measure), "+") for row, measure in ENTROPIES.items()
     }
     for label, profile in results.items()
     if label != "unchanged"
@@ -165,8 +178,8 @@ pd.DataFrame(changes).T
 # papermill notebooks/algorithm1_resuscitation.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt -p layer 3
 # ```
 #
-# One checkpoint, measured as it is and changed with each q: five passes; the model is held twice, and loaded once more for
-# the check.
+# One checkpoint, measured as it is and changed with each q: five passes, and five times the probes and the tasks; the model
+# is held twice.
 #
 # *Deviations from the paper.* `p` is in percent (a fraction in the public code). The text the coefficients are measured on
 # is the page's.

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Appendix A.1: a memory vector's gradient follows its coefficient
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # The paper's reason why knowledge entropy should matter: a memory vector that is mixed in with a small coefficient gets a
@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import pages, plans, plots
+from kent import pages, plans, plots, seeds
 
 pages.check_parameters()
 
@@ -103,7 +103,7 @@ pages.read(
 # %% tags=["hide-input"]
 for quantity, name in names.items():
     value, error = last.average_correlation(quantity)
-    print(f"{name}: {value:+.3f} ± {2 * error:.3f}")
+    print(f"{name}: {seeds.format_interval(value, error, '+')}")
 
 # %% [markdown]
 # AdamW divides each weight's step by the running size of its own gradient, so the update under the optimizer that the

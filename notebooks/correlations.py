@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Footnote 11: knowledge entropy goes with acquisition and against forgetting
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # How closely do acquisition and forgetting follow knowledge entropy? As built here, the page takes the
@@ -62,7 +62,7 @@ pages.check_parameters()
 # compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 #
 # Pearson's and Spearman's correlation over the checkpoints of one model (`kent.summaries.correlate`), with the interval of
-# two standard errors of the Fisher transform; the error is that of its side towards zero. Checkpoints of one run are neighbours in time: two
+# two standard errors of the Fisher transform; the error in the reading is that of its side towards zero. Checkpoints of one run are neighbours in time: two
 # quantities that both drift with training correlate whatever joins them. So the correlation with the logarithm of the
 # pretraining step stands beside: only what knowledge entropy says beyond the step would speak for it.
 
@@ -82,37 +82,31 @@ pages.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-correlations", "caption": "Acquisition (left) and forgetting (right) against the knowledge entropy of the initial model, a mark per checkpoint, joined in the order of training, with two standard errors. Small grey marks: other seeds, where recorded."}, "image": {"alt": "Scatter charts of acquisition and of forgetting in per cent against the initial model's knowledge entropy in nats, a row for each architecture, points joined in the order of training, the first and the last labelled with their step, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-correlations", "caption": "Acquisition (left) and forgetting (right) against the knowledge entropy of the initial model, a mark per checkpoint, joined in the order of training, with two standard errors."}, "image": {"alt": "Scatter charts of acquisition and of forgetting in per cent against the initial model's knowledge entropy in nats, a row for each architecture, points joined in the order of training, the first and the last labelled with their step, with error bars.", "width": "100%"}} tags=["hide-input"]
 tables = {name: summaries.tabulate_learning(listed, profiles) for name, (profiles, listed) in models.items()}
 figure = learning_plots.plot_correlations(tables, recorded)
 
 # %% tags=["hide-input"]
-import numpy as np
 import pandas as pd
 from IPython.display import display
 
 for name, table in tables.items():
     display(seeds.Estimates(pd.concat({name: table}), plan))
 
+# %% [markdown]
+# Each correlation with its interval, beside what the logarithm of the step alone would do, and the control, which is never
+# injected:
+
 # %% tags=["hide-input"]
-found = {}
-for name, table in tables.items():
-    values = table.map(lambda pair: pair[0]).T
-    values["ln step"] = np.log(np.maximum(values.index.to_numpy(float), 1))
-    for other in ("A (%)", "control: A (%)", "F (%)"):
-        for kind in summaries.CORRELATIONS:
-            pairs = {
-                x: summaries.correlate([*values[x]], [*values[other]], kind) for x in (summaries.ENTROPY, "ln step")
-            }
-            found[name, other, kind] = {x: f"{r:+.2f} ± {2 * error:.2f}" for x, (r, error) in pairs.items()}
-pd.DataFrame(found).T
+pd.concat({name: summaries.tabulate_correlations(table) for name, table in tables.items()})
 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: entropies between 0 and the bound, and a checkpoint of a model for every outcome.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); entropies between 0 and the bound, and a checkpoint of a model for every outcome.
 
 # %%
+pages.check_outcomes(outcomes)
 for profiles, listed in models.values():
     assert len(profiles) == len(listed)
     assert all(0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9 for each in profiles)
@@ -120,7 +114,9 @@ for profiles, listed in models.values():
 # %% [markdown]
 # ## Reading
 #
-# Over the checkpoints of the first model.
+# Over the checkpoints of the first model. In the paper knowledge entropy and A both fall, so that a correlation of two
+# quantities that both rise has the paper's sign, and not its story: which way they go is printed below, and whether the
+# control goes the same way stands in the table above.
 
 # %%
 first, *_ = tables.values()
@@ -132,6 +128,9 @@ correlated = {
     "correlation-forgetting": summaries.correlate(entropies, forgotten),
 }
 pages.read(correlated, outcomes[: first.shape[1]], recorded)
+
+# %%
+print(f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acquired[0]:.1f} to {acquired[-1]:.1f} %")
 
 # %% [markdown]
 # ## Full run
@@ -153,7 +152,6 @@ pages.read(correlated, outcomes[: first.shape[1]], recorded)
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes); the peak rate is that of its pretraining, which the paper's 4e-4 is too in OLMo-1B's published configuration; and a run
-# reads a far larger part of what pretraining read. Rows come in the same order in every epoch. Published $K$ is the public
-# code's padded mean (row "padded mean" of Figure 4's table), so only $A$, $F$ and $P$ are marked. Without files the control
+# sizes); the peak rate is that of pretraining, as the paper's 4e-4 is OLMo-1B's in its published configuration; and a run reads
+# a far larger part of what pretraining read. Rows come in the same order in every epoch. Without files the control
 # is made of the world's facts: beside the published ones it is of another style, so give `control` two files of its own.

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Is it the entropy? The method beside its controls
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # Waking memory vectors is to raise knowledge entropy; but it also changes what the model computes, and scales some of its
@@ -79,7 +79,7 @@ pages.check_parameters()
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
 #
 # Here $K_{PT}$ and $P_{PT}$ are those of the **unchanged** model for every change, so that what a change itself breaks is no
-# room for acquisition: differences of $A$ and $F$ are then differences of what the models can at the end. The table also
+# room for acquisition: differences of $A$ and $F$ are then differences of what the models can do at the end. The table also
 # counts from each model's own start. The **control** holds facts that are never injected. Intervals are two bootstrap
 # standard errors, over the same redrawn paragraphs and documents for every model; they leave out what another seed of
 # pretraining would change, so pages recorded for other seeds (`results/pages/`) stand beside.
@@ -101,7 +101,7 @@ pages.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-entropy-or-not", "caption": "Change of acquisition A (above) and forgetting F (below) against the change of knowledge entropy, of contribution entropy and of attention entropy before learning, a mark per changed model, all minus the unchanged model, with two standard errors; vertical axes are linear up to 5 and logarithmic beyond. Small: other seeds of pretraining, where recorded."}, "image": {"alt": "Six scatter charts: the change of acquisition and of forgetting against the change of three entropies, in five colours for the paper's method, random neurons, function-preserving rescale, shrink and perturb, and attention temperature, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-entropy-or-not", "caption": "Every changed model in a line, minus the unchanged one: what the change does to knowledge, contribution and attention entropy before learning, and what learning then comes to in acquisition A and forgetting F, with two standard errors. Dots: other seeds of pretraining, where recorded. A number at the edge of a panel is a value too far out to be drawn."}, "image": {"alt": "Five panels side by side with a line per changed model, in five colours for the paper's method, random neurons, function-preserving rescale, shrink and perturb, and attention temperature: the change of three entropies, of acquisition and of forgetting, with error bars.", "width": "100%"}} tags=["hide-input"]
 differences = summaries.compare_changes(models)
 rows = ["H before (nats)", "contribution entropy before (nats)", "attention entropy before (nats)"]
 figure = resuscitation_plots.plot_differences(differences, rows, recorded)
@@ -166,8 +166,8 @@ found = {}
 for name, chosen in {"all": differences, "without shrink": differences.drop(columns="shrink")}.items():
     values = chosen.map(lambda pair: pair[0])
     for x, y in product((*summaries.ENTROPIES, "K before (nats)"), ("A (%)", "F (%)")):
-        pairs = {kind: summaries.correlate([*values.loc[x]], [*values.loc[y]], kind) for kind in summaries.CORRELATIONS}
-        found[x, y, name] = {kind: f"{r:+.2f} ± {2 * error:.2f}" for kind, (r, error) in pairs.items()}
+        pair = [*values.loc[x]], [*values.loc[y]]
+        found[x, y, name] = {kind: summaries.describe_correlation(*pair, kind) for kind in summaries.CORRELATIONS}
 pd.DataFrame(found).T.unstack(1)
 
 # %% [markdown]

@@ -7,9 +7,9 @@
 # ---
 
 # %% [markdown]
-# # Figure 1: memory coefficients grow more uneven, measured
+# # Figure 1: memory coefficients grow more uneven
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # The paper opens with a cartoon: an early model mixes many memory vectors, a late one few. This page draws the same from
@@ -44,7 +44,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import evidence, pages, plans, plots
+from kent import evidence, pages, plans, plots, seeds
 
 pages.check_parameters()
 
@@ -89,12 +89,15 @@ for profile in [first, *profiles]:
 # %% [markdown]
 # ## Reading
 #
-# How the share of the most used tenth changed from the early to the final checkpoint, with two standard errors. The
-# paper gives no number for it, so there is no verdict here; [Figure 2](fig02_knowledge_entropy.ipynb) has one.
+# How the share of the most used tenth changed from the early to the final checkpoint, with two standard errors, and what
+# that says. The paper gives no number for it, so the verdict is left to [Figure 2](fig02_knowledge_entropy.ipynb).
 
 # %%
 change, error = evidence.measure_change(profiles, "top 10 % share")
-print(f"share of the most used 10 %: {100 * change:+.2f} ± {200 * error:.2f} percentage points")
+said = evidence.name_direction("top 10 % share", change, error)
+print(f"share of the most used 10 %: {seeds.format_interval(100 * change, 100 * error, '+')} percentage points, {said}")
+if said == "more even":
+    print("which contradicts the paper's drawing at this scale")
 
 # %% [markdown]
 # ## Full run

@@ -9,11 +9,11 @@
 # %% [markdown]
 # # Figure 2: knowledge entropy falls as pretraining advances
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # How evenly does a language model use the memory vectors of its feed-forward layers, and does that change while it is
-# pretrained? As built here, the page measures the **tiny** suite: an OLMo-architecture model of about a million
+# pretrained? As built here, the page measures the **tiny** suite: an OLMo-architecture model of about 0.8 million
 # parameters, pretrained on the spot on a synthetic world, and run on a CPU. The same page measures OLMo-1B, Pythia or
 # any folder of checkpoints; nothing at that scale has been run for this book yet. The stamp under *Method* says
 # exactly what you are seeing.
@@ -44,7 +44,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import evidence, pages, plans, plots
+from kent import evidence, pages, plans, plots, seeds
 
 pages.check_parameters()
 
@@ -110,7 +110,7 @@ pages.read({"fig02": evidence.measure_change(profiles)}, profiles)
 # %% tags=["hide-input"]
 early, first = evidence.pick_results(profiles)["118k"], profiles[0]
 drop, drop_error = early.change_since(first)
-first_drop = f"{drop:+.4f} ± {2 * drop_error:.4f} nats"
+first_drop = f"{seeds.format_interval(drop, drop_error, '+')} nats"
 pages.share(fig02_first_drop=first_drop)
 print(f"Before that, from the first checkpoint to 16 % of the run: {first_drop}")
 

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 6: knowledge entropy falls in another architecture
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # OLMo's feed-forward layers are gated; Pythia's are plain, with one projection before the activation. Does knowledge
@@ -48,7 +48,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import evidence, pages, plans, plots
+from kent import evidence, pages, plans, plots, seeds
 
 pages.check_parameters()
 
@@ -103,7 +103,7 @@ pages.read({"fig06": changes[plain]}, series[plain])
 
 # %% tags=["hide-input"]
 for name, (change, error) in changes.items():
-    print(f"{name}: {change:+.4f} ± {2 * error:.4f} nats from 16 % of the run to its end")
+    print(f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end")
 
 # %% [markdown]
 # ## Full run

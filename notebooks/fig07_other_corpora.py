@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 7: knowledge entropy falls whatever text it is measured on
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # Is the fall of knowledge entropy a property of the model, or of the text it is measured on? As built here, the page measures the **tiny** suite, pretrained on the spot and run on a CPU; nothing at OLMo's
@@ -44,7 +44,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import evidence, pages, plans, plots
+from kent import evidence, pages, plans, plots, seeds
 
 pages.check_parameters()
 
@@ -77,6 +77,11 @@ names = {"knowledge": "H (nats)", "loss": "loss"}
 pd.concat({name: plots.tabulate_measures(profiles, names) for name, profiles in series.items()}, axis=1)
 
 # %% [markdown]
+# A loss above the logarithm of the vocabulary (the tiny suites have 2,048 tokens: 7.62 nats) is worse than guessing every
+# token alike. On text of a domain that it never read, a small model is confidently wrong, and more so the longer it is
+# trained on other text.
+
+# %% [markdown]
 # ## Check
 #
 # What must hold at any scale: entropies between 0 and the bound; all checkpoints read one text, and the texts differ.
@@ -99,7 +104,7 @@ pages.read({"fig07": changes[least]}, [profile for profiles in series.values() f
 
 # %% tags=["hide-input"]
 for name, (change, error) in changes.items():
-    print(f"{name}: {change:+.4f} ± {2 * error:.4f} nats from 16 % of the run to its end")
+    print(f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end")
 
 # %% [markdown]
 # ## Full run

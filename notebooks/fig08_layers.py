@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 8: knowledge entropy falls in every layer, most in the last
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # Where in the model do memory coefficients grow uneven? As built here, the page measures the **tiny** suite, pretrained on the spot and run on a CPU; nothing at OLMo's

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 9: knowledge entropy falls however coefficients are read
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # In a gated network a coefficient can be negative. The paper takes its magnitude; it could have taken its positive part.
@@ -43,7 +43,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import evidence, pages, plans, plots
+from kent import evidence, pages, plans, plots, seeds
 
 pages.check_parameters()
 
@@ -67,7 +67,7 @@ pages.stamp([profile for profiles in series.values() for profile in profiles])
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-activation", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, from the magnitude of the coefficients and from the ReLU variant {eq}`eq-relu`, with two standard errors. Bands: the range of the paper's figure 2; its figure 9 is read for its trend only. Magnitudes alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats, with error bars, one line for the magnitude of the coefficients and one for the ReLU variant, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_gaps(series, "figure 2")
+figure = plots.plot_gaps({"magnitude": series["abs"], "ReLU variant": series["relu"]}, "figure 2")
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -94,7 +94,7 @@ pages.read({"fig09": changes["relu"]}, series["relu"])
 
 # %% tags=["hide-input"]
 for name, (change, error) in changes.items():
-    print(f"{name}: {change:+.4f} ± {2 * error:.4f} nats from 16 % of the run to its end")
+    print(f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end")
 
 # %% [markdown]
 # ## Full run

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 10: the new corpus is less familiar to the final model
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # How well does a final model know the entities that a corpus speaks of? As built here, the page measures the **tiny** suite, pretrained on the spot and run on a CPU; nothing at OLMo's
@@ -106,7 +106,8 @@ pages.read({"fig10": new.difference_from(known)}, [*corpora.values()])
 
 # %% [markdown]
 # For the tiny model this is so by construction: the far domain's names were never told in pretraining. The page shows that
-# the measure sees it; it is no evidence about PubMed.
+# the measure sees it; it is no evidence about PubMed. A perplexity above the size of the vocabulary (2,048) is worse than
+# guessing every token alike: the model is confidently wrong about names it never read.
 
 # %% [markdown]
 # ## Full run

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 12: late models start better and end worse
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # Where does a model stand before it learns on, and where after? As built here, the page takes the
@@ -46,7 +46,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plans, learning_plots, pages, seeds, summaries
+import pandas as pd
+
+from kent import learning_plans, learning_plots, load, pages, plans, seeds, summaries
+from kent.downstream import evaluate, find_chance
+from kent.evidence import label_steps
 from kent.outcomes import estimate
 
 pages.check_parameters()
@@ -77,19 +81,33 @@ pages.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-before-after", "caption": "K and P before learning and after it, by initial model, with two standard errors. Grey: the paper's P, dotted before learning (implied by tables 1 and 2), dashed after."}, "image": {"alt": "Two line charts over the initial model's pretraining step, K in nats and P in per cent, each with a line before and a line after continual learning, with error bars, and the paper's P in grey.", "width": "100%"}} tags=["hide-input"]
-figure = learning_plots.plot_before_and_after(outcomes)
+# %% mystnb={"figure": {"name": "fig-before-after", "caption": "K and P before learning and after it, by initial model, with two standard errors. Grey: the paper's P, dotted before learning (implied by tables 1 and 2), dashed after; dotted black: guessing. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Two line charts over the initial model's pretraining step, K in nats and P in per cent, each with a line before and a line after continual learning, with error bars, and the paper's P in grey.", "width": "100%"}} tags=["hide-input"]
+figure = learning_plots.plot_before_and_after(outcomes, recorded)
 
 # %% tags=["hide-input"]
 seeds.Estimates(summaries.tabulate_learning(outcomes), plan)
 
 # %% [markdown]
+# P task by task, beside what guessing scores and what the first checkpoint of all (untrained, in the tiny suites) does:
+
+# %% tags=["hide-input"]
+first = plans.sweep_stages(checkpoints, steps=steps, batch_size=batch_size, **measured)["first"][0].config
+answered = {"guessing": {task: find_chance(task) for task in outcomes[0].answers}}
+answered["first checkpoint"] = evaluate(*load(first["name"], first["step"]), [*outcomes[0].answers]).score
+for step, each in zip(label_steps(outcomes), outcomes, strict=True):
+    for when, place in (("before", 0), ("after", -1)):
+        answered[f"{step:,}, {when}"] = {task: scores[place].mean().item() for task, scores in each.answers.items()}
+scores = 100 * pd.DataFrame(answered)
+pd.concat([scores, scores.mean().to_frame("P").T]).map("{:.1f}".format)
+
+# %% [markdown]
 # ## Check
 #
-# What must hold at any scale: A and F are what K and P before and after make them.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); A and F are what K and P before and after make them.
 
 # %%
-for each in outcomes:
+pages.check_outcomes(outcomes)
+for each in (each for each in outcomes if not each.provenance["stopped"]):
     k, p = each.performance()[:, 0], each.downstream()[:, 0]
     assert abs(each.acquisition()[0] - 100 * (k[-1] - k[0]) / -k[0]) < 1e-9
     assert abs(each.forgetting()[0] - 100 * (p[0] - p[-1]) / p[0]) < 1e-9
@@ -99,7 +117,9 @@ for each in outcomes:
 
 # %%
 P = [100 * each.downstream() for each in outcomes]
-ends = {"fig12-before": P[-1][0] - P[0][0], "fig12-after": P[-1][-1] - P[0][-1]}
+K = [each.performance() for each in outcomes]
+ends = {"fig12-before-k": K[-1][0] - K[0][0], "fig12-before": P[-1][0] - P[0][0]}
+ends |= {"fig12-after-k": K[-1][-1] - K[0][-1], "fig12-after": P[-1][-1] - P[0][-1]}
 pages.read({key: estimate(samples) for key, samples in ends.items()}, outcomes, recorded)
 
 # %% [markdown]
@@ -119,7 +139,7 @@ pages.read({key: estimate(samples) for key, samples in ends.items()}, outcomes, 
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes); the peak rate is that of its pretraining, which the paper's 4e-4 is too in OLMo-1B's published configuration; and a run
-# reads a far larger part of what pretraining read. Rows come in the same order in every epoch. Published $K$ is the public
-# code's padded mean (row "padded mean" of Figure 4's table), so only $A$, $F$ and $P$ are marked. Without files the control
-# is made of the world's facts: beside the published ones it is of another style, so give `control` two files of its own.
+# sizes); the peak rate is that of pretraining, as the paper's 4e-4 is OLMo-1B's in its published configuration; and a run reads
+# a far larger part of what pretraining read. Rows come in the same order in every epoch. Published $K$ is the public
+# code's padded mean (row "padded mean" of the table), so only $P$ is marked. Without files the control is made of the
+# world's facts: beside the published ones it is of another style, so give `control` two files of its own.

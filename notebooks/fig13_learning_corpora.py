@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 13: the gap between stages is larger on the less familiar corpus
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # Does it matter how far the text learnt on is from what was read in pretraining? As built here, the page takes the
@@ -72,7 +72,7 @@ pages.estimate_cost(plan)
 results = pages.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+pages.stamp([each for name, listed in results.items() if name != "before" for each in listed])
 
 # %% [markdown]
 # ## Figure
@@ -93,10 +93,11 @@ seeds.Estimates(pd.concat(shown), plan)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: all runs on a corpus start from the same checkpoints and ask the same probes, so K before
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); all runs on a corpus start from the same checkpoints and ask the same probes, so K before
 # learning is the same on each.
 
 # %%
+pages.check_outcomes([each for listed in corpora.values() for each in listed])
 for name in corpora:
     for one, other in zip(outcomes, corpora[name], strict=True):
         assert one.provenance["probes"] == other.provenance["probes"]
@@ -119,7 +120,7 @@ pages.read({"fig13": estimate(falls[0] - falls[1])}, [*outcomes, *near], recorde
 # papermill notebooks/fig13_learning_corpora.ipynb out.ipynb -f params/olmo-1b.yaml \
 #     -y "knowledge: [once60.json, paraphrase70.json]"
 # papermill notebooks/fig13_learning_corpora.ipynb out.ipynb -y "checkpoints: [EARLY, LATE]" -p corpus FILE.txt \
-#     -y "knowledge: [once60.json, paraphrase70.json]" \
+#     -y "others: [OTHER.txt]" -y "knowledge: [once60.json, paraphrase70.json]" \
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
@@ -129,7 +130,6 @@ pages.read({"fig13": estimate(falls[0] - falls[1])}, [*outcomes, *near], recorde
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes); the peak rate is that of its pretraining, which the paper's 4e-4 is too in OLMo-1B's published configuration; and a run
-# reads a far larger part of what pretraining read. Rows come in the same order in every epoch. Published $K$ is the public
-# code's padded mean (row "padded mean" of Figure 4's table), so only $A$, $F$ and $P$ are marked. Without files the control
+# sizes); the peak rate is that of pretraining, as the paper's 4e-4 is OLMo-1B's in its published configuration; and a run reads
+# a far larger part of what pretraining read. Rows come in the same order in every epoch. Without files the control
 # is made of the world's facts: beside the published ones it is of another style, so give `control` two files of its own.

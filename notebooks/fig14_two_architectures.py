@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 14: acquisition follows knowledge entropy in another architecture too
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # Is it the same for a model of another architecture? As built here, the page takes the
@@ -75,7 +75,6 @@ pages.estimate_cost(plan)
 results = pages.fetch_all(plan)
 models = {name: (results[name], results[f"{name}, learning"]) for name in plan if f"{name}, learning" in plan}
 outcomes = [each for _, listed in models.values() for each in listed]
-recorded = seeds.recall(plan, checkpoints)
 pages.stamp(outcomes)
 
 # %% [markdown]
@@ -95,9 +94,10 @@ for name, table in tables.items():
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: entropies between 0 and the bound, and a checkpoint of a model for every outcome.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); entropies between 0 and the bound, and a checkpoint of a model for every outcome.
 
 # %%
+pages.check_outcomes(outcomes)
 for profiles, listed in models.values():
     assert len(profiles) == len(listed)
     assert all(0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9 for each in profiles)
@@ -105,12 +105,18 @@ for profiles, listed in models.values():
 # %% [markdown]
 # ## Reading
 #
-# A against knowledge entropy, over the checkpoints of the plain model.
+# A against knowledge entropy, over the checkpoints of the plain model. In the paper both fall, so that a correlation of two
+# quantities that both rise has the paper's sign, and not its story; and where the never injected control goes the same way,
+# it is not knowledge that follows.
 
 # %%
 plain = next((name for name in models if "GPTNeoX" in models[name][0][0].provenance["architecture"]), [*models][-1])
 entropies, acquired = ([value for value, _ in tables[plain].loc[row]] for row in (summaries.ENTROPY, "A (%)"))
 pages.read({"fig14": summaries.correlate(entropies, acquired)}, models[plain][1])
+
+# %%
+print(f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acquired[0]:.1f} to {acquired[-1]:.1f} %")
+summaries.tabulate_correlations(tables[plain])
 
 # %% [markdown]
 # ## Full run
@@ -132,7 +138,6 @@ pages.read({"fig14": summaries.correlate(entropies, acquired)}, models[plain][1]
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes); the peak rate is that of its pretraining, which the paper's 4e-4 is too in OLMo-1B's published configuration; and a run
-# reads a far larger part of what pretraining read. Rows come in the same order in every epoch. Published $K$ is the public
-# code's padded mean (row "padded mean" of Figure 4's table), so only $A$, $F$ and $P$ are marked. Without files the control
+# sizes); the peak rate is that of pretraining, as the paper's 4e-4 is OLMo-1B's in its published configuration; and a run reads
+# a far larger part of what pretraining read. Rows come in the same order in every epoch. Without files the control
 # is made of the world's facts: beside the published ones it is of another style, so give `control` two files of its own.

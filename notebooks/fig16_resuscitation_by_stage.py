@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 16: waking memory vectors helps late stages and hurts early ones
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # If late models learn worse because they use few memory vectors, waking should help them, and not early ones.
@@ -67,7 +67,7 @@ pages.check_parameters()
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
 #
 # Here $K_{PT}$ and $P_{PT}$ are those of the **unchanged** model for every change, so that what a change itself breaks is no
-# room for acquisition: differences of $A$ and $F$ are then differences of what the models can at the end. The table also
+# room for acquisition: differences of $A$ and $F$ are then differences of what the models can do at the end. The table also
 # counts from each model's own start. The **control** holds facts that are never injected. Intervals are two bootstrap
 # standard errors, over the same redrawn paragraphs and documents for every model; they leave out what another seed of
 # pretraining would change, so pages recorded for other seeds (`results/pages/`) stand beside.
@@ -88,19 +88,22 @@ pages.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "Acquisition, forgetting, K and P by initial model, as it is and woken, with two standard errors. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts over the initial model's pretraining step with a line for the unchanged and one for the woken models: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "What waking rarely used memory vectors changes, by initial model: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts over the initial model's pretraining step about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 import pandas as pd
 
-tables = {step: summaries.tabulate_changes(models) for step, models in stages.items()}
-lines = {
-    label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in next(iter(tables.values()))
-}
-figure = resuscitation_plots.plot_changes(lines, seeds=recorded, xlabel="initial model (pretraining step)")
+tables = {step: summaries.compare_changes(models) for step, models in stages.items()}
+labels = [*next(iter(tables.values()))]
+differences = {label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in labels}
+figure = resuscitation_plots.plot_changes(differences, recorded, "initial model (pretraining step)")
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
 
 # %% tags=["hide-input"]
+tables = {step: summaries.tabulate_changes(models) for step, models in stages.items()}
+lines = {
+    label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in ["unchanged", *labels]
+}
 seeds.Estimates(pd.concat(lines), plan)
 
 # %% [markdown]
@@ -131,10 +134,7 @@ pages.read({key: estimate(samples) for key, samples in changes.items()}, outcome
 # The differences to the unchanged model, stage by stage, each with the error of a difference:
 
 # %% tags=["hide-input"]
-differences = {
-    f"from step {step}, minus unchanged": summaries.compare_changes(models) for step, models in stages.items()
-}
-seeds.Estimates(pd.concat(differences), plan)
+seeds.Estimates(pd.concat({f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}), plan)
 
 # %% [markdown]
 # ## Full run

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 17: a larger amplification hurts a middle stage and helps a later one
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # Between the stages that waking hurts and those that it helps, where does it turn? As built here, the page takes the
@@ -67,7 +67,7 @@ pages.check_parameters()
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
 #
 # Here $K_{PT}$ and $P_{PT}$ are those of the **unchanged** model for every change, so that what a change itself breaks is no
-# room for acquisition: differences of $A$ and $F$ are then differences of what the models can at the end. The table also
+# room for acquisition: differences of $A$ and $F$ are then differences of what the models can do at the end. The table also
 # counts from each model's own start. The **control** holds facts that are never injected. Intervals are two bootstrap
 # standard errors, over the same redrawn paragraphs and documents for every model; they leave out what another seed of
 # pretraining would change, so pages recorded for other seeds (`results/pages/`) stand beside.
@@ -88,17 +88,17 @@ pages.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "Acquisition, forgetting, K and P of two middle stages as they are and with their rarely used memory vectors woken, by amplification q. Lines: the unchanged models; bars: two standard errors of the difference to them. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts with a place for the unchanged model and for each q and a line for each of two stages: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "What waking rarely used memory vectors of two middle stages changes, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a place for each q and a colour for each of two stages about a line at zero, the unchanged models: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 import pandas as pd
 
-tables = {f"step {step}": summaries.tabulate_changes(models) for step, models in stages.items()}
 differences = {f"step {step}": summaries.compare_changes(models) for step, models in stages.items()}
-figure = resuscitation_plots.plot_changes(tables, differences, recorded)
+figure = resuscitation_plots.plot_changes(differences, recorded)
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
 
 # %% tags=["hide-input"]
+tables = {f"step {step}": summaries.tabulate_changes(models) for step, models in stages.items()}
 seeds.Estimates(pd.concat(tables), plan)
 
 # %% [markdown]
@@ -115,7 +115,7 @@ for profile, _ in (pair for models in stages.values() for pair in models.values(
 # %% [markdown]
 # ## Reading
 #
-# The slope is that of the least-squares line through A of all $q$ (the unchanged model is not among them), in % per unit of
+# The slope is that of the least-squares line through A of all $q$ (the unchanged model is not among them), in points per unit of
 # $q$. Nothing is read where there are not two stages, and two $q$.
 
 # %%
@@ -134,7 +134,7 @@ pages.read({key: estimate(samples) for key, samples in found.items()}, outcomes,
 # The differences to the unchanged model, stage by stage, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({f"{label}, minus unchanged": each for label, each in differences.items()}), plan)
+seeds.Estimates(pd.concat({f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}), plan)
 
 # %% [markdown]
 # ## Full run

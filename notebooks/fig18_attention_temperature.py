@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Figure 18: waking memory vectors helps more than a warmer attention
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # In the paper attention entropy falls too while a model is pretrained ([Figure 3](fig03_other_entropies.ipynb)). If it is
@@ -76,7 +76,7 @@ pages.check_parameters()
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
 #
 # Here $K_{PT}$ and $P_{PT}$ are those of the **unchanged** model for every change, so that what a change itself breaks is no
-# room for acquisition: differences of $A$ and $F$ are then differences of what the models can at the end. The table also
+# room for acquisition: differences of $A$ and $F$ are then differences of what the models can do at the end. The table also
 # counts from each model's own start. The **control** holds facts that are never injected. Intervals are two bootstrap
 # standard errors, over the same redrawn paragraphs and documents for every model; they leave out what another seed of
 # pretraining would change, so pages recorded for other seeds (`results/pages/`) stand beside.
@@ -100,9 +100,9 @@ pages.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-attention-temperature", "caption": "Acquisition, forgetting, K and P of the final model as it is, with a temperature T in the attention (cooled to 1 over the run, or constant), and with its rarely used memory vectors woken by q. Line: the unchanged model; bars: two standard errors of the difference to it. Hollow: A of the never injected control, K and P before learning. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for the unchanged model, for each attention temperature and for each q: acquisition beside the control, forgetting, and K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
-table, differences = summaries.tabulate_changes(models), summaries.compare_changes(models)
-figure = resuscitation_plots.plot_changes({"final model": table}, {"final model": differences}, recorded)
+# %% mystnb={"figure": {"name": "fig-attention-temperature", "caption": "What a temperature T in the attention of the final model changes (cooled to 1 over the run, or constant), beside waking its rarely used memory vectors by q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each attention temperature and each q about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+differences = summaries.compare_changes(models)
+figure = resuscitation_plots.plot_changes({"final model": differences}, recorded)
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P at the temperature the run starts at. All ± two standard errors.
@@ -110,7 +110,7 @@ figure = resuscitation_plots.plot_changes({"final model": table}, {"final model"
 # %% tags=["hide-input"]
 import pandas as pd
 
-seeds.Estimates(pd.concat({"final model": table}), plan)
+seeds.Estimates(pd.concat({"final model": summaries.tabulate_changes(models)}), plan)
 
 # %% [markdown]
 # ## Check
@@ -143,7 +143,7 @@ pages.read(found, outcomes, recorded)
 # The differences to the unchanged model, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({summaries.COMPARED: differences}), plan)
+seeds.Estimates(pd.concat({f"final model, {summaries.COMPARED}": differences}), plan)
 
 # %% [markdown]
 # ## Full run

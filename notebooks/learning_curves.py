@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Learning curves: what an injection adds, and what is left of it
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # The paper reports the end of continual learning. What happens on the way there? As built here, the page takes the
@@ -45,9 +45,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plans, learning_plots, pages
+from kent import learning_plans, learning_plots, pages, seeds
 from kent.evidence import label_steps
 from kent.injection import list_injections
+from kent.outcomes import summarize_paragraphs
+from kent.paper import is_effect
 from kent.runs import read_knowledge
 
 pages.check_parameters()
@@ -84,20 +86,32 @@ pages.stamp(outcomes)
 setting = plan["learning"][0].config
 facts, _ = read_knowledge(setting)
 schedule = list_injections(facts, batch=setting["batch"], steps=setting["steps"])
-schedule[schedule.injection <= 2].assign(text=schedule.text.str.slice(0, 60) + " …").set_index(["step", "row"])
+first = schedule[schedule.injection <= 2].groupby("injection").head(5)
+first.assign(text=first.text.str.slice(0, 60) + " …").set_index(["step", "row"])
 
 # %% mystnb={"figure": {"name": "fig-learning-curves", "caption": "K before learning and after every injection, from four stages of pretraining, with two standard errors."}, "image": {"alt": "Three line charts over the step of continual learning: K of paraphrased facts, of facts told once and of the never injected control, one line with error bars per initial model.", "width": "100%"}} tags=["hide-input"]
 figure = learning_plots.plot_learning_curves(outcomes)
 
 # %% [markdown]
-# What one telling does to a fact told once: the gain of its K over the injection that tells it, minus its mean gain over each
-# of the other injections (after the first, which changes the style of everything). The error is over paragraphs.
+# The jump and the decay after it: K of a fact told once, from before the injection that tells it to so many injections
+# after it, over what K of the control does meanwhile. The first injection, which changes the style of everything, is left
+# out here and below.
+
+# %% mystnb={"figure": {"name": "fig-tellings", "caption": "What is left of a single telling, by the number of injections since: the gain of K over the never injected control, from four stages of pretraining, with two standard errors over paragraphs."}, "image": {"alt": "A line chart over the injections since a fact was told once: the gain of K over the control in nats, one line with error bars per initial model.", "width": "100%"}} tags=["hide-input"]
+followed = {
+    f"from step {step:,}": each.follow_tellings() for step, each in zip(label_steps(outcomes), outcomes, strict=True)
+}
+figure = learning_plots.plot_tellings(followed)
+
+# %% [markdown]
+# What one telling does to a fact told once, within its own curve: the gain of its K over the injection that tells it, minus
+# its mean gain over each of the other injections. The error is over paragraphs.
 
 # %% tags=["hide-input"]
 import pandas as pd
 
 tellings = [each.compare_tellings() for each in outcomes]
-rows = [(each.mean().item(), each.std().item() / len(each) ** 0.5, len(each)) for each in tellings]
+rows = [(*summarize_paragraphs(each), len(each)) for each in tellings]
 columns = ["difference (nats)", "s.e.", "paragraphs"]
 table = pd.DataFrame(rows, index=pd.Index(label_steps(outcomes), name="from step"), columns=columns)
 table.round(3)
@@ -105,12 +119,13 @@ table.round(3)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: a row of losses for every step, at rates that warm up to the peak and never exceed it.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); a row of losses for every step, at rates that warm up to the peak and never exceed it.
 
 # %%
+pages.check_outcomes(outcomes)
 for each in outcomes:
     made = each.provenance["recipe"]
-    assert len(each.curve) == each.steps[-1] and each.curve.isfinite().all()
+    assert len(each.curve) == each.steps[-1] and (each.provenance["stopped"] or each.curve.isfinite().all())
     assert abs(each.curve[:, 1].max() - made["learning_rate"]) < 0.2 * made["learning_rate"]
 
 # %% [markdown]
@@ -121,8 +136,8 @@ for each in outcomes:
 
 # %%
 for step, difference, error, _ in table.itertuples():
-    told = "too small to tell" if abs(difference) <= 2 * error else "a jump" if difference > 0 else "a fall"
-    print(f"from step {step}: {difference:+.3f} ± {2 * error:.3f} nats, {told}")
+    told = "too small to tell" if not is_effect(difference, error) else "a jump" if difference > 0 else "a fall"
+    print(f"from step {step}: {seeds.format_interval(difference, error, '+')} nats, {told}")
 
 # %% [markdown]
 # ## Full run
@@ -141,7 +156,6 @@ for step, difference, error, _ in table.itertuples():
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes); the peak rate is that of its pretraining, which the paper's 4e-4 is too in OLMo-1B's published configuration; and a run
-# reads a far larger part of what pretraining read. Rows come in the same order in every epoch. Published $K$ is the public
-# code's padded mean (row "padded mean" of Figure 4's table), so only $A$, $F$ and $P$ are marked. Without files the control
+# sizes); the peak rate is that of pretraining, as the paper's 4e-4 is OLMo-1B's in its published configuration; and a run reads
+# a far larger part of what pretraining read. Rows come in the same order in every epoch. Without files the control
 # is made of the world's facts: beside the published ones it is of another style, so give `control` two files of its own.

@@ -11,8 +11,8 @@
 #
 # Each claim of the paper that can be tested, beside what was measured here, per suite of checkpoints. The table is written
 # by code when the book is built: from the readings in the executed pages of this build, and from the executed copies under
-# `results/pages/`, of other seeds and of full runs. A verdict follows from the statistic and its interval alone; where all seeds
-# together come to another one, by the spread between them, it stands beside:
+# `results/pages/`, of other seeds and of full runs. A verdict follows from the statistic and its interval alone. Where all
+# seeds together come to another one, it stands beside; their interval is 95 % of Student's $t$ on the spread between them:
 #
 # agrees
 # : the statistic has the paper's sign, and is larger than two standard errors
@@ -23,14 +23,16 @@
 # too small to tell
 # : the interval of two standard errors either way includes no effect
 #
+# no value
+# : a run was stopped by a loss that was not finite, or the checkpoints are too few
+#
 # not run
 # : its run has not been made for this suite
 #
-# The suite `tiny` is a model of under a million parameters on synthetic text. What it says about a claim made for OLMo is
+# The suite `tiny` is a model of about 0.8 million parameters on synthetic text. What it says about a claim made for OLMo is
 # in the words *at this scale*.
 
 # %% tags=["hide-input"]
-
 from IPython.display import Markdown
 
 from kent import evidence, records
@@ -38,7 +40,8 @@ from kent.paper import CLAIMS
 from kent.suites import SUITES
 
 root = records.PACKAGE.parent
-readings = [row for folder in ("_build/pages", "results/pages") for row in evidence.collect_readings(root / folder)]
+read = [row for folder in ("_build/pages", "results/pages") for row in evidence.collect_readings(root / folder)]
+readings = [*{(row["suite"], row["claim"]): row for row in read}.values()]
 suites = ["tiny", *(name for name, suite in SUITES.items() if suite.repository)]
 
 # %% [markdown]

@@ -33,8 +33,10 @@ found, probed, taught = ([one for one in read if kind in one] for kind in ("comp
 
 # %% tags=["hide-input"]
 def show(rows: list[dict], index: str | list[str]) -> None:
-    """One table, numbers rounded."""
-    display(pd.DataFrame(rows).set_index(index).style.format(precision=3, thousands=","))
+    """One table, numbers with four digits."""
+    table = pd.DataFrame(rows).set_index(index)
+    display(table.map(lambda value: f"{value:,.4g}" if isinstance(value, float) and value < 1e4 else f"{value:,.0f}"
+                      if isinstance(value, float | int) else value))  # fmt: skip
 
 
 def judge(ratio: dict) -> str:
@@ -52,7 +54,7 @@ def head(record: dict, about: str) -> None:
     device, made, shape = record["device"], record["provenance"], record["shape"]
     display(Markdown(
         f"**{shape['name']} on {device['name']}**: {about}\n\n"
-        f"{shape['parameters']:,} parameters; {device['threads']} CPU threads ({made['machine']}); torch {made['torch']}; "
+        f"{shape['parameters']:,} parameters; CPU threads: {device['threads']} ({made['machine']}); torch {made['torch']}; "
         f"{made['date'][:10]}, commit `{made['commit']}`.\n\n```bash\n{record['command']}\n```"
     ))  # fmt: skip
 
@@ -129,7 +131,11 @@ for record in probed:
         record,
         f"{record['probes']:,} probes, {record['tokens']:,} tokens; values differ by {record['largest_difference']:.1e}.",
     )
-    show([{**ratio, "kept": judge(ratio)} for ratio in record["ratios"]], ["over", "under"])
+    show([
+        {"time of": f"{ratio['over']} / {ratio['under']}", "ratio": ratio["ratio"],
+         "quartiles": "{:.3f} to {:.3f}".format(*ratio["quartiles"]), "target": judge(ratio)}
+        for ratio in record["ratios"]
+    ], "time of")  # fmt: skip
 if not probed:
     print("No probing has been recorded yet: python benchmarks/probing.py")
 
@@ -194,7 +200,7 @@ for record in taught:
 # weights, a batch needs the activations of one layer: a smaller `batch_size` needs less.
 
 # %%
-pages.estimate_full_runs().style.format(precision=1)
+pages.estimate_full_runs().map("{:,.1f}".format)
 
 # %% [markdown]
 # ## Check

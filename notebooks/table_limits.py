@@ -9,7 +9,7 @@
 # %% [markdown]
 # # What the tables can and cannot say: stage and learning rate move together
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # Tables 1 and 2 give acquisition $A$ and forgetting $F$ for five settings of continual learning, each from four stages of
@@ -66,7 +66,7 @@ pd.concat(rates, axis=1).map("{:.3g}".format)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-tables", "caption": "Published acquisition and forgetting in five settings: above against the initial model, below against the ratio of the peak rate to the checkpoint's own (cosine assumed). Every line runs from 118k to 738k steps. One value, A = −92.2 % (batch 2048, 738k), is written where its line leaves the panel."}, "image": {"alt": "Four line charts of the published table with one line for each of five settings: acquisition falls with the stage except at learning rate 1e-4, forgetting rises in all; against the ratio of learning rates the lines shift sideways but do not fall on one curve.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-tables", "caption": "Published acquisition and forgetting in five settings: above against the initial model, below against the ratio of the peak rate to the checkpoint's own (cosine assumed). Every line runs from 118k to 738k steps. One value, A = −92.2 % (larger batch, 738k), is written where its line leaves the panel."}, "image": {"alt": "Four line charts of the published table with one line for each of five settings: acquisition falls with the stage except at the lower learning rate, forgetting rises in all; against the ratio of learning rates the lines shift sideways but do not fall on one curve.", "width": "100%"}} tags=["hide-input"]
 figure = plots.plot_tables(cells)
 
 # %% [markdown]
@@ -100,7 +100,7 @@ for name, terms in {"cosine": ["log rate", "log own", "log ratio"], "linear": ["
 # %% [markdown]
 # ## Regressions
 #
-# Four laws for the same cells, once with all of them and once without the collapsed one (batch 2048, 738k: $A$ = −92.2 %,
+# Four laws for the same cells, once with all of them and once without the collapsed one (larger batch, 738k: $A$ = −92.2 %,
 # $F$ = 44.9 %). *Residual* is what a law leaves, in points.
 
 # %%
@@ -110,7 +110,7 @@ laws = {
     "both": both,
     "ratio": ["log ratio", "log updates"],
 }
-collapsed = ("batch 2048", "738k")
+collapsed = ("larger batch", "738k")
 samples = {"20 cells": cells, "19 cells": cells.drop(index=collapsed)}
 shown = [*both, "log ratio", "R²", "residual"]
 

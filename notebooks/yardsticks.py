@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Other yardsticks: does another measure tell another story?
 #
-# *A page of the executable companion to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # Knowledge entropy is one way to say how evenly memory vectors are used. Other measures of the same coefficients weigh few
