@@ -85,7 +85,8 @@ class Examiner(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         """Show a bar, where the run has got to already; remember that it was stopped, if it was."""
         marks = [header["stopped"] for _, header in self._read() if header["step"] <= state.global_step]
-        self.stopped = find_stop(state.log_history) or next(filter(None, marks), None)
+        stops = [each for each in (*marks, find_stop(state.log_history)) if each]
+        self.stopped = min(stops, key=lambda each: each["step"], default=None)
         hidden = not state.is_world_process_zero
         self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="learning", unit="step", disable=hidden)
 

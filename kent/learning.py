@@ -12,17 +12,19 @@ import torch
 from jaxtyping import Int64
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.utils.data import Subset
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
+    TrainerState,
     TrainingArguments,
     set_seed,
 )
 
 from kent.downstream import choose_tasks
-from kent.evaluations import Examiner
+from kent.evaluations import Examiner, find_stop
 from kent.injection import InjectedRows
 from kent.knowledge import INJECTIONS, Knowledge
 from kent.measurement import describe_model
@@ -30,6 +32,7 @@ from kent.outcomes import Outcome
 from kent.records import describe_run, hash_tensors, save_json
 from kent.temperature import Cooling, check_temperature, set_temperature
 
+STATE = "trainer_state.json"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
 """Errors of a disk that takes no more, or of a folder that cannot be written."""
 
@@ -127,6 +130,9 @@ def learn(
         checkpoint = _find_checkpoint(out)
         if checkpoint is None and trainer.is_world_process_zero():
             examiner.examine(model, 0)
+        if checkpoint and (stopped := find_stop(TrainerState.load_from_json(f"{checkpoint}/{STATE}").log_history)):
+            arguments.max_steps = stopped["step"]  # no more is learnt than was
+            trainer.train_dataset = Subset(rows, range(stopped["step"] * recipe.batch))
         trainer.train(resume_from_checkpoint=checkpoint)
         if trainer.is_world_process_zero():
             if examiner.stopped:
@@ -219,12 +225,12 @@ def _nothing_half_written(out: Path) -> Iterator[None]:
 def _find_checkpoint(out: Path) -> str | None:
     """The newest whole checkpoint of an interrupted run; what was only half written is removed.
 
-    The Trainer writes `trainer_state.json` last, so a checkpoint is whole when that can be read.
+    The Trainer writes its state last, so a checkpoint is whole when that can be read.
     """
     found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     for path in reversed(found):
         try:
-            json.loads((path / "trainer_state.json").read_text("utf-8"))
+            json.loads((path / STATE).read_text("utf-8"))
             return str(path)
         except (OSError, ValueError):
             shutil.rmtree(path, ignore_errors=True)

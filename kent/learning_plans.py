@@ -12,9 +12,15 @@ from kent.suites import SUITES
 
 
 def _choose_recipe(checkpoints: Checkpoints, recipe: Mapping[str, object] | None) -> dict:
-    """The suite's own setting of continual learning, or for other checkpoints the paper's, as `recipe` changes it."""
+    """The suite's own setting of continual learning, or for other checkpoints the paper's, as `recipe` changes it.
+
+    Raises `ValueError` for a recipe that asks no tasks: every page compares P.
+    """
     suite = SUITES.get(checkpoints) if isinstance(checkpoints, str) else None
-    return (suite.learning if suite else {}) | dict(recipe or {})
+    chosen = (suite.learning if suite else {}) | dict(recipe or {})
+    if not chosen.get("tasks", True):
+        raise ValueError("a page compares what models can: its recipe needs tasks, paper or world or a task's name")
+    return chosen
 
 
 def learn_stages(

@@ -140,8 +140,8 @@ class Outcome:
         paragraphs = excess.shape[1]
         told = 1 + torch.arange(paragraphs) * INJECTIONS // paragraphs
         after = told + torch.arange(INJECTIONS - 1)[:, None]
-        before, columns = excess[told - 1, torch.arange(paragraphs)], torch.arange(paragraphs).expand_as(after)
-        found = excess[after.clamp(max=len(excess) - 1), columns] - before
+        columns, last = torch.arange(paragraphs), len(excess) - 1
+        found = excess[after.clamp(max=last), columns.expand_as(after)] - excess[(told - 1).clamp(max=last), columns]
         return found.where(after < len(excess), torch.nan)[:, told > 1]
 
     def save(self, path: str | Path) -> None:

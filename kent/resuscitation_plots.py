@@ -93,7 +93,8 @@ def plot_changes(tables: Mapping[object, pd.DataFrame], seeds: Sequence[Seed] = 
             axes.set_xticks(start, labels=[*map(str, table)])
             axes.set(xlabel=xlabel, ylabel=name)
             if not joined:
-                axes.tick_params("x", rotation=30 if table.shape[1] < 5 else 60)
+                rotation = 30 if table.shape[1] < 5 else 60
+                plt.setp(axes.get_xticklabels(), rotation=rotation, ha="right", rotation_mode="anchor")
         name_lines(figure, panels)
     return figure
 

@@ -1,11 +1,13 @@
 """K, A, P and F by hand, and their bootstrap samples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from kent import pages
-from kent.outcomes import Outcome, estimate
+from kent.outcomes import Outcome, estimate, summarize_paragraphs
 from kent.summaries import tabulate_learning
 
 
@@ -97,8 +99,19 @@ def test_what_was_not_measured_is_said(outcome):
         outcome.performance(of="control")
     with pytest.raises(ValueError, match="once or paraphrase"):
         outcome.performance("twice")
+    with pytest.raises(ValueError, match="probes are of knowledge or control, not of 'nobody'"):
+        outcome.performance(of="nobody")
     with pytest.raises(ValueError, match="no downstream tasks"):
         make([(-4, -2)] * 2, [(-6, -1, -2, -1)] * 2).forgetting()
+
+
+def test_facts_that_are_all_paraphrased_are_performance_as_a_whole(outcome):
+    probes = {name: each[2:] for name, each in outcome.provenance["probes"]["knowledge"].items()}
+    measures = {name: scores[:, 2:] for name, scores in outcome.knowledge.items()}
+    alone = replace(outcome, knowledge=measures, provenance=outcome.provenance | {"probes": {"knowledge": probes}})
+    assert np.array_equal(alone.performance(), outcome.performance("paraphrase"))
+    with pytest.raises(ValueError, match="probed no knowledge of the setting 'once'"):
+        alone.performance("once")
 
 
 def make_told(paragraphs: int = 20, injections: int = 10) -> Outcome:
@@ -112,7 +125,7 @@ def make_told(paragraphs: int = 20, injections: int = 10) -> Outcome:
         steps=torch.arange(injections + 1),
         knowledge=measures,
         control=measures,
-        answers={"easy": torch.tensor([[1, 1], [1, 0]]).double()},
+        answers={"exam": torch.tensor([[1, 1], [1, 0]]).double()},
         curve=torch.zeros(injections, 3, dtype=torch.float64),
         provenance={"probes": {"knowledge": probes, "control": probes}, "revision": {"step": 7}},
     )
@@ -124,8 +137,31 @@ def test_what_telling_a_fact_once_does_is_set_apart_from_the_other_injections():
     assert torch.allclose(differences, torch.full_like(differences, 0.9))
 
 
+@pytest.mark.parametrize("evaluations", [11, 7])
+def test_what_becomes_of_a_fact_told_once_is_followed_from_its_injection_on(evaluations):
+    facts, control = torch.rand(2, evaluations, 22, generator=torch.Generator().manual_seed(0)).double().log()
+    scores = {"knowledge": {"per_target_token": facts}, "control": {"per_target_token": control}}
+    outcome = replace(make_told(), steps=torch.arange(evaluations), **scores)
+    found, style = outcome.follow_tellings(), control[:, :20].mean(dim=1)
+    assert found.shape == (9, 18), "two paragraphs are told by the first injection"
+    for paragraph in range(2, 20):
+        told = 1 + paragraph // 2
+        for lag in range(9):
+            value = found[lag, paragraph - 2].item()
+            if told + lag < evaluations:
+                rise = facts[told + lag, paragraph] - facts[told - 1, paragraph]
+                assert value == pytest.approx((rise - style[told + lag] + style[told - 1]).item())
+            else:
+                assert np.isnan(value), "beyond the end of the run"
+
+
+def test_paragraphs_without_a_value_are_left_out_of_the_mean_and_its_error():
+    assert summarize_paragraphs(torch.tensor([1.0, np.nan, 3.0]).double()) == pytest.approx((2.0, 1.0))
+
+
 def test_the_table_of_learning_has_a_column_per_initial_model():
     table = tabulate_learning([make_told()])
     assert list(table) == [7]
     assert table[7]["K before (nats)"] == (-9, 0) and table[7]["P before (%)"] == (100, 0)
     assert table[7]["F (points)"][0] == 50
+    assert table[7]["P after minus guessing (points)"][0] == 25
