@@ -62,6 +62,12 @@ def test_the_device_is_the_gpu_if_there_is_one(alone):
     assert next(load(alone)[0].parameters()).device.type == expected
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_a_gpu_that_is_not_there_is_refused(alone):
+    with pytest.raises(ValueError, match="device is cuda, and torch finds no GPU here"):
+        load(alone, device="cuda")
+
+
 def test_float32_is_used_even_where_the_checkpoint_was_saved_in_bfloat16(alone):
     model = load(alone, dtype=torch.bfloat16, device="cpu")[0]
     assert next(model.parameters()).dtype == torch.bfloat16
@@ -109,6 +115,16 @@ def test_the_commit_of_a_folder_is_its_weights_and_configuration(steps, alone):
     config = json.loads((alone / "config.json").read_text())
     (alone / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.5}))
     assert resolve(alone).commit not in (before, changed)
+
+
+def test_the_commit_of_a_folder_follows_its_tokenizer_and_what_is_in_the_files(alone):
+    before = resolve(alone).commit
+    for name in ("tokenizer.json", "model.safetensors"):
+        path, content = alone / name, (alone / name).read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        assert resolve(alone).commit != before, name
+        path.write_bytes(content)
+        assert resolve(alone).commit == before, "the same bytes, written again"
 
 
 def test_a_step_that_does_not_exist_names_the_nearest(steps):

@@ -31,6 +31,11 @@ def test_documents_differ_are_the_same_each_time_and_have_their_answers_everywhe
         assert "{" not in each["opening"] + each["text"] + "".join(each["choices"])
 
 
+@pytest.mark.parametrize("task", downstream.WORLD_TASKS)
+def test_guessing_scores_one_in_so_many_choices(task):
+    assert {1 / len(each["choices"]) for each in downstream.write_documents(task)} == {downstream.find_chance(task)}
+
+
 def test_an_answer_is_right_in_the_world_and_the_other_choices_are_not():
     languages = {country.name: country.say("language")[0] for country in World(0).entities["country"]}
     asked = [each for each in downstream.write_documents("exam") if "language" in each["text"]]
@@ -87,7 +92,7 @@ def test_global_random_states_are_put_back_also_after_an_error():
 
 
 def test_the_trained_model_answers_every_task_and_the_untrained_none():
-    chance = {task: 1 / len(downstream.write_documents(task)[0]["choices"]) for task in downstream.WORLD_TASKS}
+    chance = {task: downstream.find_chance(task) for task in downstream.WORLD_TASKS}
     for step, learnt in ((0, False), (768, True)):
         found = downstream.evaluate(*kent.load("tiny", step), "world")
         for task, row in found.iterrows():

@@ -1,6 +1,9 @@
 """Readings: the verdict follows from the statistic, travels in the executed page, and arrives in the scorecard."""
 
 import json
+import math
+import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -55,6 +58,7 @@ def test_the_last_layer_against_the_others():
         ("Gini", 0.5, 0.1, "more uneven"),
         ("Gini", -0.5, 0.1, "more even"),
         ("knowledge", 0.1, 0.1, "too small to tell"),
+        ("Gini", 0.1, math.nan, "too small to tell"),
     ],
 )
 def test_what_a_change_says_of_evenness(measure, change, error, direction):
@@ -67,7 +71,7 @@ def test_what_a_change_says_of_evenness(measure, change, error, direction):
 def test_a_reading_travels_in_the_page_and_arrives_in_the_scorecard(tmp_path, value, verdict):
     reading = pages.read({"fig02": (value, 0.1)}, [make_profile(1, 0.1)])
     shown, kept = reading._repr_mimebundle_()
-    assert verdict in shown["text/markdown"] and f"{value:+.4f} ± 0.2000 nats" in shown["text/markdown"]
+    assert verdict in shown["text/markdown"] and f"{value:+.2f} ± 0.20 nats".replace("-", "−") in shown["text/markdown"]
     cells = [{"outputs": [{"data": shown, "metadata": kept}]}, {"outputs": [{"output_type": "stream"}]}, {}]
     (tmp_path / "tiny").mkdir()
     page = {"metadata": {}, "cells": cells}
@@ -88,6 +92,14 @@ def test_every_claim_is_whole_and_says_when_it_has_no_page():
     table = evidence.tabulate_verdicts([], ["tiny"]).splitlines()[2:]
     assert len(table) == len(CLAIMS)
     for claim, line in zip(CLAIMS.values(), table, strict=True):
-        assert claim.sign in (-1, 1) and claim.unit in ("nats", "%", "% per unit of q", "")
+        assert claim.sign in (-1, 1) and claim.unit in ("nats", "%", "points", "points per unit of q", "")
         assert line.endswith("| not run |") and ("no page yet" in line) == (claim.page is None)
     assert len(evidence.tabulate_settings().splitlines()) == len(CLAIMS) + 2
+
+
+def test_a_bar_in_a_statistic_is_no_column(monkeypatch):
+    monkeypatch.setitem(CLAIMS, "fig02", replace(CLAIMS["fig02"], statistic="mean of |H|"))
+    shown, _ = evidence.Reading({"fig02": (1.0, 0.1)}, "m", "t")._repr_mimebundle_()
+    for table, columns in ((evidence.tabulate_settings(), 5), (shown["text/markdown"], 2)):
+        assert r"\|H\|" in table
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()} == {columns + 1}

@@ -245,10 +245,11 @@ def test_documents_beyond_the_models_positions_are_refused(model):
 
 
 def test_a_perplexity_that_is_not_finite_is_refused(model):
-    model = copy.deepcopy(model)
-    model.get_input_embeddings().weight.data[1:] *= math.nan
-    with pytest.raises(ValueError, match="a perplexity is not finite"):
-        measure_familiarity(model, BPE, DOCUMENTS, length=LENGTH)
+    for part, factor, what in (("output", 1e6, "a perplexity"), ("input", math.nan, "a logit of LlamaForCausalLM")):
+        broken = copy.deepcopy(model)
+        getattr(broken, f"get_{part}_embeddings")().weight.data[1:] *= factor
+        with pytest.raises(ValueError, match=f"{what} is not finite"):
+            measure_familiarity(broken, BPE, DOCUMENTS, length=LENGTH)
 
 
 # What was measured

@@ -69,8 +69,8 @@ def test_a_full_run_is_estimated_for_the_parameters_that_are_there(suite):
         (-1.0, 0.1, "agrees"),
         (1.0, 0.1, "disagrees at this scale"),
         (-0.1, 0.1, "too small to tell"),
-        (math.nan, 0.1, "too small to tell"),
-        (1.0, math.nan, "too small to tell"),
+        (math.nan, 0.1, "no value"),
+        (1.0, math.nan, "no value"),
     ],
 )
 def test_verdicts(value, error, verdict):

@@ -23,6 +23,11 @@ def test_a_sweep_has_every_step_and_its_baseline_the_last_one_shuffled(micro):
     assert len({run.path for run in listed}) == 3
 
 
+@pytest.mark.parametrize("plan", [plans.sweep, plans.sweep_stages, learning_plans.learn_stages, learning_plans.vary_q])
+def test_steps_may_come_in_any_order_and_twice(micro, plan):
+    assert plan("tiny", steps=[4, 0, 1, 4], **SMALL) == plan("tiny", steps=[0, 1, 4], **SMALL)
+
+
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
@@ -100,14 +105,25 @@ def test_learning_corpora_share_the_runs_on_the_first(micro):
         learning_plans.learn_corpora(["tiny"], steps=[4], recipe={"corpus": "world", "length": 16, "batch": 2}, **SMALL)
 
 
+def test_corpora_of_one_name_are_refused_before_anything_learns(micro):
+    with pytest.raises(ValueError, match=r"two are alike: \['world-far', 'text.txt'\]"):
+        learning_plans.learn_corpora("tiny", others=["a/text.txt", "b/text.txt"], steps=[4], **SMALL)
+
+
+@pytest.mark.parametrize("steps", [50, 100, 200, 250, 400, 1600])
+def test_the_larger_batch_reads_the_same_rows_in_steps_that_ten_injections_divide(steps):
+    found = learning_plans.vary_recipe({"steps": steps, "batch": 8}, learning_plans.TABLES["larger batch"])
+    assert found["steps"] * found["batch"] == steps * 8 and found["batch"] > 8 and found["steps"] % 10 == 0
+
+
 def test_the_settings_of_table_1_change_the_baseline_by_the_papers_factors(micro):
     found = {name: learning_plans.vary_recipe({}, row) for name, row in learning_plans.TABLES.items()}
     assert found["baseline"] == {}
-    assert found["batch 2048"] == {"batch": 2048, "steps": 100}
-    assert found["lr 1e-3"] == {"learning_rate": pytest.approx(1e-3)} and found["3 epochs"] == {"epochs": 3}
+    assert found["larger batch"] == {"batch": 2048, "steps": 100}
+    assert found["higher rate"] == {"learning_rate": pytest.approx(1e-3)} and found["three epochs"] == {"epochs": 3}
     plan = learning_plans.learn_settings("tiny", steps=[0, 4], **SMALL)
     assert list(plan) == list(learning_plans.TABLES)
-    assert settings(plan["batch 2048"], "batch", "steps")[0] == (80, 10), "a step is left for every injection"
+    assert settings(plan["larger batch"], "batch", "steps")[0] == (80, 10), "a step is left for every injection"
     assert [run.path for run in plan["baseline"]] == [
         run.path for run in learning_plans.learn_stages("tiny", steps=[0, 4], **SMALL)["learning"]
     ]
@@ -203,6 +219,12 @@ def test_a_plan_is_described_whatever_its_checkpoints_are_called(micro):
     assert one != plans.describe_plan(plans.sweep("tiny", steps=[1], **SMALL))
 
 
+@pytest.mark.parametrize("plan", [plans.sweep, learning_plans.vary_q])
+def test_a_plan_is_described_whatever_its_batches(micro, plan):
+    one, other = (plans.describe_plan(plan("tiny", steps=[4], batch_size=size, **SMALL)) for size in (1, 2))
+    assert one == other
+
+
 def test_every_page_with_parameters_has_a_plan_that_takes_them(micro):
     base = {"checkpoints": "tiny", "steps": [0, 4], "column": "text", "dtype": "float32", "batch_size": 2, **SMALL}
     for page in contents.PAGES:
@@ -214,3 +236,8 @@ def test_every_page_with_parameters_has_a_plan_that_takes_them(micro):
 def test_bad_sweeps_are_refused_before_anything_is_loaded(micro):
     with pytest.raises(ValueError, match="no checkpoints"):
         plans.sweep([], **SMALL)
+
+
+def test_a_page_without_tasks_is_refused_before_any_work(micro):
+    with pytest.raises(ValueError, match="its recipe needs tasks"):
+        learning_plans.learn_stages("tiny", recipe={"tasks": ""}, steps=[0, 4], **SMALL)

@@ -203,7 +203,7 @@ def test_only_what_predicts_a_target_is_projected(model):
     knowledge = know(("a", "b" * 299), ("a", "c" * 299))
     probe(model, BYTES, knowledge)
     handle.remove()
-    assert rows == [2, 2, 256, 256, 88]  # the first two on trial
+    assert rows == [16, 16, 256, 256, 88]  # the first two on trial
 
 
 # Refusals
@@ -239,7 +239,7 @@ def test_another_models_tokenizer_is_refused():
 def test_what_is_not_finite_is_refused(model):
     model = copy.deepcopy(model)
     model.get_input_embeddings().weight.data[1:] *= math.nan
-    with pytest.raises(ValueError, match="log probability is not finite"):
+    with pytest.raises(ValueError, match="is not finite: are the weights whole"):
         probe(model, BPE, KNOWLEDGE)
 
 

@@ -27,6 +27,7 @@ from reference import run_neox, run_olmo, shannon, softmax
 from safetensors.torch import save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from transformers import GraniteConfig, GraniteForCausalLM
 
 import kent
 from kent.entropy import gini
@@ -290,6 +291,13 @@ def test_measures_of_concentration_are_means_over_layers():
     assert profile.by_layer("Gini")[0].mean().item() == pytest.approx(value)
 
 
+@pytest.mark.parametrize("measure", ["knowledge", "contribution", "Gini"])
+def test_a_layer_whose_coefficients_are_all_zero_is_named(measure):
+    blocks, norms = [torch.ones(2, 4), torch.zeros(2, 4)], [torch.ones(4)] * 2
+    with pytest.raises(ValueError, match="layer 1: coefficients are all zero"):
+        kent.Profile(torch.tensor([1, 1]), blocks, norms).estimate(measure)
+
+
 def test_one_instance_has_no_error():
     assert math.isnan(kent.profile(build("OLMo"), draw_tokens(1, 8)).standard_error)
 
@@ -525,6 +533,23 @@ def test_logits_that_are_more_than_a_projection_are_refused():
     model.forward = forward
     with pytest.raises(ValueError, match="more than project and soft-cap"):
         kent.profile(model, draw_tokens(2, 4))
+
+
+def test_logits_that_the_architecture_scales_are_refused():
+    sizes = {"vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": NEURONS, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": HEADS, "num_key_value_heads": HEADS}
+    model = GraniteForCausalLM(GraniteConfig(**sizes, **heads, pad_token_id=0, logits_scaling=8))
+    with pytest.raises(ValueError, match="GraniteForCausalLM does more than project and soft-cap"):
+        kent.profile(model, draw_tokens(2, 4), measures=["token"])
+
+
+def test_a_model_that_answers_in_tuples_is_measured_alike(name):
+    """Of its states, that is: logits of its own it has none, since transformers itself looks for names in the tuple."""
+    model, tokens, measures = make(name), draw_tokens(2, 4), ["knowledge", "attention"]
+    model.config.return_dict = False
+    found, expected = (kent.profile(each, tokens, measures=measures) for each in (model, build(name)))
+    assert found.knowledge_entropy == expected.knowledge_entropy
+    assert found.attention_entropy == expected.attention_entropy
 
 
 # The file

@@ -1,6 +1,7 @@
 """Files that are whole or absent, and hashes that stay."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,11 @@ def test_json_is_written_readably(tmp_path):
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert json.loads(text) == {"name": "θ", "values": [1, 2.5]}
     assert "θ" in text
+
+
+def test_json_has_null_for_a_number_that_is_not_finite(tmp_path):
+    save_json({"a": math.nan, "b": [1.5, (math.inf, -math.inf)]}, tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": None, "b": [1.5, [None, None]]}
 
 
 def test_digest_is_the_known_hash_of_canonical_json():

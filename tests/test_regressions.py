@@ -34,11 +34,11 @@ def test_other_schedules_and_progress_outside_the_run_are_refused(progress, sche
 def test_a_cell_carries_its_numbers_and_its_predictors():
     cells = tabulate_cells()
     assert cells.shape[0] == 20
-    cell = cells.loc[("batch 2048", "738k")]
+    cell = cells.loc[("larger batch", "738k")]
     assert (cell.A, cell.F, cell.K, cell.P, cell.updates) == (-92.2, 44.9, -0.714, 35.6, 100)
     assert cell.ratio == pytest.approx(10)
     assert cell["log ratio"] == pytest.approx(cell["log rate"] - cell["log own"])
-    assert cells.loc[("3 epochs", "118k"), "updates"] == 4800
+    assert cells.loc[("three epochs", "118k"), "updates"] == 4800
 
 
 def test_a_law_is_recovered_from_cells_that_follow_it():
@@ -84,14 +84,14 @@ def test_a_name_that_is_no_column_is_refused():
 def test_pairs_share_ratio_and_updates_but_not_the_initial_model():
     pairs = match_ratios(tabulate_cells())
     assert list(pairs.index) == [
-        ("lr 1e-4, 554k", "baseline, 118k"), ("lr 1e-4, 738k", "lr 1e-3, 118k"),
-        ("baseline, 554k", "lr 1e-3, 369k"), ("baseline, 738k", "lr 1e-3, 554k"),
+        ("lower rate, 554k", "baseline, 118k"), ("lower rate, 738k", "higher rate, 118k"),
+        ("baseline, 554k", "higher rate, 369k"), ("baseline, 738k", "higher rate, 554k"),
     ]  # fmt: skip
-    assert pairs["A"].iloc[2].tolist() == [TABLES["baseline"].A["554k"], TABLES["lr 1e-3"].A["369k"]]
-    assert list(match_ratios(tabulate_cells("linear")).index) == [("baseline, 554k", "lr 1e-3, 118k")]
+    assert pairs["A"].iloc[2].tolist() == [TABLES["baseline"].A["554k"], TABLES["higher rate"].A["369k"]]
+    assert list(match_ratios(tabulate_cells("linear")).index) == [("baseline, 554k", "higher rate, 118k")]
 
 
-COLLAPSED = ("batch 2048", "738k")
+COLLAPSED = ("larger batch", "738k")
 CONTROLS = ["log rate", "log updates"]
 
 

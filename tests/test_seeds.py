@@ -1,6 +1,7 @@
 """Other seeds: what a page kept is found by its plan, pooled in a reading, and kept without pictures."""
 
 import json
+import math
 from dataclasses import replace
 
 import pandas as pd
@@ -9,7 +10,7 @@ import record
 
 from kent import plans
 from kent.evidence import Reading
-from kent.seeds import Estimates, Seed, recall
+from kent.seeds import Estimates, Seed, format_interval, recall
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
 
@@ -58,8 +59,9 @@ def test_a_reading_pools_the_seeds():
     [row] = reading.list_rows()
     assert row["seeds"]["values"] == [4.0, 2.0, 6.0]
     assert row["seeds"]["value"] == pytest.approx(4.0)
-    assert row["seeds"]["error"] == pytest.approx(2 / 3**0.5), "the seeds' own spread, not the bootstrap's"
-    assert row["seeds"]["verdict"] == "agrees"
+    half = 4.302653 * 2 / 3**0.5  # Student's t for three values, times their standard error
+    assert row["seeds"]["error"] == pytest.approx(half / 2), "the seeds' own spread, not the bootstrap's"
+    assert row["seeds"]["verdict"] == "too small to tell"
     assert "seeds" not in Reading({"fig11": (4.0, 1.0)}, "m", "t").list_rows()[0]
 
 
@@ -68,6 +70,21 @@ def test_estimates_are_shown_with_two_standard_errors():
     shown, kept = Estimates(table, {})._repr_mimebundle_()
     assert "1.00 ± 0.50" in shown["text/plain"] and "23.5000 ± 0.0020" in shown["text/html"]
     assert kept["kent-estimates"]["rows"]["A (%)"] == [[1.0, 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "shown"),
+    [
+        (-1.2345, 0.0123, "−1.234 ± 0.025"),
+        (123.4, 25.0, "123 ± 50"),
+        (-0.001, 0.25, "0.00 ± 0.50"),
+        (2.0, math.nan, "2.0000 ± nan"),
+        (2.0, 0.0, "2.0000 ± 0.0000"),
+    ],
+)
+def test_an_interval_has_two_digits_of_two_standard_errors(value, error, shown):
+    assert format_interval(value, error) == shown
+    assert format_interval(value, error, "+") == (shown if shown.startswith("−") else f"+{shown}")
 
 
 def test_a_record_holds_everything_but_pictures():

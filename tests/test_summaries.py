@@ -1,6 +1,7 @@
 """Correlations beside the formula by hand, and what their error says; changed models beside the unchanged one."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from kent import execution, learning_plans, summaries
 from kent.outcomes import Outcome
 from kent.profiles import Profile
 from kent.seeds import Seed
-from kent.summaries import COMPARED, correlate
+from kent.summaries import COMPARED, correlate, describe_correlation, exceed_chance, list_guessing
 
 
 def test_pearsons_correlation_and_the_end_of_its_interval_towards_zero():
@@ -37,6 +38,46 @@ def test_too_few_points_and_a_series_that_never_changes_say_nothing(x, y):
 def test_a_perfect_correlation_has_a_finite_error():
     value, error = correlate([1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, 8.0])
     assert value == pytest.approx(1) and 0 <= error < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["Pearson", "Spearman"])
+def test_a_correlation_is_said_with_both_ends_of_its_interval(kind):
+    x, y = [1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 3.0, 2.0, 5.0, 4.0]
+    value, low, high = map(float, re.findall(r"[+-]\d\.\d\d", describe_correlation(x, y, kind).replace("−", "-")))
+    spread = 2 * math.sqrt({"Pearson": 1, "Spearman": 1.06}[kind] / 2)
+    ends = [math.tanh(math.atanh(0.8) + end) for end in (-spread, spread)]
+    assert value == 0.8 and [low, high] == pytest.approx(ends, abs=0.005)
+    assert -1 <= low < value < high <= 1
+
+
+def test_a_correlation_without_an_interval_is_said_alone_or_not_at_all():
+    assert describe_correlation([1.0, 2.0, 3.0, 4.0], [8.0, 6.0, 4.0, 2.0]) == "−1.00"
+    assert describe_correlation([1.0, 2.0, 3.0], [1.0, 3.0, 2.0]) == "not known"
+
+
+def answer(step: int, **answers: list[int]) -> Outcome:
+    """An outcome of which only the answers at its end matter."""
+    tables = {task: torch.tensor([[1] * len(rows), rows]).double() for task, rows in answers.items()}
+    return Outcome(
+        steps=torch.tensor([0, 1]),
+        knowledge={},
+        control={},
+        answers=tables,
+        curve=torch.zeros(1, 3).double(),
+        provenance={"revision": {"step": step}},
+    )
+
+
+def test_what_is_answered_beyond_guessing_is_the_mean_over_tasks():
+    value, error = exceed_chance(answer(0, exam=[1, 1, 1, 0], procedure=[1, 0]))
+    assert value == pytest.approx(100 * ((0.75 - 0.25) + (0.5 - 0.5)) / 2)
+    assert error == pytest.approx(100 * math.sqrt(0.25 / 4 + 0.5 / 2) / 2)
+
+
+def test_models_that_do_no_better_than_guessing_are_listed():
+    able, guessing, worse = [1] * 90 + [0] * 10, [1, 0, 0, 0] * 25, [0] * 100
+    outcomes = [answer(step, exam=rows) for step, rows in ((1, able), (2, guessing), (4, worse))]
+    assert list_guessing(outcomes) == [2, 4]
 
 
 def test_changed_models_count_from_the_unchanged_one(micro, monkeypatch):
@@ -105,5 +146,5 @@ def test_controls_are_judged_beside_the_method_and_over_seeds():
     table = summaries.judge_controls(models, beside, [Seed("tiny-1", {}, kept, False)])
     assert list(table.index) == ["random", "rescale"]
     assert list(table["the control"]) == ["beats the method", "too small to tell"]
-    assert table.loc["random", "mean of 2 seeds"] == "-2.00 ± 8.00"
+    assert table.loc["random", "mean of 2 seeds"] == "−2 ± 51", "Student's t for two values"
     assert table.loc["random", "over seeds the control"] == "too small to tell"
