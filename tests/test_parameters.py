@@ -5,7 +5,9 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from learner import make_model
 
 from kent import pages, plans
 from kent.paper import AXES, CLAIMS
@@ -81,3 +83,11 @@ def test_published_axes_lie_below_the_bound():
     for figure in AXES.values():
         for low, high, layers, neurons in figure.values():
             assert low < high < layers * math.log(neurons)
+
+
+def test_parameters_are_counted_whatever_the_dtype_of_the_weights(tmp_path):
+    model = make_model()
+    for dtype in (torch.float32, torch.bfloat16):
+        model.to(dtype).save_pretrained(tmp_path / str(dtype))
+        assert pages._count_parameters(str(tmp_path / str(dtype))) == model.num_parameters()
+    assert pages._count_parameters(str(tmp_path)) == model.num_parameters(), "of one of its checkpoints"
