@@ -255,8 +255,13 @@ def read_knowledge(config: dict) -> list[Knowledge]:
     for name in ("knowledge", "control"):
         if len(config[name]) not in (0, 2):
             raise ValueError(f"{name} is two files, what is told once and what is paraphrased, not {config[name]!r}")
-    sizes = {"once": config["once"], "paraphrase": config["paraphrase"]}
     return [
-        Knowledge.from_json(*config[name]) if config[name] else Knowledge.synthetic(seed, **sizes)
+        Knowledge.from_json(*config[name]) if config[name] else _invent(seed, config["once"], config["paraphrase"])
         for seed, name in enumerate(("knowledge", "control"))
     ]
+
+
+@cache
+def _invent(seed: int, once: int, paraphrase: int) -> Knowledge:
+    """Facts of the synthetic world, written once for all the runs of a plan."""
+    return Knowledge.synthetic(seed, once=once, paraphrase=paraphrase)
