@@ -140,7 +140,7 @@ def plot_learning_curves(outcomes: Sequence[Outcome]) -> Figure:
                 draw_line(axes, each.steps.tolist(), pairs, number % len(CYCLE), f"from step {step:,}")
             axes.set_ylabel(f"K, {label} (nats)")
         panels[-1].set_xlabel("step of continual learning (an injection before every mark but the first)")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
+        name_lines(figure, panels)
     return figure
 
 
@@ -168,7 +168,7 @@ def plot_learning_corpora(corpora: Mapping[str, Sequence[Outcome]]) -> Figure:
             lines = {label: [measure(each) for each in outcomes] for label, outcomes in corpora.items()}
             _draw_by_stage(axes, next(iter(corpora.values())), lines)
             axes.set_ylabel({"A": "acquisition A (%)", "F": "forgetting F (%)"}[name])
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
+        name_lines(figure, panels, 3)
     return figure
 
 
@@ -208,8 +208,7 @@ def plot_twins(models: Mapping[str, tuple[Sequence[Profile], Sequence[Outcome]]]
             panels[1].plot(steps, control, color=CYCLE[number % len(CYCLE)], linestyle=":", label=f"{label}, control")
         for axes, name in zip(panels, (GAP, "acquisition A (%)"), strict=True):
             axes.set_ylabel(name)
-        handles = [axes.get_legend_handles_labels() for axes in panels]
-        figure.legend(*map(sum, zip(*handles, strict=True), ([], [])), loc="outside upper center", ncols=4, fontsize=9)
+        name_lines(figure, panels)
         panels[1].set_xlabel("initial model (pretraining step)")
     return figure
 

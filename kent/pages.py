@@ -160,6 +160,7 @@ def fetch_all(plan: Plan) -> dict[str, list[Result]]:
     with tqdm(total=sum(map(len, plan.values())), desc="runs", unit="run") as bar:
 
         def fetch_one(run) -> Result:
+            """A run's result, and a step of the bar."""
             result = fetch(run)
             bar.update()
             return result

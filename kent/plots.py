@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -69,6 +70,14 @@ def name_lines(figure: Figure, panels: Sequence[Axes], columns: int = 4) -> None
     """One legend over the figure, with every label once."""
     handles = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside upper center", ncols=columns, fontsize=9)
+
+
+def label_decades(*axes: Axis) -> None:
+    """Numbers at 1, 2 and 5 of every power of ten of logarithmic axes, as they are written elsewhere."""
+    for axis in axes:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
 
 
 def measure_gap(profile: Profile) -> tuple[float, float]:
@@ -219,10 +228,7 @@ def plot_gradients(stages: Sequence[Gradients]) -> Figure:
             left.loglog(coefficients, norms, ".", markersize=3, color=plt.cm.viridis(layer / len(last.coefficients)),
                         label=f"layer {layer}")  # fmt: skip
         left.set(xlabel="mean |coefficient|", ylabel="gradient norm of the memory vector")
-        for axis in (left.xaxis, left.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter(NullFormatter())
+        label_decades(left.xaxis, left.yaxis)
         left.legend(fontsize=8, markerscale=3)
         for number, (quantity, label) in enumerate(quantities.items()):
             pairs = [stage.average_correlation(quantity) for stage in stages]
@@ -303,5 +309,5 @@ def plot_tables(cells: pd.DataFrame) -> Figure:
         for axes in panels[2:]:
             axes.set(xscale="log", xlabel="peak rate / checkpoint's own rate", xticks=ratios, xticklabels=ratios)
             axes.minorticks_off()
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=9)
+        name_lines(figure, panels, 5)
     return figure

@@ -8,10 +8,9 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
-from kent.plots import CYCLE, GREY, STYLE, draw_line, make_panels, name_lines
+from kent.plots import CYCLE, GREY, STYLE, draw_line, label_decades, make_panels, name_lines
 from kent.seeds import Seed
 from kent.summaries import COMPARED
 
@@ -39,10 +38,7 @@ def plot_algorithm(
         right.axhline(1, color="black", linewidth=0.8, linestyle=":")
         left.set(xscale="log", xlabel="mean coefficient / mean of the layer", ylabel="neurons")
         right.set(xscale="log", yscale="log", xlabel="before (/ mean of the layer)", ylabel="after (/ mean before)")
-        for axis in (left.xaxis, right.xaxis, right.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter(NullFormatter())
+        label_decades(left.xaxis, right.xaxis, right.yaxis)
         for axes in (left, right):
             axes.legend(fontsize=9)
     return figure

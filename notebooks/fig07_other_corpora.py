@@ -77,8 +77,7 @@ names = {"knowledge": "H (nats)", "loss": "loss"}
 pd.concat({name: plots.tabulate_measures(profiles, names) for name, profiles in series.items()}, axis=1)
 
 # %% [markdown]
-# A loss above the logarithm of the vocabulary (the tiny suites have 2,048 tokens: 7.62 nats) is worse than guessing every
-# token alike. On text of a domain that it never read, a small model is confidently wrong, and more so the longer it is
+# A loss above the logarithm of the number of tokens in the vocabulary is worse than guessing every token alike. On text of a domain that it never read, a small model is confidently wrong, and more so the longer it is
 # trained on other text.
 
 # %% [markdown]

@@ -106,7 +106,7 @@ pages.read({"fig10": new.difference_from(known)}, [*corpora.values()])
 
 # %% [markdown]
 # For the tiny model this is so by construction: the far domain's names were never told in pretraining. The page shows that
-# the measure sees it; it is no evidence about PubMed. A perplexity above the size of the vocabulary (2,048) is worse than
+# the measure sees it; it is no evidence about PubMed. A perplexity above the number of tokens in the vocabulary is worse than
 # guessing every token alike: the model is confidently wrong about names it never read.
 
 # %% [markdown]

@@ -22,7 +22,7 @@
 # Figure 12 of the paper, for OLMo-1B: before learning, the later the model the better its K and P; afterwards it is the
 # other way round.
 #
-# *What would contradict it:* a P that is lower before, or higher after, for the last stage than for the first, by more than
+# *What would contradict it:* a K or P that is lower before, or higher after, for the last stage than for the first, by more than
 # two standard errors.
 
 # %% tags=["parameters"]
