@@ -30,8 +30,9 @@ from ways import SHAPES, build, draw_tokens
 from kent.downstream import evaluate
 from kent.evaluations import Examiner
 from kent.knowledge import INJECTIONS, Knowledge
-from kent.learning import Recipe, learn
+from kent.learning import learn
 from kent.probes import probe
+from kent.recipes import Recipe
 from kent.records import describe_run, save_json
 
 FAST = {"bound": "at least", "target": 1.0}  # the plain Trainer's time over kent's

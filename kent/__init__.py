@@ -10,10 +10,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "corpora": ["describe", "sequences"],
         "entropy": ["knowledge_entropy"],
         "knowledge": ["Knowledge"],
-        "learning": ["Recipe", "learn"],
+        "learning": ["learn"],
         "measurement": ["profile"],
         "probes": ["probe"],
         "profiles": ["Profile"],
+        "recipes": ["Recipe"],
         "resuscitation": ["resuscitate"],
     },
 )

@@ -18,10 +18,11 @@ from kent.checkpoints import load, resolve
 from kent.corpora import describe, sequences
 from kent.familiarity import Familiarity, measure_familiarity, read_entities
 from kent.gradients import Gradients, measure_gradients
-from kent.learning import Recipe, learn
+from kent.learning import learn
 from kent.measurement import profile
 from kent.outcomes import Outcome
 from kent.profiles import Profile
+from kent.recipes import Recipe
 from kent.records import cache_folder
 from kent.resuscitation import change_model
 from kent.runs import Run, from_config, make_recipe, plan_coefficients, read_knowledge

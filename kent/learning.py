@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -19,68 +19,21 @@ from transformers import (
     PrinterCallback,
     Trainer,
     TrainerState,
-    TrainingArguments,
     set_seed,
 )
 
-from kent.downstream import choose_tasks
 from kent.evaluations import Examiner, find_stop
 from kent.injection import InjectedRows
-from kent.knowledge import INJECTIONS, Knowledge
+from kent.knowledge import Knowledge
 from kent.measurement import describe_model
 from kent.outcomes import Outcome
+from kent.recipes import Recipe, arrange
 from kent.records import describe_run, hash_tensors, save_json
-from kent.temperature import Cooling, check_temperature, set_temperature
+from kent.temperature import Cooling, set_temperature
 
 STATE = "trainer_state.json"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
 """Errors of a disk that takes no more, or of a folder that cannot be written."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model learns on; the defaults are the paper's (section 4.1).
-
-    AdamW with linear warm-up over the share `warmup` of all steps, then cosine to `min_rate` of the peak. `steps` are
-    optimizer steps of one epoch of `batch` rows; every epoch has ten injections. `tasks` are those of
-    `kent.downstream.evaluate` ("" for none), asked before and at the end, and after every injection where
-    `tasks_along` says so. `bf16` is autocast, by default where there is a GPU. `rows` go through a device at once
-    (gradients are accumulated up to `batch`). A `temperature` other than 1 is that of the attention's softmax (figure
-    18), which `cooling` lowers linearly to 1 over the run.
-    """
-
-    learning_rate: float = 4e-4
-    min_rate: float = 0.1
-    warmup: float = 0.05
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    batch: int = 128
-    steps: int = 1600
-    epochs: int = 1
-    seed: int = 6198
-    tasks: str = "paper"
-    tasks_along: bool = False
-    bf16: bool | None = None
-    temperature: float = 1.0
-    cooling: bool = True
-    rows: int = 16
-
-    def __post_init__(self):
-        """Raise ValueError for settings that no run can have."""
-        if min(self.batch, self.steps, self.epochs, self.rows) < 1:
-            raise ValueError(f"batch, steps, epochs and rows must be at least 1, not {self.batch}, {self.steps}, "
-                             f"{self.epochs} and {self.rows}")  # fmt: skip
-        if self.steps % INJECTIONS:
-            raise ValueError(f"the steps of an epoch must be a multiple of {INJECTIONS} injections, not {self.steps}")
-        if self.batch % min(self.rows, self.batch):
-            raise ValueError(f"a batch of {self.batch} rows is not a multiple of {self.rows} rows at once")
-        if not (self.learning_rate > 0 and 0 <= self.min_rate <= 1 and 0 <= self.warmup < 1):
-            raise ValueError("a recipe needs learning_rate above 0, min_rate in 0 to 1, warmup from 0 to below 1, not "
-                             f"{self.learning_rate}, {self.min_rate} and {self.warmup}")  # fmt: skip
-        if self.tasks:
-            choose_tasks(self.tasks)
-        check_temperature(self.temperature)
 
 
 def learn(
@@ -111,7 +64,7 @@ def learn(
     """
     rows = InjectedRows(sequences, tokenizer, knowledge, batch=recipe.batch, steps=recipe.steps, epochs=recipe.epochs)
     out = Path(out)
-    arguments = _arrange(recipe, out)
+    arguments = arrange(recipe, out)
     if recipe.temperature != 1:
         set_temperature(model, recipe.temperature)
     _claim(out, _identify(model, sequences, knowledge, recipe, control))
@@ -140,41 +93,6 @@ def learn(
             _finish(trainer, examiner, recipe, rows, out)
     trainer.accelerator.wait_for_everyone()
     return Outcome.load(out / "outcome.safetensors")
-
-
-def _arrange(recipe: Recipe, out: Path) -> TrainingArguments:
-    """The Trainer's arguments; `ValueError` where rows and devices do not divide the batch."""
-    on_gpu = torch.cuda.is_available()
-    total = recipe.steps * recipe.epochs
-    arguments = TrainingArguments(
-        output_dir=str(out),
-        max_steps=total,
-        per_device_train_batch_size=min(recipe.rows, recipe.batch),
-        learning_rate=recipe.learning_rate,
-        adam_beta1=recipe.betas[0],
-        adam_beta2=recipe.betas[1],
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.clip,
-        lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": recipe.min_rate},
-        warmup_steps=round(recipe.warmup * total),
-        seed=recipe.seed,
-        bf16=on_gpu if recipe.bf16 is None else recipe.bf16,
-        use_cpu=not on_gpu,
-        train_sampling_strategy="sequential",
-        save_steps=recipe.steps // INJECTIONS,
-        save_total_limit=2,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to="none",
-        dataloader_pin_memory=on_gpu,
-    )
-    together = arguments.train_batch_size * arguments.world_size
-    if recipe.batch % together:
-        raise ValueError(f"a batch of {recipe.batch} rows is not a multiple of {together}: rows at once × devices")
-    arguments.gradient_accumulation_steps = recipe.batch // together
-    return arguments
 
 
 def _identify(

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from kent.knowledge import INJECTIONS
-from kent.learning import Recipe
 from kent.paper import STAGES, TABLES, Setting
 from kent.plans import Checkpoints, Corpus, Plan, list_corpora, list_stages, pick_stages, sweep_twins
+from kent.recipes import Recipe
 from kent.runs import plan_learning, plan_profile
 from kent.suites import SUITES
 

@@ -12,7 +12,7 @@ from kent.checkpoints import resolve
 from kent.corpora import describe
 from kent.familiarity import check_source
 from kent.knowledge import Knowledge
-from kent.learning import Recipe
+from kent.recipes import Recipe
 from kent.records import PACKAGE, cache_folder, digest, hash_code
 from kent.resuscitation import check_method
 from kent.temperature import check_temperature
@@ -146,7 +146,7 @@ def plan_learning(
     """The run in which a checkpoint learns on, with new facts injected (section 4).
 
     `knowledge` and `control` (never injected) are two files each, as for `kent.Knowledge.from_json`; without files,
-    facts of the synthetic world, so many told `once` and so many paraphrased. `recipe` as for `kent.learning.Recipe`;
+    facts of the synthetic world, so many told `once` and so many paraphrased. `recipe` as for `kent.recipes.Recipe`;
     `corpus`, `column` and `length` as for `kent.sequences`. The defaults are the paper's. `change` (as for
     `plan_profile`) has the checkpoint changed before it learns. The weights at the end stay in the cache, in a folder
     of `learning/` named like the record.

@@ -34,6 +34,7 @@ class Suite:
 TINY_LEARNING = {
     **{"corpus": "world-far", "length": 128, "batch": 16, "steps": 50, "learning_rate": 3e-3, "tasks": "world"},
     **{"once": 20, "paraphrase": 12},
+    **{"warmup_from": 0.0, "decay_embeddings": True},  # as the Trainer does by itself, and as its own pretraining did
 }
 TINY = {"repository": None, "corpora": WORLDS, "learning": TINY_LEARNING}
 TINY_SEEDS = ("tiny-1", "tiny-2", "tiny-3")

@@ -184,7 +184,7 @@ pd.DataFrame(found).T.unstack(1)
 # One checkpoint: thirteen runs, of which eight are those of [Figure 5](fig05_resuscitation.ipynb) and [Figure
 # 18](fig18_attention_temperature.ipynb). The suites of plain models leave the rescale out; for a plain checkpoint of your
 # own (GPT-NeoX, GPT-2, OPT) add `-y "controls: [random]"`. For a suite of the Hub the recipe is the paper's
-# (`kent.learning.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
+# (`kent.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.
 #
 # *Beyond the paper.* All of it but its own method. On the tiny suites facts, text, tasks and model are small and synthetic

@@ -124,7 +124,7 @@ pages.read({"fig13": estimate(falls[0] - falls[1])}, [*outcomes, *near], recorde
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# For a suite of the Hub the recipe is the paper's (`kent.learning.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
+# For a suite of the Hub the recipe is the paper's (`kent.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
 # [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.

@@ -132,7 +132,7 @@ summaries.tabulate_correlations(tables[plain])
 # `twin` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on
 # learns on, of both models.
 #
-# For a suite of the Hub the recipe is the paper's (`kent.learning.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
+# For a suite of the Hub the recipe is the paper's (`kent.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
 # [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.

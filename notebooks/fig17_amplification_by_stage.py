@@ -148,7 +148,7 @@ seeds.Estimates(pd.concat({f"{label}, {summaries.COMPARED}": each for label, eac
 # ```
 #
 # Two stages, each as it is and with each q: ten runs. For a suite of the Hub the recipe is the paper's
-# (`kent.learning.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
+# (`kent.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the

@@ -158,7 +158,7 @@ seeds.Estimates(pd.concat({f"final model, {summaries.COMPARED}": differences}), 
 #
 # One checkpoint: nine runs, of which the woken ones are those of
 # [Figure 5](fig05_resuscitation.ipynb). For a suite of the Hub the recipe is the paper's
-# (`kent.learning.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
+# (`kent.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the

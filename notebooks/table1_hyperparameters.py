@@ -152,7 +152,7 @@ pages.read(changes, outcomes, recorded)
 # Five settings from four checkpoints: one run of three epochs and four of one for each checkpoint, seven times the cost of
 # Figure 4.
 #
-# For a suite of the Hub the recipe is the paper's (`kent.learning.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
+# For a suite of the Hub the recipe is the paper's (`kent.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
 # [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.

@@ -13,8 +13,9 @@ from transformers import OlmoConfig, OlmoForCausalLM, Trainer
 
 from kent import evaluations, learning
 from kent.knowledge import Knowledge
-from kent.learning import Recipe, learn
+from kent.learning import learn
 from kent.outcomes import Outcome
+from kent.recipes import Recipe
 
 RECIPE = Recipe(learning_rate=1e-2, batch=4, rows=2, steps=20, tasks="")
 

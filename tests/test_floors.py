@@ -7,11 +7,11 @@ import pytest
 
 KENT = Path(__file__).parents[1] / "kent"
 FLOORS = [
-    {"entropy", "errors", "paper", "records", "suites", "blocks", "hub", "templates", "texts"},
+    {"entropy", "errors", "paper", "precision", "records", "settings", "suites", "blocks", "hub", "templates", "texts"},
     {"attention", "memory", "profiles", "regressions", "temperature", "world"},
     {"corpora", "knowledge", "measurement", "rescaling"},
     {"downstream", "probes", "injection", "pretraining", "familiarity", "gradients", "resuscitation"},
-    {"checkpoints", "evaluations", "outcomes"},
+    {"checkpoints", "evaluations", "outcomes", "recipes"},
     {"learning"},
     {"runs"},
     {"execution", "plans"},

@@ -19,9 +19,9 @@ from transformers import Trainer, TrainingArguments
 
 from kent import learning, runs
 from kent.knowledge import Knowledge
-from kent.learning import Recipe
 from kent.outcomes import Outcome
 from kent.probes import probe
+from kent.recipes import Recipe
 from kent.temperature import set_temperature
 
 LEARNER = Path(__file__).with_name("learner.py")

@@ -1,0 +1,35 @@
+"""Precision that the surroundings set, kept out of what is measured and learned."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+
+AMBIENT = "ACCELERATE_MIXED_PRECISION"
+"""Where accelerate, and the Trainer with it, finds a precision that nobody asked for."""
+
+
+@contextmanager
+def keep_precision() -> Iterator[None]:
+    """Within the block numbers have the precision that their tensors say.
+
+    New tensors are float32 on the CPU unless said otherwise, products of float32 matrices are taken in full, nothing
+    is cast automatically, and accelerate reads no precision out of the environment. All is put back after the block.
+    """
+    dtype, products = torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    ambient = os.environ.pop(AMBIENT, None)
+    try:
+        torch.set_default_dtype(torch.float32)
+        torch.set_float32_matmul_precision("highest")
+        with ExitStack() as stack:
+            if torch.get_default_device().type != "cpu":  # a mode, which slows all that makes tensors
+                stack.enter_context(torch.device("cpu"))
+            for device in ("cpu", "cuda"):
+                stack.enter_context(torch.autocast(device, enabled=False))
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_float32_matmul_precision(products)
+        if ambient is not None:
+            os.environ[AMBIENT] = ambient

@@ -1,0 +1,89 @@
+"""What a setting may be is declared once, as the type of the argument or field that holds it, and held here."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import cache, wraps
+from numbers import Integral
+from typing import Annotated, Any, get_type_hints
+
+import numpy as np
+import torch
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from torch import Tensor
+
+STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
+"""No word is read as a number and no number as a word or a truth value; a whole number may stand for a real one."""
+
+
+def _read_integer(value: object) -> object:
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+
+def _read_array(value: object) -> object:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else value
+
+
+Whole = Annotated[int, BeforeValidator(_read_integer), Field(ge=0)]
+Count = Annotated[int, BeforeValidator(_read_integer), Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
+Array = Annotated[Tensor, BeforeValidator(_read_array)]
+"""A tensor, or a NumPy array of numbers, which becomes one."""
+
+
+def checked(function: Callable) -> Callable:
+    """Have a function refuse an argument that is not of its declared type: a ValueError that names it.
+
+    A type may carry a range, and may read a value as what it stands for (NumPy's integers and arrays). Arguments that
+    are missing or unknown are a TypeError, as in any call.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def call(*arguments, **named):
+        given = signature.bind(*arguments, **named)
+        given.arguments |= check(_declare(function), given.arguments)
+        return function(*given.args, **given.kwargs)
+
+    return call
+
+
+def check_fields(instance: object) -> None:
+    """Refuse a dataclass whose fields are not of their declared types: a ValueError that names them."""
+    check(_declare(type(instance)), {field.name: getattr(instance, field.name) for field in fields(instance)})
+
+
+def check(declared: Mapping[str, object], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that have a declared type, as what they stand for; ValueError, naming each that is something else."""
+    found, wrong = {}, []
+    for name in declared.keys() & values.keys():
+        try:
+            found[name] = _adapt(declared[name]).validate_python(values[name])
+        except ValidationError as error:
+            wrong.append(f"{name} must be {_say(error)}, not {values[name]!r:.80}")
+    if wrong:
+        raise ValueError("; ".join(sorted(wrong)))
+    return found
+
+
+def _say(error: ValidationError) -> str:
+    """What was wanted instead, as the declared type has it."""
+    said = [each["msg"].partition("Input should be ") for each in error.errors()]
+    return " or ".join(dict.fromkeys(wanted or f"whole ({other})" for other, _, wanted in said))
+
+
+@cache
+def _declare(owner: Callable) -> dict[str, object]:
+    """The declared types of a function's arguments or a dataclass's fields, by name."""
+    declared = get_type_hints(owner, include_extras=True)
+    packed = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    names = [each.name for each in inspect.signature(owner).parameters.values() if each.kind not in packed]
+    return {name: declared[name] for name in names if name in declared}
+
+
+def _adapt(declared: object) -> TypeAdapter:
+    own = isinstance(declared, type) and hasattr(declared, "__pydantic_config__")
+    return TypeAdapter(declared, config=None if own else STRICT)
