@@ -7,8 +7,14 @@ SNAKEMAKE := snakemake --quiet host reason rules --cores all --rerun-incomplete 
 RECORDED := fig04_acquisition_and_forgetting fig11_once_and_paraphrased fig12_before_and_after fig05_resuscitation \
   fig15_share_of_vectors fig16_resuscitation_by_stage fig17_amplification_by_stage fig18_attention_temperature entropy_or_not
 
+# $(call snakemake,FILES): a lock that outlives a killed run is not removed unasked, since another run may hold it
+define snakemake
+@$(SNAKEMAKE) $(1) || { status=$$?; if ls .snakemake/locks/* > /dev/null 2>&1; \
+  then echo 'If no other make is at work here, a killed one left this lock behind: make unlock'; fi; exit $$status; }
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help setup notebooks pages book page record test lock address clean
+.PHONY: help setup notebooks pages book page record test lock unlock address clean
 
 help: ## show these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -25,18 +31,18 @@ notebooks: $(STAMP) ## make notebooks/NAME.ipynb from notebooks/NAME.py
 	@python book/pair.py
 
 pages: notebooks ## run every page on the tiny suite, where out of date
-	@$(SNAKEMAKE)
+	$(call snakemake)
 
 book: pages ## run the pages, build the book, say where it is
 	@python book/publish.py
 
 page: notebooks ## NAME=fig02_knowledge_entropy: run one page and build a draft with it
 	@test -n '$(NAME)' || { echo 'which page? make page NAME=fig02_knowledge_entropy'; exit 1; }
-	@$(SNAKEMAKE) _build/pages/tiny/$(NAME).ipynb
+	$(call snakemake,_build/pages/tiny/$(NAME).ipynb)
 	@python book/publish.py $(NAME)
 
 record: notebooks ## SUITE=tiny-1: run Figures 4, 5, 11, 12, 15 to 18 and Is it the entropy? on another suite, keep them
-	@$(SNAKEMAKE) --config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb)
+	$(call snakemake,--config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb))
 	@python book/record.py $(SUITE) $(RECORDED)
 
 # What takes most learning runs of its own is not run a second time: 16 for tables 1 and 2, 5 for the controls, 4 for figure 17.
@@ -45,7 +51,7 @@ test: book ## lint, tests, and every executed page but the three dearest again o
 	ruff check
 	ruff format --check
 	rm -rf _build/fresh-cache
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive KENT_CACHE=$(abspath _build/fresh-cache) \
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive KENT_CACHE="$(abspath _build/fresh-cache)" \
 	  pytest tests _build/pages/tiny --numprocesses auto --dist loadscope --nbval-lax --nbval-current-env $(DEAREST:%=--ignore _build/pages/tiny/%.ipynb)
 
 lock: ## choose new versions: install without constraints, write what came to constraints.txt
@@ -55,6 +61,9 @@ lock: ## choose new versions: install without constraints, write what came to co
 	grep '^#' constraints.txt > _build/constraints.txt
 	_build/lock/bin/python -m pip freeze --exclude knowledge-entropy | grep -vE '^(cuda|nvidia|triton)' | sed 's/+[a-z0-9.]*$$//' >> _build/constraints.txt
 	mv _build/constraints.txt constraints.txt
+
+unlock: $(STAMP) ## remove the lock that a killed run left behind
+	snakemake --unlock
 
 address: $(STAMP) ## URL=https://github.com/OWNER/REPOSITORY [REVISION=v1]: set the public address everywhere
 	@python book/address.py '$(URL)' $(REVISION)

@@ -11,8 +11,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import yaml
-from kent import contents, records
+from kent import contents, records, runs
 from kent.suites import SUITES
 
 SUITE = config.get("suite", "tiny")
@@ -28,11 +27,13 @@ def declared(page):
     return {line.targets[0].id: ast.literal_eval(line.value) for cell in code for line in ast.parse(cell).body}
 
 
-def described(run):
-    """The file that describes a run to `python -m kent run`."""
-    path = Path("_build/plan", "-".join(run.path.parts[-2:]) + ".yaml")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(run.config, sort_keys=False))
+def described(settings, name):
+    """A file that sets a run for `python -m kent run`, or a page's parameters for papermill.
+
+    In JSON, which every version of YAML reads alike: papermill's, of 1.1, takes 4e-4 for a word and 010 for eight.
+    """
+    path = Path("_build/plan", f"{name}.yaml")
+    records.save_json(settings, path)
     return str(path)
 
 
@@ -77,7 +78,7 @@ def planned(chosen):
 
 
 PARAMETERS = {page: declared(page) for page in PAGES}
-CHOSEN = yaml.safe_load(Path(f"params/{SUITE}.yaml").read_text())
+CHOSEN = runs.read_config(f"params/{SUITE}.yaml")
 PLAN, REFUSED = planned(CHOSEN)
 LEFT_OUT = "".join(f"\nPage {page} is left out of the suite {SUITE}: {reason}\n" for page, reason in REFUSED.items())
 print(LEFT_OUT, end="", file=sys.stderr)
@@ -106,7 +107,7 @@ rule run:
             sorted({STAMP[need.path] for run in JOBS[wildcards.stamp] for need in run.needs} - {wildcards.stamp})
         ),
     params:
-        configs=lambda wildcards: [described(run) for run in JOBS[wildcards.stamp]],
+        configs=lambda wildcards: [described(run.config, "-".join(run.path.parts[-2:])) for run in JOBS[wildcards.stamp]],
     shell:
         "OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive python -m kent run {params.configs}"
 
@@ -129,8 +130,8 @@ rule page:
         "_build/logs/{suite}/{page}.ipynb",
     params:
         # a page whose defaults are the suite already is run as it stands, without a second cell that says the same
-        parameters=lambda wildcards, input: (
-            f"-f {input.parameters}"
+        parameters=lambda wildcards: (
+            f"-f {described(CHOSEN, f'parameters-{SUITE}')}"
             if PARAMETERS[wildcards.page] and PARAMETERS[wildcards.page] | CHOSEN != PARAMETERS[wildcards.page]
             else ""
         ),

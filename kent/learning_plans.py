@@ -5,28 +5,33 @@ from dataclasses import fields
 
 from kent.knowledge import INJECTIONS
 from kent.paper import STAGES, TABLES, Setting
-from kent.plans import Checkpoints, Corpus, Plan, list_corpora, list_stages, pick_stages, sweep_twins
+from kent.plans import Checkpoints, Corpus, Plan, Steps, list_corpora, list_stages, pick_stages, sweep_twins
 from kent.recipes import Recipe
-from kent.runs import plan_learning, plan_profile
+from kent.runs import make_recipe, plan_learning, plan_profile
+from kent.settings import Percent, Positive, Whole, checked
 from kent.suites import SUITES
+
+SETTINGS = {field.name for field in fields(Recipe)}
 
 
 def _choose_recipe(checkpoints: Checkpoints, recipe: Mapping[str, object] | None) -> dict:
     """The suite's own setting of continual learning, or for other checkpoints the paper's, as `recipe` changes it.
 
-    Raises `ValueError` for a recipe that asks no tasks: every page compares P.
+    Raises `ValueError` for a setting that is not of its type, and for no tasks: every page compares P.
     """
     suite = SUITES.get(checkpoints) if isinstance(checkpoints, str) else None
     chosen = (suite.learning if suite else {}) | dict(recipe or {})
+    make_recipe({key: value for key, value in chosen.items() if key in SETTINGS})
     if not chosen.get("tasks", True):
         raise ValueError("a page compares what models can: its recipe needs tasks, paper or world or a task's name")
     return chosen
 
 
+@checked
 def learn_stages(
     checkpoints: Checkpoints,
     *,
-    steps: Sequence[int] = (),
+    steps: Steps = (),
     recipe: Mapping[str, object] | None = None,
     knowledge: Sequence[str] = (),
     control: Sequence[str] = (),
@@ -45,6 +50,7 @@ def learn_stages(
     }
 
 
+@checked
 def learn_corpora(checkpoints: Checkpoints, *, others: Sequence[Corpus] = (), recipe=None, **settings) -> Plan:
     """`learn_stages` on the recipe's corpus and on `others` (default: the suite's second corpus; figure 13).
 
@@ -77,6 +83,7 @@ def vary_recipe(recipe: Mapping[str, object], setting: Setting) -> dict:
     return dict(recipe) | {name: value for name, value in changed.items() if value != own[name]}
 
 
+@checked
 def learn_settings(checkpoints: Checkpoints, *, recipe: Mapping[str, object] | None = None, **settings) -> Plan:
     """`learn_stages` under every setting of table 1, by its name."""
     own = _choose_recipe(checkpoints, recipe)
@@ -86,11 +93,12 @@ def learn_settings(checkpoints: Checkpoints, *, recipe: Mapping[str, object] | N
     }
 
 
+@checked
 def learn_twins(
     checkpoints: Checkpoints,
     *,
     twin: Checkpoints = "",
-    steps: Sequence[int] = (),
+    steps: Steps = (),
     recipe: Mapping[str, object] | None = None,
     knowledge: Sequence[str] = (),
     control: Sequence[str] = (),
@@ -115,12 +123,13 @@ def _set_change(change: Mapping[str, object], measured: Mapping[str, object]) ->
     return {"change": {**change, "measured": dict(measured)}} if "method" in change else dict(change)
 
 
+@checked
 def change_models(
     checkpoints: Checkpoints,
     *,
     changes: Mapping[str, Mapping[str, object]],
     stages: Sequence[str] = ("738k",),
-    steps: Sequence[int] = (),
+    steps: Steps = (),
     **measured,
 ) -> Plan:
     """The checkpoints nearest to stages of the paper, profiled as they are ("unchanged") and changed in each way.
@@ -136,12 +145,13 @@ def change_models(
     return plan
 
 
+@checked
 def learn_changed(
     checkpoints: Checkpoints,
     *,
     changes: Mapping[str, Mapping[str, object]],
     stages: Sequence[str] = ("738k",),
-    steps: Sequence[int] = (),
+    steps: Steps = (),
     recipe: Mapping[str, object] | None = None,
     knowledge: Sequence[str] = (),
     control: Sequence[str] = (),
@@ -164,36 +174,41 @@ def learn_changed(
     return plan
 
 
+@checked
 def vary_q(
-    checkpoints: Checkpoints, *, p: float | int = 50.0, q: Sequence[float | int] = (0.5, 1.0, 2.0, 3.0), **settings
+    checkpoints: Checkpoints, *, p: Percent = 50.0, q: Sequence[Positive] = (0.5, 1.0, 2.0, 3.0), **settings
 ) -> Plan:
     """`learn_changed` by Algorithm 1 with each `q` (figures 5, 16 and 17)."""
     return learn_changed(checkpoints, changes=_name_changes({"p": p}, q=q), **settings)
 
 
-def wake_stages(checkpoints: Checkpoints, *, q: Sequence[float | int] = (2.0,), **settings) -> Plan:
+@checked
+def wake_stages(checkpoints: Checkpoints, *, q: Sequence[Positive] = (2.0,), **settings) -> Plan:
     """`vary_q` at the paper's four stages (figure 16)."""
     return vary_q(checkpoints, q=q, stages=tuple(STAGES), **settings)
 
 
+@checked
 def vary_q_midway(checkpoints: Checkpoints, **settings) -> Plan:
     """`vary_q` at the second and the third of the paper's stages (figure 17)."""
     return vary_q(checkpoints, stages=("369k", "554k"), **settings)
 
 
+@checked
 def vary_p(
-    checkpoints: Checkpoints, *, p: Sequence[float | int] = (25.0, 50.0, 75.0, 90.0), q: float | int = 1.0, **settings
+    checkpoints: Checkpoints, *, p: Sequence[Percent] = (25.0, 50.0, 75.0, 90.0), q: Positive = 1.0, **settings
 ) -> Plan:
     """`learn_changed` by Algorithm 1 with each `p` in percent (figure 15)."""
     return learn_changed(checkpoints, changes=_name_changes({"q": q}, p=p), **settings)
 
 
+@checked
 def show_algorithm(
     checkpoints: Checkpoints,
     *,
-    p: float | int = 50.0,
-    q: Sequence[float | int] = (0.5, 1.0, 2.0, 3.0),
-    layer: int = 0,
+    p: Percent = 50.0,
+    q: Sequence[Positive] = (0.5, 1.0, 2.0, 3.0),
+    layer: Whole = 0,
     **measured,
 ) -> Plan:
     """`change_models` by Algorithm 1 with each `q`: the final model measured, before any learning.
@@ -212,13 +227,14 @@ def _name_changes(
     return {f"{name} = {value:g}": {"method": method, **same, name: float(value)} for value in values}
 
 
+@checked
 def vary_temperature(
     checkpoints: Checkpoints,
     *,
-    p: float | int = 50.0,
-    q: Sequence[float | int] = (1.0, 2.0, 3.0),
-    cooled: Sequence[float | int] = (1.5, 2.0, 3.0),
-    constant: Sequence[float | int] = (1.5, 0.67),
+    p: Percent = 50.0,
+    q: Sequence[Positive] = (1.0, 2.0, 3.0),
+    cooled: Sequence[Positive] = (1.5, 2.0, 3.0),
+    constant: Sequence[Positive] = (1.5, 0.67),
     **settings,
 ) -> Plan:
     """`learn_changed` by temperatures of the attention, lowered to 1 over the run or constant, and by Algorithm 1 with
@@ -229,14 +245,15 @@ def vary_temperature(
     return learn_changed(checkpoints, changes=changes | _name_changes({"p": p}, q=q), **settings)
 
 
+@checked
 def compare_methods(
     checkpoints: Checkpoints,
     *,
-    p: float | int = 50.0,
-    q: Sequence[float | int] = (0.5, 1.0, 2.0, 3.0),
+    p: Percent = 50.0,
+    q: Sequence[Positive] = (0.5, 1.0, 2.0, 3.0),
     controls: Sequence[str] = ("random", "rescale"),
-    controlled: Sequence[float | int] = (1.0, 2.0),
-    cooled: Sequence[float | int] = (1.5, 2.0, 3.0),
+    controlled: Sequence[Positive] = (1.0, 2.0),
+    cooled: Sequence[Positive] = (1.5, 2.0, 3.0),
     **settings,
 ) -> Plan:
     """`learn_changed` by Algorithm 1 with each `q`, by its controls with each of `controlled`, by shrink and perturb,

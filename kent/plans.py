@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from kent.checkpoints import list_steps
 from kent.paper import STAGES
 from kent.records import digest
-from kent.runs import Run, plan_familiarity, plan_gradients, plan_profile
+from kent.runs import Dtype, Run, plan_familiarity, plan_gradients, plan_profile
+from kent.settings import Count, Whole, checked
 from kent.suites import SUITES
 
 Checkpoints = str | Sequence[str]
+Steps = Sequence[Whole]
 Corpus = str | dict[str, str]
 Plan = dict[str, list[Run]]
 
@@ -16,7 +18,7 @@ UPDATES = 16
 """Optimizer steps whose updates appendix A.1's page measures."""
 
 
-def _list_checkpoints(checkpoints: Checkpoints, steps: Sequence[int]) -> list[tuple[str, int | None]]:
+def _list_checkpoints(checkpoints: Checkpoints, steps: Steps) -> list[tuple[str, int | None]]:
     """Name and step of every checkpoint, by name in the order of steps; `steps`: else a suite's own, else all."""
     names = [checkpoints] if isinstance(checkpoints, str) else list(checkpoints)
     if not names:
@@ -34,7 +36,7 @@ def pick_stages(steps: Sequence[int]) -> dict[str, int]:
 
 
 def list_stages(
-    checkpoints: Checkpoints, steps: Sequence[int], wanted: Sequence[str] = ("118k", "369k", "738k")
+    checkpoints: Checkpoints, steps: Steps, wanted: Sequence[str] = ("118k", "369k", "738k")
 ) -> list[tuple[str, int | None]]:
     """The checkpoints nearest to stages of the paper, each once.
 
@@ -47,7 +49,8 @@ def list_stages(
     return [listed[index] for index in sorted({stages[stage] for stage in wanted})]
 
 
-def sweep(checkpoints: Checkpoints, *, steps: Sequence[int] = (), **measured) -> Plan:
+@checked
+def sweep(checkpoints: Checkpoints, *, steps: Steps = (), **measured) -> Plan:
     """One profile per checkpoint in the order of steps.
 
     `checkpoints` is a suite, a Hub repository, a folder of `step{N}` folders, a checkpoint folder, or a list of these;
@@ -56,20 +59,23 @@ def sweep(checkpoints: Checkpoints, *, steps: Sequence[int] = (), **measured) ->
     return {"in order": [plan_profile(*each, **measured) for each in _list_checkpoints(checkpoints, steps)]}
 
 
-def sweep_stages(checkpoints: Checkpoints, *, steps: Sequence[int] = (), **measured) -> Plan:
+@checked
+def sweep_stages(checkpoints: Checkpoints, *, steps: Steps = (), **measured) -> Plan:
     """The checkpoints of an early, a middle and the final stage (16, 50 and 100 %), and the first of all."""
     first = _list_checkpoints(checkpoints, steps)[0]
     stages = list_stages(checkpoints, steps)
     return {"first": [plan_profile(*first, **measured)], "stages": [plan_profile(*each, **measured) for each in stages]}
 
 
-def sweep_with_baseline(checkpoints: Checkpoints, *, steps: Sequence[int] = (), **measured) -> Plan:
+@checked
+def sweep_with_baseline(checkpoints: Checkpoints, *, steps: Steps = (), **measured) -> Plan:
     """`sweep`, and the last checkpoint on shuffled tokens."""
     last = _list_checkpoints(checkpoints, steps)[-1]
     return sweep(checkpoints, steps=steps, **measured) | {"shuffled": [plan_profile(*last, **measured, shuffled=True)]}
 
 
-def sweep_twins(checkpoints: Checkpoints, *, twin: Checkpoints = "", steps: Sequence[int] = (), **measured) -> Plan:
+@checked
+def sweep_twins(checkpoints: Checkpoints, *, twin: Checkpoints = "", steps: Steps = (), **measured) -> Plan:
     """`sweep` of `checkpoints` and of `twin` (default: the suite's own), each under its name."""
     twin = twin or (SUITES[checkpoints].twin if isinstance(checkpoints, str) and checkpoints in SUITES else "")
     listed = [checkpoints, twin] if twin else [checkpoints]
@@ -94,13 +100,14 @@ def list_corpora(checkpoints: Checkpoints, corpus: str, others: Sequence[Corpus]
     return named
 
 
+@checked
 def sweep_corpora(
     checkpoints: Checkpoints,
     *,
     corpus: str,
     column: str = "text",
     others: Sequence[Corpus] = (),
-    steps: Sequence[int] = (),
+    steps: Steps = (),
     **measured,
 ) -> Plan:
     """`sweep` on `corpus` and on each of `others`: names, files, or {corpus: FILE, column: NAME}.
@@ -111,7 +118,8 @@ def sweep_corpora(
     return {name: sweep(checkpoints, steps=steps, **measured, **text)["in order"] for name, text in texts.items()}
 
 
-def sweep_activations(checkpoints: Checkpoints, *, steps: Sequence[int] = (), **measured) -> Plan:
+@checked
+def sweep_activations(checkpoints: Checkpoints, *, steps: Steps = (), **measured) -> Plan:
     """`sweep` with the magnitude of the coefficients and with their ReLU variant (figure 9)."""
     return {
         activation: sweep(checkpoints, steps=steps, **measured, activation=activation)["in order"]
@@ -119,13 +127,14 @@ def sweep_activations(checkpoints: Checkpoints, *, steps: Sequence[int] = (), **
     }
 
 
+@checked
 def sweep_sizes(
     checkpoints: Checkpoints,
     *,
-    steps: Sequence[int] = (),
-    length: int,
-    limit: int,
-    dtype: str = "float32",
+    steps: Steps = (),
+    length: Count,
+    limit: Count,
+    dtype: Dtype = "float32",
     **measured,
 ) -> Plan:
     """The last checkpoint on ever fewer sequences, on ever shorter ones, and in the other dtypes."""
@@ -146,13 +155,14 @@ def _divide(number: int, factor: int) -> list[int]:
     return found
 
 
+@checked
 def compare_familiarity(
     checkpoints: Checkpoints,
     *,
     corpus: str,
     column: str = "text",
     others: Sequence[Corpus] = (),
-    steps: Sequence[int] = (),
+    steps: Steps = (),
     **measured,
 ) -> Plan:
     """How familiar the entities of each corpus (as for `sweep_corpora`) are to the last checkpoint (figure 10)."""
@@ -163,7 +173,8 @@ def compare_familiarity(
     return {name: [plan_familiarity(*last, **measured, **text)] for name, text in texts.items()}
 
 
-def compare_gradients(checkpoints: Checkpoints, *, steps: Sequence[int] = (), **measured) -> Plan:
+@checked
+def compare_gradients(checkpoints: Checkpoints, *, steps: Steps = (), **measured) -> Plan:
     """Coefficients beside gradients and updates at the early, middle and final stage (appendix A.1)."""
     stages = list_stages(checkpoints, steps)
     return {"stages": [plan_gradients(*each, **measured, updates=UPDATES) for each in stages]}

@@ -6,8 +6,11 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-AMBIENT = "ACCELERATE_MIXED_PRECISION"
-"""Where accelerate, and the Trainer with it, finds a precision that nobody asked for."""
+AMBIENT = "ACCELERATE_"
+"""How the variables begin in which accelerate, and the Trainer with it, finds what nobody asked for.
+
+Its precision, a compiler and its mode, another device, a way to share the work.
+"""
 
 
 @contextmanager
@@ -15,10 +18,10 @@ def keep_precision() -> Iterator[None]:
     """Within the block numbers have the precision that their tensors say.
 
     New tensors are float32 on the CPU unless said otherwise, products of float32 matrices are taken in full, nothing
-    is cast automatically, and accelerate reads no precision out of the environment. All is put back after the block.
+    is cast automatically, and accelerate reads nothing out of the environment. All is put back after the block.
     """
     dtype, products = torch.get_default_dtype(), torch.get_float32_matmul_precision()
-    ambient = os.environ.pop(AMBIENT, None)
+    ambient = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(AMBIENT)}
     try:
         torch.set_default_dtype(torch.float32)
         torch.set_float32_matmul_precision("highest")
@@ -31,5 +34,4 @@ def keep_precision() -> Iterator[None]:
     finally:
         torch.set_default_dtype(dtype)
         torch.set_float32_matmul_precision(products)
-        if ambient is not None:
-            os.environ[AMBIENT] = ambient
+        os.environ.update(ambient)

@@ -1,11 +1,13 @@
 """What a run is: its configuration, and the record it leaves, named by all that decides its numbers, code included."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
-import torch
+from ruamel.yaml import YAML, YAMLError
 
 from kent import pretraining
 from kent.checkpoints import resolve
@@ -15,19 +17,23 @@ from kent.knowledge import Knowledge
 from kent.recipes import Recipe
 from kent.records import PACKAGE, cache_folder, digest, hash_code
 from kent.resuscitation import check_method
-from kent.temperature import check_temperature
+from kent.settings import Count, Positive, Whole, checked
 from kent.texts import looks_like_path
 
 CODE = (
     *("measurement.py", "attention.py", "memory.py", "blocks.py", "entropy.py", "checkpoints.py"),
-    *("corpora.py", "texts.py", "world.py", "templates.py", "world.yaml", "execution.py"),
+    *("corpora.py", "texts.py", "world.py", "templates.py", "world.yaml", "execution.py", "precision.py"),
 )
 LEARNING_CODE = (
-    *("learning.py", "evaluations.py", "injection.py", "knowledge.py", "knowledge.yaml", "probes.py", "downstream.py"),
-    "temperature.py",
+    *("learning.py", "recipes.py", "evaluations.py", "injection.py", "knowledge.py", "knowledge.yaml"),
+    *("probes.py", "downstream.py", "temperature.py"),
     *(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("tasks/*.yaml")),
 )
 CHANGING_CODE = ("resuscitation.py", "rescaling.py")
+
+Name = str | Path
+Texts = str | Sequence[str]
+Dtype = Literal["float32", "bfloat16", "float16", "float64"]
 
 
 @dataclass(frozen=True)
@@ -49,25 +55,27 @@ class Run:
         return self.path.is_file()
 
 
+@checked
 def plan_pretraining(suite: str) -> Run:
     """The run that pretrains a suite on the spot."""
     return Run({"run": "pretrain", "suite": suite}, pretraining.locate_manifest(suite))
 
 
+@checked
 def plan_profile(
-    name: str,
-    step: int | None,
+    name: Name,
+    step: Whole | None,
     *,
-    corpus: str | Sequence[str],
+    corpus: Texts,
     column: str = "text",
-    length: int,
-    limit: int,
-    dtype: str = "float32",
-    batch_size: int = 8,
-    activation: str = "abs",
+    length: Count,
+    limit: Count,
+    dtype: Dtype = "float32",
+    batch_size: Count = 8,
+    activation: Literal["abs", "relu"] = "abs",
     shuffled: bool = False,
     change: Mapping[str, object] | None = None,
-    temperature: float | int = 1,
+    temperature: Positive = 1.0,
 ) -> Run:
     """The run that profiles one checkpoint on one corpus, with its tokens in order or shuffled (a null baseline).
 
@@ -76,26 +84,26 @@ def plan_profile(
     function for the profile of the unchanged checkpoint whose coefficients decide (a run of its own, done before).
     `temperature` is that of the attention's softmax (`kent.temperature.set_temperature`).
 
-    Raises `ValueError` for an unknown dtype, for a change or temperature that is not one, and what `kent.resolve` and
+    Raises `ValueError` for a setting that is not of its type, for a change that is not one, and what `kent.resolve` and
     `kent.describe` raise.
     """
-    check_temperature(temperature)
     decisive = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype,
                 "activation": activation, "shuffled": shuffled, "temperature": float(temperature)}  # fmt: skip
     code = ("temperature.py",) if temperature != 1 else ()
     return _plan("profile", name, step, decisive, {"batch_size": batch_size}, code=code, change=change)
 
 
+@checked
 def plan_familiarity(
-    name: str,
-    step: int | None,
+    name: Name,
+    step: Whole | None,
     *,
     corpus: str,
     column: str = "text",
-    length: int,
-    limit: int,
-    dtype: str = "float32",
-    batch_size: int = 8,
+    length: Count,
+    limit: Count,
+    dtype: Dtype = "float32",
+    batch_size: Count = 8,
 ) -> Run:
     """The run that measures how familiar the entities of a corpus are to a checkpoint (figure 10).
 
@@ -107,17 +115,18 @@ def plan_familiarity(
     return _plan("familiarity", name, step, decisive, {"batch_size": batch_size}, code=("familiarity.py",))
 
 
+@checked
 def plan_gradients(
-    name: str,
-    step: int | None,
+    name: Name,
+    step: Whole | None,
     *,
-    corpus: str | Sequence[str],
+    corpus: Texts,
     column: str = "text",
-    length: int,
-    limit: int,
-    dtype: str = "float32",
-    batch_size: int = 8,
-    updates: int,
+    length: Count,
+    limit: Count,
+    dtype: Dtype = "float32",
+    batch_size: Count = 8,
+    updates: Count,
 ) -> Run:
     """The run that compares coefficients with gradients and updates of memory vectors (appendix A.1).
 
@@ -128,18 +137,19 @@ def plan_gradients(
     return _plan("gradients", name, step, decisive, {}, code=("gradients.py",))
 
 
+@checked
 def plan_learning(
-    name: str,
-    step: int | None,
+    name: Name,
+    step: Whole | None,
     *,
-    corpus: str | Sequence[str] = "pubmed",
+    corpus: Texts = "pubmed",
     column: str = "text",
-    length: int = 1024,
+    length: Count = 1024,
     knowledge: Sequence[str] = (),
     control: Sequence[str] = (),
-    once: int = 60,
-    paraphrase: int = 70,
-    dtype: str = "float32",
+    once: Whole = 60,
+    paraphrase: Whole = 70,
+    dtype: Dtype = "float32",
     change: Mapping[str, object] | None = None,
     **recipe,
 ) -> Run:
@@ -153,10 +163,6 @@ def plan_learning(
 
     Raises `ValueError` for settings of the recipe that do not exist, for files that are not two, and as `plan_profile`.
     """
-    unknown = recipe.keys() - {field.name for field in fields(Recipe)}
-    if unknown:
-        known = ", ".join(field.name for field in fields(Recipe))
-        raise ValueError(f"a recipe has no {', '.join(sorted(unknown))}; it has {known}")
     taught = make_recipe(recipe)
     facts = {"knowledge": list(knowledge), "control": list(control), "once": once, "paraphrase": paraphrase}
     decisive = {"corpus": corpus, "column": column, "length": length, "dtype": dtype, **facts, **asdict(taught),
@@ -166,7 +172,7 @@ def plan_learning(
     return _plan("learning", name, step, decisive, free, code=LEARNING_CODE, change=change, told=told)
 
 
-def plan_coefficients(name: str, step: int | None, change: Mapping[str, object]) -> Run:
+def plan_coefficients(name: Name, step: int | None, change: Mapping[str, object]) -> Run:
     """The profile of the unchanged checkpoint whose coefficients decide a `change` (as for `plan_profile`).
 
     Raises `ValueError` for a change that does not say how it is measured, or by what method it is made.
@@ -176,13 +182,13 @@ def plan_coefficients(name: str, step: int | None, change: Mapping[str, object])
         raise ValueError(f"a change needs a method, and what its coefficients are measured on; it has {settings}")
     measured = settings.pop("measured")
     check_method(**settings)
-    return plan_profile(name, step, **measured)
+    return _call(plan_profile, {"name": name, "step": step, **measured})
 
 
 def _plan(
     kind: str,
-    name: str,
-    step: int | None,
+    name: Name,
+    step: Whole | None,
     decisive: dict,
     free: dict,
     *,
@@ -193,8 +199,7 @@ def _plan(
     """A run named by the hash of `decisive`, checkpoint, text, code, `more` and what decides a change; `free` settings
     move no number.
     """
-    if not isinstance(getattr(torch, decisive["dtype"], None), torch.dtype):
-        raise ValueError(f"dtype must name a torch dtype (float32, bfloat16, float16), not {decisive['dtype']!r}")
+    name = str(name.absolute()) if isinstance(name, Path) else name  # a folder, also where a suite is called so
     local = name in pretraining.RECIPES
     revision = {"suite": name, "commit": pretraining.identify(name)} if local else asdict(resolve(name, step))
     corpus = decisive["corpus"]
@@ -231,23 +236,50 @@ PLANS: dict[str, Callable[..., Run]] = {
 }
 
 
+def read_config(path: str | Path) -> dict:
+    """What a YAML file sets: one run, or a page's parameters. Words and numbers are read as YAML 1.2 has them.
+
+    There 4e-4 is a number, 010 is ten, and `no` is a word. Raises `ValueError`, naming the file, for what is not YAML,
+    sets a name twice, or holds no settings; OSError for a file that cannot be read.
+    """
+    try:
+        config = YAML(typ="safe", pure=True).load(Path(path).read_bytes())
+    except (YAMLError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} holds no settings: it needs lines such as `name: value`")
+    return config
+
+
 def from_config(config: dict) -> Run:
     """The run that a configuration file describes (the keys of `Run.config`).
 
-    Raises `ValueError` for an unknown kind of run, and for settings that are missing or unknown.
+    Raises `ValueError` for an unknown kind of run, and for settings that are missing, unknown, or not of their type.
     """
     settings = {key: value for key, value in config.items() if key != "run"}
-    if config.get("run") not in PLANS:
+    if config.get("run") not in [*PLANS]:
         raise ValueError(f"a run's configuration needs run: {' or '.join(PLANS)}, not run: {config.get('run')!r}")
+    return _call(PLANS[config["run"]], settings)
+
+
+def _call(plan: Callable[..., Run], settings: Mapping[str, object]) -> Run:
     try:
-        return PLANS[config["run"]](**settings)
+        inspect.signature(plan).bind(**settings)
     except TypeError as error:
         raise ValueError(f"the settings of this run do not fit: {error}") from None
+    return plan(**settings)
 
 
-def make_recipe(settings: dict) -> Recipe:
-    """A recipe from a configuration, where JSON and YAML know lists only."""
-    return Recipe(**settings | {"betas": tuple(settings.get("betas", Recipe.betas))})
+def make_recipe(settings: Mapping[str, object]) -> Recipe:
+    """A recipe from a configuration, where JSON and YAML know lists only.
+
+    Raises `ValueError` for settings that a recipe does not have, and as `Recipe` does.
+    """
+    known = [field.name for field in fields(Recipe)]
+    if unknown := sorted(settings.keys() - set(known)):
+        raise ValueError(f"a recipe has no {', '.join(unknown)}; it has {', '.join(known)}")
+    lists = {key: tuple(value) for key, value in settings.items() if isinstance(value, list)}
+    return Recipe(**{**settings, **lists})
 
 
 def read_knowledge(config: dict) -> list[Knowledge]:

@@ -2,14 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache, wraps
 from numbers import Integral
 from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 import torch
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, TypeAdapter, ValidationError
 from torch import Tensor
 
 STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
@@ -30,6 +30,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 Array = Annotated[Tensor, BeforeValidator(_read_array)]
 """A tensor, or a NumPy array of numbers, which becomes one."""
 
@@ -85,5 +86,8 @@ def _declare(owner: Callable) -> dict[str, object]:
 
 
 def _adapt(declared: object) -> TypeAdapter:
-    own = isinstance(declared, type) and hasattr(declared, "__pydantic_config__")
-    return TypeAdapter(declared, config=None if own else STRICT)
+    if isinstance(declared, type) and hasattr(declared, "__pydantic_config__"):
+        return TypeAdapter(declared)
+    if is_dataclass(declared):  # pydantic lets no settings be given for one
+        return TypeAdapter(InstanceOf[declared])
+    return TypeAdapter(declared, config=STRICT)

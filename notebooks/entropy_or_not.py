@@ -188,6 +188,8 @@ pd.DataFrame(found).T.unstack(1)
 # on.
 #
 # *Beyond the paper.* All of it but its own method. On the tiny suites facts, text, tasks and model are small and synthetic
-# (the stamp gives the sizes), and a run reads a far larger part of what pretraining read. The paper does not say whether A
+# (the stamp gives the sizes), and a run reads a far larger part of what pretraining read.
+# There embeddings decay and the warm-up starts at 0; the authors decay none and start at 10 % of the peak rate.
+# The paper does not say whether A
 # and F of a changed model count from its own start; here they count from the unchanged model's, and the tables have both
 # ways.

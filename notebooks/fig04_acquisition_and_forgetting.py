@@ -139,6 +139,8 @@ print(f"P after learning is no better than guessing, within two standard errors,
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
 # sizes); the peak rate is that of pretraining, as the paper's 4e-4 is OLMo-1B's in its published configuration; and a run reads
-# a far larger part of what pretraining read. Rows come in the same order in every epoch. Published $K$ is the public
+# a far larger part of what pretraining read.
+# There embeddings decay and the warm-up starts at 0; the authors decay none and start at 10 % of the peak rate.
+# Rows come in the same order in every epoch. Published $K$ is the public
 # code's padded mean (row "padded mean" of the table), so only $A$, $F$ and $P$ are marked. Without files the control
 # is made of the world's facts: beside the published ones it is of another style, so give `control` two files of its own.

@@ -141,7 +141,9 @@ seeds.Estimates(pd.concat({f"final model, {summaries.COMPARED}": differences}), 
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes), and a run reads a far larger part of what pretraining read. In a plain model (GPT-NeoX) an activation follows the
+# sizes), and a run reads a far larger part of what pretraining read.
+# There embeddings decay and the warm-up starts at 0; the authors decay none and start at 10 % of the peak rate.
+# In a plain model (GPT-NeoX) an activation follows the
 # keys, so that the coefficients do not follow them in proportion. The paper does not say whether A and F of a changed model
 # count from its own start; here they count from the unchanged model's, and the tables have both ways. No values were read
 # off the published figure: only its directions are compared.

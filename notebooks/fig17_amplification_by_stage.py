@@ -152,6 +152,8 @@ seeds.Estimates(pd.concat({f"{label}, {summaries.COMPARED}": each for label, eac
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes), and a run reads a far larger part of what pretraining read. The paper does not say whether A and F of a changed
+# sizes), and a run reads a far larger part of what pretraining read.
+# There embeddings decay and the warm-up starts at 0; the authors decay none and start at 10 % of the peak rate.
+# The paper does not say whether A and F of a changed
 # model count from its own start; here they count from the unchanged model's, and the tables have both ways. No values were
 # read off the published figure: only its directions are compared.

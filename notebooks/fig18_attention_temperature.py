@@ -162,7 +162,9 @@ seeds.Estimates(pd.concat({f"final model, {summaries.COMPARED}": differences}), 
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes), and a run reads a far larger part of what pretraining read. The public code cools by default, and counts a step
+# sizes), and a run reads a far larger part of what pretraining read.
+# There embeddings decay and the warm-up starts at 0; the authors decay none and start at 10 % of the peak rate.
+# The public code cools by default, and counts a step
 # before it is learned: here the first step is learned at $T$, there a little below. Constant temperatures are a variant,
 # the one below 1 a control. The paper does not say whether A and F of a changed model count from its own start; here they
 # count from the unchanged model's, and the tables have both ways. No values were read off the published figure: only its

@@ -26,9 +26,12 @@ def test_known_parameters_pass_and_a_page_run_by_hand_is_not_asked():
     [
         ('chekpoints = "tiny"', "no parameter 'chekpoints': did you mean checkpoints"),
         ("zzz = 1", "no parameter 'zzz': It has: checkpoints, steps, limit, share"),
-        ('limit = "many"', "limit must be of type int"),
-        ("limit = True", "limit must be of type int"),
-        ("share = True", "share must be of type float"),
+        ('limit = "many"', "limit must be a valid integer, not 'many'"),
+        ("limit = True", "limit must be a valid integer, not True"),
+        ("limit = 8.0", "limit must be a valid integer, not 8.0"),
+        ("share = True", "share must be a valid number, not True"),
+        ("share = '4e-4'", "share must be a valid number, not '4e-4'"),  # as YAML 1.1 reads 4e-4
+        ("checkpoints = 1", "checkpoints must be a valid string or a valid list, not 1"),
     ],
 )
 def test_a_misspelt_or_mistyped_parameter_is_an_error(given, message):

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -116,3 +117,43 @@ def test_setting_the_address_changes_repository_book_and_revision():
 def test_an_address_outside_github_is_refused(wrong):
     with pytest.raises(ValueError, match="not a GitHub repository"):
         address.book_address(wrong)
+
+
+@pytest.fixture
+def drive(tmp_path):
+    """The Makefile in a folder whose path has a space, with programs that only say how they were called."""
+    folder = tmp_path / "My Drive" / "kent"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for name in ("pyproject.toml", "constraints.txt", ".venv/.kent-installed"):
+        (folder / name).touch()
+    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("python", "snakemake", "ruff", "pytest"):
+        program = folder / ".venv" / "bin" / name
+        program.write_text(f'#!/bin/sh\necho "{name} of $0, cache $KENT_CACHE"\ntest ! -e fail-{name}\n')
+        program.chmod(0o755)
+    return folder
+
+
+def make(folder: Path, target: str) -> tuple[int, str]:
+    """Exit status of a make command, and all it said."""
+    ran = subprocess.run(["make", target], cwd=folder, capture_output=True, text=True)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def test_make_works_in_a_folder_whose_path_has_a_space(drive):
+    status, said = make(drive, "test")
+    assert status == 0, said
+    assert f"pytest of {drive}/.venv/bin/pytest, cache {drive}/_build/fresh-cache" in said
+
+
+def test_a_lock_that_outlives_its_run_is_named_with_the_command_that_removes_it(drive):
+    status, said = make(drive, "pages")
+    assert status == 0 and "unlock" not in said
+    (drive / "fail-snakemake").touch()
+    status, said = make(drive, "pages")
+    assert status != 0 and "unlock" not in said, "snakemake failed at something else"
+    (drive / ".snakemake" / "locks").mkdir(parents=True)
+    (drive / ".snakemake" / "locks" / "0.input.lock").touch()
+    for target in ("pages", "book"):
+        status, said = make(drive, target)
+        assert status != 0 and "make unlock" in said

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import shutil
 from functools import partial
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,7 +12,7 @@ from hub import make_byte_tokenizer
 from learner import make_model
 
 import kent
-from kent import execution, records, runs
+from kent import execution, pretraining, records, runs
 from kent.__main__ import main
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
@@ -176,7 +178,7 @@ def test_a_change_that_is_none_is_refused_before_anything_is_loaded(micro, chang
 
 def test_a_temperature_that_is_none_is_refused_before_anything_is_loaded(micro):
     for plan, settings in ((runs.plan_profile, SMALL), (runs.plan_learning, LESSON)):
-        with pytest.raises(ValueError, match="a temperature must be finite and above 0"):
+        with pytest.raises(ValueError, match="temperature must be greater than 0"):
             plan("tiny", 4, **settings, temperature=0.0)
 
 
@@ -193,8 +195,8 @@ def test_settings_of_learning_that_do_not_exist_are_refused(micro):
         ({"steps": 15}, "must be a multiple of 10 injections, not 15"),
         ({"batch": 5, "rows": 2}, "a batch of 5 rows is not a multiple of 2 rows at once"),
         ({"tasks": "worlds"}, "tasks may be 'paper', 'world' or .*, not 'worlds'"),
-        ({"epochs": 0}, "must be at least 1, not 2, 10, 0 and 16"),
-        ({"warmup": 1.0}, "warmup from 0 to below 1, not .* 1.0"),
+        ({"epochs": 0}, "epochs must be greater than or equal to 1, not 0"),
+        ({"warmup": 1.0}, "warmup must be less than 1, not 1.0"),
     ],
 )
 def test_a_recipe_that_no_run_can_have_is_refused_before_the_hub_is_asked(monkeypatch, settings, message):
@@ -216,7 +218,7 @@ def test_a_configuration_describes_its_run(micro):
 
 
 def test_an_unknown_dtype_is_refused_before_anything_is_loaded(micro):
-    with pytest.raises(ValueError, match="dtype must name a torch dtype"):
+    with pytest.raises(ValueError, match="dtype must be 'float32', 'bfloat16', 'float16' or 'float64', not 'float23'"):
         runs.plan_profile("tiny", 0, **SMALL, dtype="float23")
 
 
@@ -249,4 +251,66 @@ def test_the_command_line_says_what_was_wrong(micro, tmp_path, capsys):
     assert "holds no settings" in capsys.readouterr().err
     empty.write_text("run: [profile")
     assert main(["run", str(empty)]) == 2
-    assert capsys.readouterr().err.startswith("error: while parsing")
+    assert "empty.yaml cannot be read as YAML: while parsing" in capsys.readouterr().err
+
+
+def test_words_and_numbers_are_read_as_their_writer_meant_them(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("step: 010\nrate: 4e-4\nshuffled: no\nlimit: 1e1\nword: '8'\nwhole: 8\ntrue: true\n")
+    config = runs.read_config(path)
+    assert config == {"step": 10, "rate": 4e-4, "shuffled": "no", "limit": 10.0, "word": "8", "whole": 8, True: True}
+    for text, message in (
+        ("limit: 8\nlimit: 9", "run.yaml cannot be read as YAML: .*duplicate key"),
+        ("run: [profile", "run.yaml cannot be read as YAML: while parsing"),
+        ("- profile", "run.yaml holds no settings"),
+        ("", "run.yaml holds no settings"),
+        ("a: \x01", "run.yaml cannot be read as YAML"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=f"(?s){message}"):
+            runs.read_config(path)
+    with pytest.raises(FileNotFoundError):
+        runs.read_config(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong"),
+    [
+        *(("limit", value) for value in (8.0, "8", True, 10.0, None, 0, [8])),
+        *(("step", value) for value in (-1, 1.5, "4", True)),
+        *(("shuffled", value) for value in ("no", 0, None)),
+        *(("batch_size", value) for value in (0, 2.0, "2")),
+        *(("column", value) for value in (1, None)),
+        *(("dtype", value) for value in ("float23", None, 32)),
+        *(("activation", value) for value in ("gelu", 1)),
+        *(("temperature", value) for value in ("2", 0, -1.0)),
+        *(("corpus", value) for value in (None, 3, [3], {"a": 1})),
+        *(("name", value) for value in (None, 3, ["tiny"])),
+    ],
+)
+def test_a_setting_of_another_type_is_named_before_anything_is_looked_up(monkeypatch, setting, wrong):
+    for what in ("resolve", "describe"):
+        monkeypatch.setattr(runs, what, pytest.fail)
+    config = {"run": "profile", "name": "olmo-1b", "step": 4, **SMALL, setting: wrong}
+    with pytest.raises(ValueError, match=f"{setting} must be"):
+        runs.from_config(config)
+
+
+def test_settings_of_a_recipe_and_of_a_change_are_looked_at_with_the_run(micro):
+    learning = {"run": "learning", "name": "tiny", "step": 4, **LESSON}
+    for setting in ({"once": 1.0}, {"paraphrase": "2"}, {"knowledge": "once.json"}, {"length": 64.0}):
+        [name] = setting
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            runs.from_config(learning | setting)
+    with pytest.raises(ValueError, match="not fit: got an unexpected keyword argument 'limits'"):
+        runs.plan_profile("tiny", 4, **SMALL, change={"method": "resuscitate", "measured": {**SMALL, "limits": 3}})
+    with pytest.raises(ValueError, match="run: pretrain or profile"):
+        runs.from_config({"run": ["profile"]})
+
+
+def test_a_folder_that_is_called_like_a_suite_is_a_folder(micro, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()
+    shutil.copytree(pretraining.pretrain("tiny") / "step4", tmp_path / "tiny" / "step7")
+    run = runs.plan_profile(Path("tiny"), 7, **SMALL)
+    assert run.config["name"] == str(tmp_path / "tiny") and run.needs == []

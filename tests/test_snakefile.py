@@ -87,6 +87,22 @@ def test_every_run_is_done_in_one_job_and_after_what_it_needs(folder, hub):
         assert paths.index(source) < paths.index(path) if home == stamp else home in needed, "coefficients come first"
 
 
+def test_parameters_are_read_alike_by_the_plan_and_by_the_page(folder, hub):
+    (folder / "params/tiny.yaml").write_text("length: 0128\nrecipe:\n  learning_rate: 4e-4\n")
+    status, said = dry_run(folder, hub, "tiny", "--printshellcmds")
+    assert status == 0, said[-3000:]
+    [given] = set(re.findall(r"papermill notebooks/fig04_\S+ \S+ -f (\S+)", said))
+    assert yaml.safe_load((folder / given).read_text("utf8")) == {"length": 128, "recipe": {"learning_rate": 4e-4}}
+
+
+def test_a_lock_that_outlives_its_run_is_removed_by_the_command_that_the_book_names(folder, hub):
+    locks = folder / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").write_text("notebooks/fig02_knowledge_entropy.ipynb\n")
+    status, said = dry_run(folder, hub, "tiny", "--unlock")
+    assert status == 0 and not [*locks.iterdir()], said[-3000:]
+
+
 def is_measured(config: dict) -> bool:
     """Whether this is the plain profile of tiny on the pages' own text, whose coefficients decide changes."""
     usual = {"run": "profile", "name": "tiny", "corpus": "world", "limit": 256, "length": 128, "dtype": "float32",

@@ -1,0 +1,44 @@
+"""Whatever the surroundings set, numbers have their tensors' precision within; all is as it was after."""
+
+import os
+
+import pytest
+import torch
+
+from kent.precision import AMBIENT, keep_precision
+
+
+def observe() -> tuple:
+    """What the surroundings do to a new tensor, to a product, and to accelerate."""
+    product = torch.ones(2, 2, dtype=torch.float32, device="cpu") @ torch.ones(2, 2, dtype=torch.float32, device="cpu")
+    new = torch.empty(1)
+    return new.dtype, new.device.type, product.dtype, torch.get_float32_matmul_precision(), os.environ.get(AMBIENT)
+
+
+@pytest.fixture
+def disturbed(monkeypatch):
+    """Surroundings in which nothing is as usual."""
+    monkeypatch.setenv(AMBIENT, "bf16")
+    torch.set_default_dtype(torch.bfloat16)
+    torch.set_default_device("meta")
+    torch.set_float32_matmul_precision("medium")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        yield
+    torch.set_float32_matmul_precision("highest")
+    torch.set_default_device(None)
+    torch.set_default_dtype(torch.float32)
+
+
+def test_precision_is_that_of_the_tensors_and_the_surroundings_come_back(disturbed):
+    before = observe()
+    assert before == (torch.bfloat16, "meta", torch.bfloat16, "medium", "bf16")
+    with keep_precision():
+        assert observe() == (torch.float32, "cpu", torch.float32, "highest", None)
+    assert observe() == before
+
+
+def test_the_surroundings_come_back_after_an_error(disturbed):
+    before = observe()
+    with pytest.raises(KeyError), keep_precision():
+        raise KeyError
+    assert observe() == before
