@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 import kent
 
@@ -24,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.command(options)
-    except (ValueError, OSError, yaml.YAMLError) as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
@@ -47,21 +46,30 @@ def _add_profile(commands) -> None:
 
 
 def do_profile(options: argparse.Namespace) -> None:
-    """Measure one checkpoint, print a table, write a JSON record."""
+    """Measure one checkpoint, print a table, write a JSON record; what would stop this is found before the work."""
     import torch
 
+    from kent.checkpoints import find_device
+    from kent.files import check_writable
+    from kent.settings import Count, check
+
+    check({"length": Count, "limit": Count, "batch_size": Count}, vars(options))
+    check_writable(options.record)
+    device = find_device(options.device)
     corpus = options.corpus[0] if len(options.corpus) == 1 else options.corpus
     kent.describe(corpus, column=options.column)  # an unreadable text is refused before the model is loaded
     revision = kent.resolve(options.name, options.step)
-    dtype = getattr(torch, options.dtype)
-    model, tokenizer = kent.load(options.name, options.step, dtype=dtype, device=options.device)
+    model, tokenizer = kent.load(options.name, options.step, dtype=getattr(torch, options.dtype), device=device)
     tokens = kent.sequences(corpus, tokenizer, length=options.length, limit=options.limit, column=options.column)
     profile = kent.profile(model, tokens, batch_size=options.batch_size)
     text = kent.describe(corpus, column=options.column, tokens=tokens)
     profile.provenance.update(revision=asdict(revision), corpus=text)
     summary = profile.summarize()
-    kent.records.save_json({**summary, "provenance": profile.provenance}, options.record)
-    print(format_table(summary, profile.provenance), f"record: {options.record}", sep="\n\n")
+    try:  # whichever of the two fails, the numbers are in the other
+        print(format_table(summary, profile.provenance), flush=True)
+    finally:
+        kent.records.save_json({**summary, "provenance": profile.provenance}, options.record)
+    print(f"\nrecord: {options.record}")
 
 
 def format_table(summary: dict, provenance: dict) -> str:
@@ -82,15 +90,9 @@ def format_table(summary: dict, provenance: dict) -> str:
 
 def do_run(options: argparse.Namespace) -> None:
     """Do the runs that YAML files describe, unless their records are there, and print where the records are."""
-    for path in options.configs:
-        config = yaml.safe_load(path.read_text("utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError(
-                f"{path} holds no settings; it needs run: {' or '.join(kent.runs.PLANS)}, and its settings"
-            )
-        run = kent.runs.from_config(config)
-        if not run.done:
-            kent.execution.do(run)
+    runs = [kent.runs.from_config(kent.runs.read_config(path)) for path in options.configs]
+    for run in runs:
+        kent.execution.complete(run)
         print(run.path)
 
 

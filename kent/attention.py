@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
@@ -13,6 +13,9 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 NAME = "kent_attention_entropy"
 QUERIES = 128
+WITHOUT_EFFECT = {"sliding_window", "position_ids", "cache_position", "use_cache", "return_dict"}
+WITHOUT_EFFECT |= {"output_attentions", "output_hidden_states", "output_router_logits"}
+"""What transformers hands to every attention function and eager attention does not use: windows are in the mask."""
 
 Listener = Callable[[int, Tensor], None]
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
@@ -34,19 +37,26 @@ def attend(
     query: Float[Tensor, "batch head position width"],
     key: Float[Tensor, "batch group key width"],
     value: Float[Tensor, "batch group key value"],
-    attention_mask: Bool[Tensor, "batch 1 position key"] | None,
+    attention_mask: Tensor | None,
     *,
     scaling: float | None = None,
     softcap: float | None = None,
-    **_: object,
+    dropout: float = 0.0,
+    is_causal: bool | None = None,
+    **others: object,
 ) -> tuple[Float[Tensor, "batch position head value"], None]:
     """Softmax attention over blocks of 128 queries that also hands each query's row entropy to the listener.
 
     An attention function of transformers (its documentation: AttentionInterface). Grouped heads share keys without a
-    copy; the softmax runs in float32 at least; without a mask the module's `is_causal` decides.
+    copy; the softmax runs in float32 at least. The mask [batch, 1, position, key] is true where a query sees; without
+    one `is_causal`, or else the module's, decides.
+
+    Raises `ValueError` for an argument that would change attention (learned sinks, biases, dropout), and for a mask
+    that is more than who sees whom.
     """
+    check_known(module, attention_mask, {"dropout": dropout or None, **others})
     batch, heads, length, width = query.shape
-    groups, causal = key.shape[1], getattr(module, "is_causal", True)
+    groups, causal = key.shape[1], getattr(module, "is_causal", True) if is_causal is None else is_causal
     query = query.view(batch, groups, heads // groups, length, width) * (width**-0.5 if scaling is None else scaling)
     exact = torch.promote_types(query.dtype, torch.float32)
     output = query.new_empty(batch, length, heads, value.shape[-1])
@@ -69,6 +79,15 @@ def attend(
     return output, None
 
 
+def check_known(module: nn.Module, mask: Tensor | None, others: dict[str, object]) -> None:
+    """Raise `ValueError` for arguments of an attention function that would change what a masked softmax gives."""
+    unknown = sorted(name for name in others.keys() - WITHOUT_EFFECT if others[name] is not None)
+    if mask is not None and (mask.dtype != torch.bool or mask.shape[1] != 1):
+        unknown.append(f"a mask of {mask.dtype} {[*mask.shape]}")
+    if unknown:
+        raise ValueError(f"{type(module).__name__} attends with {', '.join(unknown)}, which kent does not know")
+
+
 ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
 ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
 
@@ -81,16 +100,25 @@ def listen(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
     nothing hold no meaning. The model's own attention implementation is back after the block, also after an exception.
     Raises `ValueError` for an architecture that lets no other attention function in.
     """
+    token = _listener.set(listener)
+    try:
+        with replace_attention(model, NAME):
+            yield
+    finally:
+        _listener.reset(token)
+
+
+@contextmanager
+def replace_attention(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Within the block `model` attends by the function registered under `name`. Errors as for `listen`."""
     if not model._supports_attention_backend:
         raise ValueError(f"attention entropy of {type(model).__name__} cannot be measured: its attention is its own")
     configs = {id(part.config): part.config for part in model.modules() if isinstance(part, PreTrainedModel)}
     before = {key: config._attn_implementation for key, config in configs.items()}
-    token = _listener.set(listener)
     try:
         for config in configs.values():
-            config._attn_implementation = NAME
+            config._attn_implementation = name
         yield
     finally:
         for key, config in configs.items():
             config._attn_implementation = before[key]
-        _listener.reset(token)

@@ -19,7 +19,7 @@ class BlockMeans:
     def __init__(self, instances: int):
         self.instances, self.count = instances, min(BLOCKS, instances)
         self.sums: Tensor | None = None
-        self.sizes = torch.bincount(self._block(torch.arange(instances)), minlength=self.count)
+        self.sizes = torch.bincount(self._block(torch.arange(instances, device="cpu")), minlength=self.count)
 
     def _block(self, index: Int[Tensor, " instance"]) -> Int[Tensor, " instance"]:
         return index * self.count // self.instances
@@ -28,8 +28,8 @@ class BlockMeans:
         """Add the values of instances start, start + 1, …"""
         values = values.detach().cpu().double()
         if self.sums is None:
-            self.sums = torch.zeros(self.count, *values.shape[1:], dtype=torch.float64)
-        self.sums.index_add_(0, self._block(torch.arange(start, start + len(values))), values)
+            self.sums = torch.zeros(self.count, *values.shape[1:], dtype=torch.float64, device="cpu")
+        self.sums.index_add_(0, self._block(torch.arange(start, start + len(values), device="cpu")), values)
 
     def means(self) -> Float[Tensor, "block ..."]:
         """Mean of each block's instances."""

@@ -1,21 +1,25 @@
 """Text for measuring and training: token sequences of one length from files, texts, the world, or Hub datasets."""
 
 import hashlib
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from huggingface_hub import hf_hub_download
 from jaxtyping import Int64
+from pydantic import PlainValidator
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from kent.files import expand
 from kent.hub import UNREACHABLE, list_branches
 from kent.records import hash_file
-from kent.texts import COMPRESSIONS, FORMATS, looks_like_path, read_texts
+from kent.settings import Array, Count, checked
+from kent.texts import COMPRESSIONS, FORMATS, check_text, cut, looks_like_path, read_texts
+from kent.tokens import tokenise
 from kent.world import World
 
 WORLD_SEED = 0
@@ -37,42 +41,58 @@ ACCEPTED = (
     f"a corpus name ({', '.join([*DOMAINS, *HUB])}), a path or a list of paths ending in "
     f"{', '.join(FORMATS)} (or one of these and {' or '.join(COMPRESSIONS)}), or a list of texts"
 )
-MARGIN = 64
-"""Tokens beyond the last one wanted, whose reading may depend on where a text was cropped."""
-
-Source = str | Path | Sequence[str | Path]
 
 
+def _read_source(source: object) -> object:
+    """A name or path as it is, and a list for whatever holds some of them in order: a tuple, a column of a table."""
+    if isinstance(source, str | Path):
+        return source
+    ordered = isinstance(source, Sequence) or getattr(source, "ndim", None) == 1
+    items = list(source) if ordered else [source]
+    wrong = [at for at, item in enumerate(items) if not isinstance(item, str | Path)]
+    if wrong:
+        found = f" (item {wrong[0]} is {items[wrong[0]]!r:.80})" if ordered else ""
+        raise ValueError(ACCEPTED + found)
+    return items
+
+
+Source = Annotated[str | Path | Sequence[str | Path], PlainValidator(_read_source)]
+
+
+@checked
 def sequences(
     source: Source,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    length: int,
-    limit: int | None = None,
+    length: Count,
+    limit: Count | None = None,
     column: str = "text",
 ) -> Int64[Tensor, "sequence position"]:
     """Cut the documents of `source`, each followed by the end-of-text token, into sequences of `length` tokens.
 
     `source` is a corpus name (world, world-near, world-far, dolma, c4, pubmed), a path or a list of paths, or a list of
     texts; a list of strings is taken as paths when every one ends like one. A .txt file is one document; `column` names
-    the text in .jsonl (or .json, one object per line) and .csv files. Nothing is added by the tokenizer; documents
-    without text are passed over; tokens that do not fill a last sequence are left out. Only about as much is read and
-    tokenised as `limit` sequences take. The world and the Hub's datasets have no end worth reaching: they need a limit.
+    the text in .jsonl (or .json, one object per line) and .csv files. Nothing is added by the tokenizer, no token that
+    begins a text either; a special token that a text spells out, such as <|endoftext|>, is read as that token, as the
+    tokenizer itself does. Documents without text are passed over; tokens that do not fill a last sequence are left out.
 
-    Raises ValueError for a source that is none of these, an empty or damaged file, bytes that are not UTF-8, a missing
-    column, a tokenizer without an end-of-text token, or fewer than `limit` sequences (or none); FileNotFoundError for
-    a missing file; ConnectionError when the Hub cannot be reached.
+    A limit changes no token, and only about as much is read and tokenised as it takes, of a long document too; what is
+    wrong further on is then not found. It is taken for granted that a token does not depend on text that is more than
+    128 tokens behind it, unless longer and longer beginnings of the document show that it does. The world and the Hub's
+    datasets have no end worth reaching: they need a limit.
+
+    Raises ValueError for a source that is none of these, an empty or damaged file or one that ends too early, bytes
+    that are not UTF-8, half of a surrogate pair, a missing column or one that is there twice, a tokenizer without an
+    end-of-text token, or fewer than `limit` sequences (or none); FileNotFoundError for a missing file; ConnectionError
+    when the Hub cannot be reached.
     """
-    for name, number in {"length": length, "limit": 1 if limit is None else limit}.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, not {number}")
     if tokenizer.eos_token_id is None:
         raise ValueError("the tokenizer has no end-of-text token (eos_token), which is to stand after every document")
     kind, _ = _locate(source)
     if limit is None and kind in ("world", "hub"):
         raise ValueError(f"the corpus {source!r} needs a limit: how many sequences to take from it")
     wanted = None if limit is None else limit * length
-    tokens = _tokenise(_read_documents(source, column), tokenizer, wanted)
+    tokens = tokenise(_read_documents(source, column), tokenizer, wanted)
     count = len(tokens) // length if limit is None else min(limit, len(tokens) // length)
     if count < (limit or 1):
         raise ValueError(
@@ -82,7 +102,8 @@ def sequences(
     return torch.frombuffer(tokens, dtype=torch.int64)[: count * length].view(count, length)
 
 
-def describe(source: Source, *, column: str = "text", tokens: Int64[Tensor, "sequence position"] | None = None) -> dict:
+@checked
+def describe(source: Source, *, column: str = "text", tokens: Array | None = None) -> dict:
     """Say what `source` holds, as JSON: what a record stores beside a measurement.
 
     Always `kind` (files, texts, world, hub), `rows` (documents; None for the endless and the streamed) and `sha256`: of
@@ -90,7 +111,10 @@ def describe(source: Source, *, column: str = "text", tokens: Int64[Tensor, "seq
     `revision`. Files come with name, bytes and hash. Given `tokens`, the sequences cut from it, also their number,
     length and hash. Raises what `sequences` raises for a source that cannot be read.
     """
+    if tokens is not None and (tokens.ndim != 2 or tokens.is_floating_point()):
+        raise ValueError(f"tokens must be token ids [n, length], not {tokens.dtype} {[*tokens.shape]}")
     kind, items = _locate(source)
+    rows = sum(1 for _ in _read_documents(source, column)) if kind in ("files", "texts") else None
     if kind == "files":
         files = [{"name": path.name, "bytes": path.stat().st_size, "sha256": hash_file(path)} for path in items]
         record = {"files": files, "column": column, "sha256": _hash(file["sha256"] for file in files)}
@@ -98,12 +122,11 @@ def describe(source: Source, *, column: str = "text", tokens: Int64[Tensor, "seq
         record = {"sha256": _hash(items)}
     elif kind == "world":
         record = {"corpus": source, "world_seed": WORLD_SEED, "document_seed": HELD_OUT_SEED}
-        record["sha256"] = _hash(islice(_read_documents(source, column), 1000))
+        record["sha256"] = _hash(map("".join, islice(_read_documents(source, column), 1000)))
     else:
         revision, files = _find_files(str(source))
         record = {"corpus": source, "dataset": HUB[source][0], "revision": revision, "files": list(files)}
         record["sha256"] = _hash([revision, *files])
-    rows = sum(1 for _ in _read_documents(source, column)) if kind in ("files", "texts") else None
     record = {"kind": kind, "rows": rows, **record}
     if tokens is not None:
         digest = hashlib.sha256(tokens.cpu().contiguous().numpy().tobytes()).hexdigest()
@@ -116,7 +139,7 @@ def _locate(source: Source) -> tuple[str, Sequence[str | Path]]:
     """Kind of source (files, texts, world, hub), and its paths or texts."""
     if isinstance(source, str) and source in (*DOMAINS, *HUB):
         return ("world" if source in DOMAINS else "hub"), [source]
-    items = [source] if isinstance(source, str | Path) else list(source)
+    items = [source] if isinstance(source, str | Path) else source
     if not items:
         raise ValueError(f"an empty list holds no text; source may be {ACCEPTED}")
     if isinstance(source, str | Path) or all(isinstance(item, Path) or looks_like_path(item) for item in items):
@@ -127,7 +150,7 @@ def _locate(source: Source) -> tuple[str, Sequence[str | Path]]:
 
 
 def _check_path(item: str | Path) -> Path:
-    path = Path(item).expanduser()
+    path = expand(item)
     if not looks_like_path(item):
         raise ValueError(f"{str(item)[:200]!r} is no source that is known: it may be {ACCEPTED}")
     if not path.is_file():
@@ -135,23 +158,33 @@ def _check_path(item: str | Path) -> Path:
     return path
 
 
-def _read_documents(source: Source, column: str) -> Iterator[str]:
-    """The texts of `source`, one by one, without those that hold nothing but white space."""
+def _read_documents(source: Source, column: str) -> Iterator[Iterator[str]]:
+    """The texts of `source`, one by one and each in pieces, without those that hold nothing but white space."""
     kind, items = _locate(source)
     if kind == "world":
         documents = World(seed=WORLD_SEED).documents(domain=DOMAINS[source], seed=HELD_OUT_SEED)
-        yield from (document.text for document in documents)
+        yield from (cut(document.text) for document in documents)
     elif kind == "texts":
-        yield from (text for text in items if text.strip())
+        texts = (check_text(text, f"source[{index}]") for index, text in enumerate(items))
+        yield from (cut(text) for text in texts if text.strip())
     else:
         for file in items if kind == "files" else _find_files(str(source))[1]:
             empty = True
-            for text in read_texts(file, column):
-                if text.strip():
-                    empty = False
-                    yield text
+            for document in _skip_blanks(read_texts(file, column)):
+                empty = False
+                yield document
             if empty:
                 raise ValueError(f"{file} is empty: it holds no text")
+
+
+def _skip_blanks(documents: Iterator[Iterator[str]]) -> Iterator[Iterator[str]]:
+    for pieces in documents:
+        read = []
+        for piece in pieces:
+            read.append(piece)
+            if piece.strip():
+                yield chain(read, pieces)
+                break
 
 
 @cache
@@ -170,36 +203,10 @@ def _find_files(name: str) -> tuple[str, tuple[str, ...]]:
     return revision, tuple(f"hf://datasets/{dataset}@{revision}/{file}" for file in files)
 
 
-def _tokenise(documents: Iterator[str], tokenizer: PreTrainedTokenizerBase, wanted: int | None) -> array:
-    """Token ids of the documents, each followed by the end-of-text token, until there are `wanted` of them."""
-    tokens = array("q")
-    longest = max(map(len, tokenizer.get_vocab()))
-    while wanted is None or len(tokens) < wanted:
-        needed = None if wanted is None else wanted - len(tokens)
-        batch = _take(documents, 2**20 if needed is None else min(2**20, 4 * needed))
-        if not batch:
-            break
-        if needed is not None:
-            batch = [text[: longest * (needed + MARGIN)] for text in batch]
-        encoded = tokenizer(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)
-        for ids in encoded["input_ids"]:
-            tokens.extend(ids)
-            tokens.append(tokenizer.eos_token_id)
-    return tokens
-
-
-def _take(documents: Iterator[str], characters: int) -> list[str]:
-    batch = []
-    while characters > 0 and (text := next(documents, None)) is not None:
-        batch.append(text)
-        characters -= len(text)
-    return batch
-
-
 def _hash(texts: Iterable[str]) -> str:
     """Digest of a series of texts that also tells where one ends and the next begins."""
     digest = hashlib.sha256()
     for text in texts:
-        encoded = text.encode("utf-8", "surrogatepass")
+        encoded = text.encode()
         digest.update(len(encoded).to_bytes(8) + encoded)
     return digest.hexdigest()

@@ -21,12 +21,16 @@ import pandas as pd
 import torch
 import yaml
 from tqdm.auto import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from kent.corpora import WORLD_SEED
+from kent.files import write_atomically
 from kent.hub import UNREACHABLE
-from kent.measurement import freeze
-from kent.records import PACKAGE, cache_folder, digest, write_atomically
+from kent.measurement import rows_together
+from kent.memory import Model
+from kent.records import PACKAGE, cache_folder, digest, make_room
+from kent.settings import Count, checked
+from kent.streaming import find_exact, freeze
 from kent.templates import Chance, Subject, fill, shuffle
 from kent.world import World
 
@@ -54,40 +58,42 @@ DOCUMENTS = 200
 """Documents of a task about the world."""
 
 
+@checked
 def evaluate(
-    model: PreTrainedModel,
+    model: Model,
     tokenizer: PreTrainedTokenizerBase,
     tasks: str | Sequence[str] = "world",
     *,
-    limit: int | None = None,
-    batch_size: int = 64,
+    limit: Count | None = None,
+    batch_size: Count = 64,
 ) -> pd.DataFrame:
     """Zero-shot scores, one row a task, which is the index: score (0 to 1), standard_error, documents (how many), and
     correct (a list with 0 or 1 for each, in the task's order). P(θ) of section 5 is the unweighted mean of the scores.
 
     `tasks` is "paper" (the six, read from the Hub), "world" (the six about the world) or a list of names out of either;
     `limit` asks only the first documents of each. The standard error is the documents' sample deviation / √n, NaN for
-    one document. The model, the tokenizer and the global random states are left as found.
+    one document. Log probabilities are taken in float32 at least, whatever the model's dtype; what a batch holds
+    besides never moves a score. The model, the tokenizer and the global random states are left as found.
 
-    Raises ValueError for an unknown or repeated task, or a limit or batch size below 1; ConnectionError, naming the
+    Raises ValueError for an unknown or repeated task, and an argument of another type; ConnectionError, naming the
     task, when the Hub cannot be reached and the cache does not hold its documents.
     """
     names = choose_tasks(tasks)
-    for name, number in {"limit": 1 if limit is None else limit, "batch_size": batch_size}.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, not {number}")
     with tqdm(names, desc="tasks", unit="task", leave=False) as progress, _undisturbed(), freeze(model):
         from lm_eval.models.huggingface import HFLM
 
-        language_model = HFLM(pretrained=model, tokenizer=deepcopy(tokenizer), batch_size=batch_size)
+        precision, size = find_exact(model.dtype), rows_together(model, batch_size)
+        language_model = HFLM(pretrained=model, tokenizer=deepcopy(tokenizer), batch_size=size, softmax_dtype=precision)
         return pd.DataFrame([_score(language_model, name, limit) for name in progress]).set_index("task")
 
 
 def find_chance(task: str) -> float:
-    """What guessing scores in a task, from 0 to 1."""
+    """What guessing scores in a task, from 0 to 1; ValueError for an unknown one."""
+    choose_tasks([task])
     return CHANCE[WORLD_TASKS.get(task, task)]
 
 
+@checked
 def choose_tasks(tasks: str | Sequence[str]) -> list[str]:
     """The names that `evaluate` takes `tasks` for; ValueError for an unknown or repeated one."""
     sets = {"paper": list(TASKS), "world": list(WORLD_TASKS)}
@@ -143,19 +149,21 @@ def _load(name: str) -> dict:
 
 
 def _configure(name: str) -> dict:
-    """A task about the world with its documents, which are written to the cache where they are not there yet."""
-    documents, folder = write_documents(name), cache_folder() / "tasks"
-    path = folder / f"{name}-{digest(documents)}.jsonl"
-    if not path.exists():
+    """A task about the world with its documents, which are written to the cache where they are not there as a whole."""
+    documents = write_documents(name)
+    path = make_room(cache_folder() / "tasks" / f"{name}-{digest(documents)}.jsonl")
+    text = "".join(json.dumps(document) + "\n" for document in documents)
+    if not path.exists() or path.read_bytes() != text.encode():
         with write_atomically(path) as temporary:
-            temporary.write_text("".join(json.dumps(document) + "\n" for document in documents), encoding="utf-8")
-    return _read(name) | {"dataset_kwargs": {"data_files": {"test": str(path)}, "cache_dir": str(folder)}}
+            temporary.write_text(text, encoding="utf-8")
+    return _read(name) | {"dataset_kwargs": {"data_files": {"test": str(path)}, "cache_dir": str(path.parent)}}
 
 
 def _read(name: str) -> dict:
     return yaml.safe_load((PACKAGE / "tasks" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
+@checked
 @cache
 def write_documents(name: str) -> list[dict]:
     """The documents of a task about the world, always the same: opening, text, choices, and label, the answer's place.

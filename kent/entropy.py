@@ -4,13 +4,16 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
+
+from kent.settings import Array, checked
 
 DORMANT = 0.025
 
 
-def normalize(coefficients: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch neuron"]:
+@checked
+def normalize(coefficients: Array) -> Float[Tensor, "*batch neuron"]:
     """Divide non-negative coefficients by their sum: the distribution over memory vectors (section 3.1), in float64.
 
     Raises `ValueError` for a vector that is empty, all zero, negative somewhere or not finite.
@@ -26,12 +29,13 @@ def normalize(coefficients: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*b
     return values / total
 
 
-def measure_entropy(coefficients: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch"]:
+def measure_entropy(coefficients: Shaped[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch"]:
     """Shannon entropy in nats of the normalised coefficients; 0·ln 0 counts as 0. Between 0 and ln(neurons)."""
     return torch.special.entr(normalize(coefficients)).sum(dim=-1)
 
 
-def knowledge_entropy_by_layer(coefficients: Sequence[Float[Tensor, " _"]]) -> Float[Tensor, " layer"]:
+@checked
+def knowledge_entropy_by_layer(coefficients: Sequence[Array]) -> Float[Tensor, " layer"]:
     """H(θˡ) of each layer's mean coefficients, in nats (section 3.1).
 
     Raises `ValueError` naming the first layer whose coefficients have no distribution (see `normalize`).
@@ -42,19 +46,22 @@ def knowledge_entropy_by_layer(coefficients: Sequence[Float[Tensor, " _"]]) -> F
 
 
 def measure_layers(
-    coefficients: Sequence[Float[Tensor, " _"]], measure: Callable[[Tensor], Tensor | float]
+    coefficients: Sequence[Tensor], measure: Callable[[Tensor], Tensor | float]
 ) -> Float[Tensor, " layer"]:
     """A measure of each layer's mean coefficients, in float64; `ValueError` names the layer that has none."""
     values = []
     for layer, vector in enumerate(coefficients):
         try:
+            if vector.ndim != 1:
+                raise ValueError(f"coefficients must be a row of numbers, not of shape {[*vector.shape]}")
             values.append(float(measure(vector)))
         except ValueError as error:
             raise ValueError(f"layer {layer}: {error}") from None
-    return torch.tensor(values, dtype=torch.float64)
+    return torch.tensor(values, dtype=torch.float64, device="cpu")
 
 
-def knowledge_entropy(coefficients: Sequence[Float[Tensor, " _"]]) -> float:
+@checked
+def knowledge_entropy(coefficients: Sequence[Array]) -> float:
     """Knowledge entropy H(θ) = Σₗ H(θˡ) in nats (section 3.1) of mean coefficients, one vector [m] per layer.
 
     At most Σₗ ln mₗ, reached when every memory vector is used alike. Raises `ValueError` naming a layer whose
@@ -81,7 +88,7 @@ def participation_ratio(coefficients: Float[Tensor, " neuron"]) -> float:
 def gini(coefficients: Float[Tensor, " neuron"]) -> float:
     """Gini coefficient: 0 when all are equal, (m - 1)/m when one has everything."""
     share = normalize(coefficients).sort().values
-    rank = torch.arange(1, len(share) + 1, dtype=share.dtype)
+    rank = torch.arange(1, len(share) + 1, dtype=share.dtype, device=share.device)
     return (2 * (rank * share).sum().item() - len(share) - 1) / len(share)
 
 

@@ -1,8 +1,19 @@
 """Errors of kent's own."""
 
+import os
+from pathlib import Path
+
 
 class NotFiniteError(ValueError):
     """Something a model computes is not finite: its weights are damaged or gone astray, or its dtype is too narrow."""
 
     def __init__(self, what: str):
         super().__init__(f"{what} is not finite: are the weights whole and the dtype wide enough?")
+
+
+class DamagedError(ValueError):
+    """A file or folder that kent wrote itself is not whole: cut short, changed, or with a part of it missing."""
+
+    def __init__(self, path: str | os.PathLike, what: str):
+        super().__init__(f"{path} is not whole: {what}")
+        self.path = Path(path)

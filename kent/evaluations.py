@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from kent.downstream import evaluate
-from kent.errors import NotFiniteError
+from kent.errors import DamagedError, NotFiniteError
 from kent.knowledge import Knowledge
 from kent.probes import MEASURES, probe
 from kent.records import load_tensors, save_tensors
@@ -24,22 +24,24 @@ Tables = dict[str, dict[str, Tensor]]
 class Examiner(TrainerCallback):
     """Scores probes after every injection and tasks in their turn, and stops at a loss that is not finite.
 
-    Every evaluation is a file in `folder`, so that an interrupted run keeps those it has. `asked` are the facts under
-    their names (knowledge, control); `tasks` as for `kent.downstream.evaluate`, "" for none, asked before learning, at
-    its end, and where `along` says so after every injection. `stopped` names step and learning rate where a loss, a
-    gradient or a probe was first not finite; all that is asked from there on is NaN.
+    Every evaluation is a file in `folder` that names the `run`, so that an interrupted run keeps those it has. `asked`
+    are the facts under their names (knowledge, control); `tasks` as for `kent.downstream.evaluate`, "" for none, asked
+    before learning, at its end, and where `along` says so after every injection. `stopped` names step and learning rate
+    where a loss, a gradient or a probe was first not finite; all that is asked from there on is NaN.
     """
 
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
         asked: Mapping[str, Knowledge],
+        run: str,
         folder: Path,
         *,
         tasks: str,
         along: bool,
     ):
-        self.tokenizer, self.asked, self.folder, self.tasks, self.along = tokenizer, asked, folder, tasks, along
+        self.tokenizer, self.asked, self.run, self.folder = tokenizer, asked, run, folder
+        self.tasks, self.along = tasks, along
         self.bar = self.stopped = None
 
     def examine(self, model: PreTrainedModel, step: int, *, rate: float = 0.0, last: bool = False) -> None:
@@ -53,10 +55,10 @@ class Examiner(TrainerCallback):
                 raise
             self.stopped = {"step": step, "learning_rate": rate}
         if scores is None:
-            before, _ = load_tensors(self.folder / "step0.safetensors", FORMAT)
+            before, _ = self._read(0)
             asked = {name: tensor for name, tensor in before.items() if tasks or not name.startswith("answers/")}
             scores = {name: torch.full_like(tensor, torch.nan) for name, tensor in asked.items()}
-        kept = {"step": step, "stopped": self.stopped}
+        kept = {"run": self.run, "step": step, "stopped": self.stopped}
         save_tensors(scores, self.folder / f"step{step}.safetensors", format=FORMAT, provenance=kept)
 
     def _score(self, model: PreTrainedModel, tasks: str) -> dict[str, Tensor]:
@@ -68,23 +70,40 @@ class Examiner(TrainerCallback):
             scores[f"answers/{task}"] = torch.tensor(correct, dtype=torch.float64)
         return scores
 
-    def collect(self) -> tuple[list[int], Tables]:
-        """The steps of all evaluations, in order, and what was scored there, as `kent.outcomes.Outcome` has it."""
-        evaluations = {header["step"]: scores for scores, header in self._read()}
-        tables = {"knowledge": {}, "control": {}, "answers": {}}
+    def collect(self, last: int, every: int) -> tuple[list[int], Tables]:
+        """The steps of all evaluations up to the last, in order, and what was scored there, as `Outcome` has it.
+
+        Raises ValueError (DamagedError as a rule) for an evaluation that is missing or not whole.
+        """
+        steps = sorted({*range(0, last + 1, every), last})
+        evaluations, tables = [self._read(step)[0] for step in steps], {"knowledge": {}, "control": {}, "answers": {}}
         for name in evaluations[0]:
             table, key = name.split("/", 1)
-            tables[table][key] = torch.stack([scores[name] for scores in evaluations.values() if name in scores])
-        return list(evaluations), tables
+            tables[table][key] = torch.stack([scores[name] for scores in evaluations if name in scores])
+        return steps, tables
 
-    def _read(self) -> list[tuple[dict[str, Tensor], dict]]:
-        """All evaluations that are there, scores and header, by step."""
-        read = [load_tensors(path, FORMAT) for path in self.folder.glob("step*.safetensors")]
-        return sorted(read, key=lambda each: each[1]["step"])
+    def find_gap(self, last: int, every: int) -> str | None:
+        """What is wrong with the first evaluation that is missing or not whole up to a step; None if none is."""
+        try:
+            self.collect(last, every)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _read(self, step: int) -> tuple[dict[str, Tensor], dict]:
+        """One evaluation, scores and header."""
+        path = self.folder / f"step{step}.safetensors"
+        try:
+            scores, header = load_tensors(path, FORMAT)
+        except FileNotFoundError:
+            raise DamagedError(path, "it is missing") from None
+        if (header.get("run"), header.get("step")) != (self.run, step):
+            raise DamagedError(path, "it is of another run or step")
+        return scores, header
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         """Show a bar, where the run has got to already; remember that it was stopped, if it was."""
-        marks = [header["stopped"] for _, header in self._read() if header["step"] <= state.global_step]
+        marks = [self._read(step)[1]["stopped"] for step in range(0, state.global_step + 1, args.save_steps)]
         stops = [each for each in (*marks, find_stop(state.log_history)) if each]
         self.stopped = min(stops, key=lambda each: each["step"], default=None)
         hidden = not state.is_world_process_zero

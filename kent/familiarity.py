@@ -1,15 +1,17 @@
 """How familiar a corpus is to a model: the perplexity of the entities that its documents name (figure 10)."""
 
-import json
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from jaxtyping import Float64, Int64
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
@@ -18,9 +20,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED
 from kent.errors import NotFiniteError
-from kent.measurement import POSITIONS, describe_model, find_head, freeze
+from kent.files import expand
+from kent.measurement import describe_model, find_head, rows_together
+from kent.memory import Model, find_decoder, find_device
 from kent.records import describe_run, load_tensors, save_tensors
+from kent.settings import Count, checked
+from kent.streaming import POSITIONS, freeze
 from kent.templates import Document
+from kent.texts import check_text, read_json_lines
 from kent.world import World
 
 FORMAT = "kent familiarity 1"
@@ -61,23 +68,22 @@ class Familiarity:
         return cls(**tensors, provenance=provenance)
 
 
-def read_entities(source: str | Path, *, limit: int, column: str = "text") -> list[Document]:
+@checked
+def read_entities(source: str | Path, *, limit: Count, column: str = "text") -> list[Document]:
     """The first `limit` documents of `source` that name at least one entity.
 
     `source` is a corpus of the world (world, world-near, world-far) or the path of a spans file: .jsonl, one object a
     line with the text under `column` and under `entities` a list of [start, end) pairs that count characters (Unicode
     code points).
 
-    Raises ValueError for any other source, a damaged line (named by file and number), a limit below 1 or too few
-    documents; FileNotFoundError for a missing file.
+    Raises ValueError for any other source, a damaged line (named by file and number) or too few documents;
+    FileNotFoundError for a missing file.
     """
-    if limit < 1:
-        raise ValueError(f"limit must be at least 1, not {limit}")
     check_source(source)
     if source in DOMAINS:
         documents = World(seed=WORLD_SEED).documents(domain=DOMAINS[source], seed=HELD_OUT_SEED)
     else:
-        documents = _read_spans(Path(source).expanduser(), column)
+        documents = _read_spans(expand(source), column)
     found = list(islice((document for document in documents if document.entities), limit))
     if len(found) < limit:
         raise ValueError(f"{source} ends after {len(found)} documents with entities; {limit} wanted")
@@ -94,31 +100,29 @@ def check_source(source: str | Path) -> None:
 
 
 def _read_spans(path: Path, column: str) -> Iterator[Document]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _parse(line, column, f"{path}, line {number}")
+    for place, record in read_json_lines(path):
+        found = record if isinstance(record, dict) else {}
+        text, spans = found.get(column), found.get("entities")
+        if not isinstance(text, str) or not isinstance(spans, list):
+            raise ValueError(f"{place}: needed are {column!r}, a string, and 'entities', a list; found {record!r:.80}")
+        _check_marks(text, spans, place)
+        yield Document(text, tuple(map(tuple, spans)))
 
 
-def _parse(line: bytes, column: str, place: str) -> Document:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"{place}: not JSON ({error}); one object per line is read, in UTF-8") from error
-    found = record if isinstance(record, dict) else {}
-    text, spans = found.get(column), found.get("entities")
-    if not isinstance(text, str) or not isinstance(spans, list):
-        raise ValueError(f"{place}: needed are {column!r}, a string, and 'entities', a list; found {record!r:.80}")
-    wrong = [span for span in spans if not _is_span(span, len(text))]
+def _check_marks(text: object, spans: object, place: str) -> None:
+    length = len(check_text(text, place))
+    spans = spans if isinstance(spans, tuple | list) else [spans]
+    wrong = [span for span in spans if not _is_span(span, length)]
     if wrong:
-        raise ValueError(f"{place}: an entity is two integers [start, end) with 0 <= start < end <= {len(text)} "
+        raise ValueError(f"{place}: an entity is two integers [start, end) with 0 <= start < end <= {length} "
                          f"(the text's length), not {wrong[0]!r:.80}")  # fmt: skip
-    return Document(text, tuple(map(tuple, spans)))
 
 
 def _is_span(span: object, length: int) -> bool:
-    pair = isinstance(span, list) and [type(edge) for edge in span] == [int, int]
-    return pair and 0 <= span[0] < span[1] <= length
+    if not isinstance(span, tuple | list) or len(span) != 2:
+        return False
+    whole = all(isinstance(edge, Integral) and not isinstance(edge, bool) for edge in span)
+    return whole and 0 <= span[0] < span[1] <= length
 
 
 @dataclass(frozen=True)
@@ -129,34 +133,39 @@ class _Instance:
     entities: list[list[int]]
 
 
+@checked
 def measure_familiarity(
-    model: PreTrainedModel,
+    model: Model,
     tokenizer: PreTrainedTokenizerBase,
     documents: Sequence[Document],
     *,
-    length: int,
-    batch_size: int = 8,
+    length: Annotated[Count, Field(ge=2)],
+    batch_size: Count = 8,
 ) -> Familiarity:
     """Mean perplexity of the entities in each document (figure 10), in one streaming pass.
 
     An entity's perplexity is exp(mean -ln p) over its tokens, each given everything before it in its document and the
     end-of-text token in front. A token is an entity's when a character that both hold is not white space. Documents are
     cut to `length` tokens; entities not whole then are left out, and so are documents that keep none. Log probabilities
-    are taken in float32 at least, of 256 positions of entities at a time. The model is left as found.
+    are taken in float32 at least, of 256 positions of entities at a time. Documents are read one by one where the
+    model's positions depend on the longest row of a batch. The model is left as found.
 
-    Raises ValueError for a tokenizer without offsets or end-of-text token, or another model's; a length below 2 or
-    beyond the model's positions; a batch size below 1; no entity left; a perplexity that is not finite.
+    Raises ValueError for a document that is no text or has spans beyond it (named by its index); a tokenizer without
+    offsets or end-of-text token, or another model's; a length below 2 or beyond the model's positions; no entity left;
+    a perplexity that is not finite.
     """
-    _check_choice(tokenizer, length, batch_size)
+    _check_tokenizer(tokenizer)
+    for index, document in enumerate(documents):
+        _check_marks(document.text, document.entities, f"documents[{index}]")
     instances = [_tokenise(document, tokenizer, length) for document in documents]
     instances = [instance for instance in instances if instance.entities]
     _check_instances(instances, model, length)
     order = sorted(range(len(instances)), key=lambda index: -len(instances[index].tokens))
-    perplexities = torch.empty(len(instances), dtype=torch.float64)
+    size, perplexities = rows_together(model, batch_size), torch.empty(len(instances), dtype=torch.float64)
     with freeze(model):
         project = find_head(model)
-        for start in tqdm(range(0, len(order), batch_size), desc="familiarity", unit="batch", leave=False):
-            chosen = order[start : start + batch_size]
+        for start in tqdm(range(0, len(order), size), desc="familiarity", unit="batch", leave=False):
+            chosen = order[start : start + size]
             perplexities[chosen] = _score([instances[index] for index in chosen], model, project)
     if not perplexities.isfinite().all():
         raise NotFiniteError("a perplexity")
@@ -185,12 +194,13 @@ def _score(
     batch: list[_Instance], model: PreTrainedModel, project: Callable[[Tensor], Tensor]
 ) -> Float64[Tensor, " instance"]:
     """Mean perplexity of each instance's entities."""
-    tokens = pad_sequence([instance.tokens for instance in batch], batch_first=True).to(model.device)
-    real = pad_sequence([torch.ones_like(instance.tokens) for instance in batch], batch_first=True).to(model.device)
+    device = find_device(model)
+    tokens = pad_sequence([instance.tokens for instance in batch], batch_first=True).to(device)
+    real = pad_sequence([torch.ones_like(instance.tokens) for instance in batch], batch_first=True).to(device)
     asked = torch.zeros(tokens.shape, dtype=torch.bool)
     for row, instance in zip(asked, batch, strict=True):
         row[[position for positions in instance.entities for position in positions]] = True
-    hidden = model.get_decoder()(
+    hidden = find_decoder(model)(
         input_ids=tokens, attention_mask=real, use_cache=False, return_dict=True
     ).last_hidden_state
     blocks = zip(hidden[:, :-1][asked[:, 1:]].split(POSITIONS), tokens[asked].split(POSITIONS), strict=True)
@@ -203,15 +213,11 @@ def _score(
     return torch.stack([each.mean() for each in perplexities])
 
 
-def _check_choice(tokenizer: PreTrainedTokenizerBase, length: int, batch_size: int) -> None:
+def _check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
     if not tokenizer.is_fast:
         raise ValueError(f"{type(tokenizer).__name__} is slow and tells no offsets: a fast tokenizer is needed")
     if tokenizer.eos_token_id is None:
         raise ValueError("the tokenizer has no end-of-text token (eos_token), which is to stand before every document")
-    if length < 2:
-        raise ValueError(f"length must be at least 2 (the end-of-text token and one more), not {length}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
 
 
 def _check_instances(instances: list[_Instance], model: PreTrainedModel, length: int) -> None:
@@ -220,7 +226,7 @@ def _check_instances(instances: list[_Instance], model: PreTrainedModel, length:
     vocabulary = model.get_input_embeddings().num_embeddings
     if max(instance.tokens.max().item() for instance in instances) >= vocabulary:
         raise ValueError(f"token ids must lie in 0 to {vocabulary - 1}: is this another model's tokenizer?")
-    longest = getattr(model.get_decoder().config, "max_position_embeddings", None)
+    longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
     needed = max(len(instance.tokens) for instance in instances)
     if longest is not None and needed > longest:
         raise ValueError(f"documents of {needed} tokens: {type(model).__name__} has positions for {longest}")

@@ -1,7 +1,5 @@
 """Whether the size of a memory vector's update follows its coefficient, as appendix A.1 of the paper says it should."""
 
-import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,9 +14,12 @@ from torch.optim import SGD, AdamW
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
+from kent.copies import check_copyable, check_own, copy_model
 from kent.measurement import profile
-from kent.memory import find_memories
+from kent.memory import Model, find_device, find_memories
+from kent.precision import keep_precision
 from kent.records import load_tensors, save_tensors
+from kent.settings import Array, Count, Positive, checked
 
 FORMAT = "kent gradients 1"
 QUANTITIES = ("gradients", "sgd", "adamw")
@@ -51,8 +52,9 @@ class Gradients:
         if quantity not in QUANTITIES:
             raise ValueError(f"quantity must be one of {QUANTITIES}, not {quantity!r}")
         pairs = list(zip(self.coefficients, getattr(self, quantity), strict=True))
-        neurons = torch.tensor([len(values) for values, _ in pairs])
-        found = torch.tensor([_rank(first).corr(_rank(second)) for first, second in pairs], dtype=torch.float64)
+        neurons = torch.tensor([len(values) for values, _ in pairs], device="cpu")
+        ranked = [_rank(first).corr(_rank(second)) for first, second in pairs]
+        found = torch.tensor(ranked, dtype=torch.float64, device="cpu")
         return found, ((1 + found.square() / 2) / (neurons - 3)).sqrt()
 
     def average_correlation(self, quantity: str) -> tuple[float, float]:
@@ -81,12 +83,12 @@ def _rank(values: Float[Tensor, " neuron"]) -> pd.Series:
 
 def _copy(model: PreTrainedModel, trained: bool) -> PreTrainedModel:
     """A copy in evaluation mode (no dropout) without gradients; `trained` says whether its weights ask for one."""
-    return copy.deepcopy(model).eval().requires_grad_(trained)
+    return copy_model(model).eval().requires_grad_(trained)
 
 
 def _measure_loss(model: PreTrainedModel, tokens: Int[Tensor, "instance position"]) -> Float[Tensor, ""]:
     """Mean next-token cross-entropy in nats; every token but the first of a sequence is predicted."""
-    tokens = tokens.to(model.device)
+    tokens = tokens.to(find_device(model))
     logits = model(tokens, use_cache=False, return_dict=True).logits[:, :-1]
     return functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
 
@@ -113,7 +115,7 @@ def _pull(model: PreTrainedModel, sequences: Int[Tensor, "instance position"], b
     return _measure_norms([memory.vectors for memory in memories], "the gradient", "are the weights whole?")
 
 
-def _move(model: PreTrainedModel, batches: Sequence[Tensor], name: str, learning_rate: float) -> Layers:
+def _move(model: PreTrainedModel, batches: Sequence[Tensor], name: str, learning_rate: float | int) -> Layers:
     """How far each memory vector is moved by one step of the named optimiser on each batch."""
     student = _copy(model, trained=True)
     optimizer = OPTIMIZERS[name](student.parameters(), lr=learning_rate)
@@ -121,25 +123,26 @@ def _move(model: PreTrainedModel, batches: Sequence[Tensor], name: str, learning
         optimizer.zero_grad()
         _measure_loss(student, batch).backward()
         optimizer.step()
+    check_own(student, [memory.values for memory in find_memories(student)])  # nothing has put the weights back
     pairs = zip(find_memories(student), find_memories(model), strict=True)
     moves = [after.vectors - before.vectors for after, before in pairs]
     return _measure_norms(moves, f"the {name} update", f"is a learning rate of {learning_rate:g} too large?")
 
 
-def _check_recipe(model: PreTrainedModel, steps: int, learning_rate: float) -> None:
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, not {steps}")
-    if not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be positive and finite, not {learning_rate}")
+def _check_model(model: PreTrainedModel) -> None:
     if model.get_output_embeddings() is None:
         raise ValueError(f"{type(model).__name__} has no vocabulary projection: load it as a causal language model")
     if others := {parameter.dtype for parameter in model.parameters()} - {torch.float32}:
         named = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in others))
         raise ValueError(f"the model holds {named} weights: updates are measured on float32 weights only")
+    check_copyable(model)
+    check_own(model, [memory.values for memory in find_memories(model)])
 
 
+@checked
+@keep_precision()
 def measure_gradients(
-    model: PreTrainedModel, sequences: Tensor, *, batch_size: int = 8, steps: int = 8, learning_rate: float = 4e-4
+    model: Model, sequences: Array, *, batch_size: Count = 8, steps: Count = 8, learning_rate: Positive = 4e-4
 ) -> Gradients:
     """Measure coefficients, loss gradients and updates of all memory vectors (appendix A.1: ∂L/∂vᵢ = Σ ∂L/∂FFN · cᵢ).
 
@@ -150,15 +153,16 @@ def measure_gradients(
     move by less than about 6e-8 of itself. The model is left as found: each measurement takes a copy, one at a time.
 
     Raises `ValueError` for what `kent.profile` refuses, `steps` below 1, a learning rate that is not positive and
-    finite, weights other than float32, sequences of one token, and a gradient or update that is not finite.
+    finite, weights other than float32 or kept elsewhere, memory vectors that are not the rows of a weight (under an
+    adapter, pruned), sequences of one token, and a gradient or update that is not finite.
     """
     find_memories(model)
-    _check_recipe(model, steps, learning_rate)
+    _check_model(model)
     measured = profile(model, sequences, batch_size=batch_size, measures=("knowledge",))
     if sequences.shape[1] < 2:
         raise ValueError("sequences of 1 token have no next token to predict: the loss needs at least 2")
     sequences, size = sequences.long(), min(batch_size, len(sequences))
-    batches = sequences[torch.arange(steps * size) % len(sequences)].split(size)
+    batches = sequences[torch.arange(steps * size, device=sequences.device) % len(sequences)].split(size)
     with torch.enable_grad():
         pulled = _pull(model, sequences, batch_size)
         moved = {name: _move(model, batches, name, learning_rate) for name in OPTIMIZERS}

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from kent.knowledge import INJECTIONS, Knowledge
+from kent.settings import Array, Count, checked
 
 
 class InjectedRows(Dataset):
@@ -22,22 +23,22 @@ class InjectedRows(Dataset):
     end-of-text token, stands in front of row i of the batch, and the row is cut back to its length; where the batch has
     fewer rows than there are texts, neighbouring texts are joined, as evenly as can be, in front of one row.
 
-    Raises ValueError for rows too few for `steps`, for steps that ten injections do not divide, and for texts that
-    would not fit into their row whole (naming what would fit).
+    Raises ValueError for rows too few for `steps` or that hold no whole numbers, for steps that ten injections do not
+    divide, and for texts that would not fit into their row whole (naming what would fit).
     """
 
+    @checked
     def __init__(
         self,
-        sequences: Int64[Tensor, "row position"],
+        sequences: Array,
         tokenizer: PreTrainedTokenizerBase,
         knowledge: Knowledge,
         *,
-        batch: int,
-        steps: int,
-        epochs: int = 1,
+        batch: Count,
+        steps: Count,
+        epochs: Count = 1,
     ):
-        if min(batch, steps, epochs) < 1:
-            raise ValueError(f"batch, steps and epochs must be at least 1, not {batch}, {steps} and {epochs}")
+        sequences = _check_rows(sequences)
         schedule = list_injections(knowledge, batch=batch, steps=steps)
         if len(sequences) < steps * batch:
             raise ValueError(
@@ -62,7 +63,8 @@ class InjectedRows(Dataset):
         return {"input_ids": row, "labels": row}
 
 
-def list_injections(knowledge: Knowledge, *, batch: int, steps: int, epochs: int = 1) -> pd.DataFrame:
+@checked
+def list_injections(knowledge: Knowledge, *, batch: Count, steps: Count, epochs: Count = 1) -> pd.DataFrame:
     """Which text goes in front of which row (from 0) at which step (from 1): one line per text, in order.
 
     Columns: step, injection (1 to 10, again in every epoch), row, setting, item, version (0 the original paragraph,
@@ -84,6 +86,12 @@ def list_injections(knowledge: Knowledge, *, batch: int, steps: int, epochs: int
             for row, item, text in zip(rows, items, texts, strict=True)
         ]
     return pd.DataFrame(lines, columns=["step", "injection", "row", "setting", "item", "version", "text"])
+
+
+def _check_rows(sequences: Tensor) -> Int64[Tensor, "row position"]:
+    if sequences.ndim != 2 or sequences.dtype == torch.bool or sequences.is_floating_point():
+        raise ValueError(f"sequences must be token ids [n, length], not {sequences.dtype} {[*sequences.shape]}")
+    return sequences.long()
 
 
 def _join_texts(schedule: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, length: int) -> dict:

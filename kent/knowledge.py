@@ -13,10 +13,15 @@ from importlib.resources import files
 from itertools import islice, permutations
 from pathlib import Path
 from random import Random
+from typing import Annotated
 
 import yaml
+from pydantic import Field
 
+from kent.files import expand
+from kent.settings import Count, Whole, checked
 from kent.templates import choose, fill, shuffle
+from kent.texts import check_text, parse_json
 from kent.world import Entity, World
 
 SETTINGS = ("once", "paraphrase")
@@ -31,8 +36,11 @@ TOLD = (3, 2)  # facts told of a paragraph's two new entities
 class Probe:
     """What is asked about a paragraph: how likely `target` is after `input` and a space.
 
-    `item` counts the paragraphs of a setting from 0. The target of a memorization probe follows its input in the
-    paragraph, a semantic probe says the same in other words, a compositional one needs two sentences together.
+    White space where the two meet and after the target does not count: `probe` leaves it out. `item` counts the
+    paragraphs of a setting from 0. The target of a memorization probe follows its input in the paragraph, a semantic
+    probe says the same in other words, a compositional one needs two sentences together.
+
+    Raises ValueError for an input or target that is no text.
     """
 
     item: int
@@ -41,14 +49,26 @@ class Probe:
     input: str
     target: str
 
+    def __post_init__(self):
+        for part in ("input", "target"):
+            check_text(getattr(self, part), f"{part} of a {self.kind} probe, {self.setting} item {self.item}")
+
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A text, the same facts in other words (9 times), and the probes about them, kind after kind."""
+    """A text, the same facts in other words (9 times), and the probes about them, kind after kind.
+
+    Raises ValueError for one that is no text.
+    """
 
     text: str
     paraphrases: tuple[str, ...]
     probes: tuple[Probe, ...]
+
+    def __post_init__(self):
+        check_text(self.text, "text of a paragraph")
+        for number, text in enumerate(self.paraphrases, start=1):
+            check_text(text, f"paraphrase {number} of the paragraph {self.text!r:.60}")
 
 
 @dataclass(frozen=True)
@@ -69,6 +89,7 @@ class Knowledge:
             raise ValueError("no paragraphs: at least one is wanted, told once or paraphrased")
 
     @classmethod
+    @checked
     def from_json(cls, once: str | Path, paraphrase: str | Path) -> "Knowledge":
         """Read the two files of Fictional Knowledge in their published form.
 
@@ -80,7 +101,10 @@ class Knowledge:
         return cls(tuple(_read(Path(once), "once")), tuple(_read(Path(paraphrase), "paraphrase")))
 
     @classmethod
-    def synthetic(cls, seed: int = 0, *, once: int = 60, paraphrase: int = 70) -> "Knowledge":
+    @checked
+    def synthetic(
+        cls, seed: Annotated[Whole, Field(lt=SEEDS)] = 0, *, once: Whole = 60, paraphrase: Whole = 70
+    ) -> "Knowledge":
         """Write fictional knowledge for models of the tiny suites, from the world that they were pretrained on.
 
         A paragraph joins two new entities and tells five facts of them: six short sentences. No two seeds share a new
@@ -88,22 +112,17 @@ class Knowledge:
 
         Raises ValueError for a seed other than 0 to 2, a number below 0, or more paragraphs than there are names for.
         """
-        if seed not in range(SEEDS):
-            raise ValueError(f"seed {seed!r}: there are new names for the seeds 0 to {SEEDS - 1}")
-        if min(once, paraphrase) < 0:
-            raise ValueError(f"once and paraphrase must be at least 0, not {once} and {paraphrase}")
         writer = _Writer(seed)
         counts = zip(SETTINGS, (once, paraphrase), strict=True)
         return cls(*(tuple(writer.write(setting, item) for item in range(count)) for setting, count in counts))
 
-    def injections(self, k: int) -> tuple[str, ...]:
+    @checked
+    def injections(self, k: Annotated[Count, Field(le=INJECTIONS)]) -> tuple[str, ...]:
         """The texts of the k-th injection, k from 1 to 10, in the paper's order.
 
         First every paraphrased paragraph, for k = 1 its text, else its paraphrase k - 1; then the k-th tenth of those
         told once. Raises ValueError for another k.
         """
-        if k not in range(1, INJECTIONS + 1):
-            raise ValueError(f"injection {k!r}: they count from 1 to {INJECTIONS}")
         share = len(self.once) // INJECTIONS
         versions = [(paragraph.text, *paragraph.paraphrases)[k - 1] for paragraph in self.paraphrase]
         return (*versions, *(paragraph.text for paragraph in self.once[share * (k - 1) : share * k]))
@@ -128,11 +147,8 @@ class Knowledge:
 
 
 def _read(path: Path, setting: str) -> Iterator[Paragraph]:
-    path = path.expanduser()
-    try:
-        records = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error}); a list of objects is read, in UTF-8") from error
+    path = expand(path)
+    records = parse_json(path.read_bytes(), str(path), "a list of objects, in UTF-8,")
     if not isinstance(records, list):
         raise ValueError(f"{path}: a list of objects is read, not {records!r:.80}")
     for item, record in enumerate(records):
@@ -168,7 +184,7 @@ def _find_texts(record: dict, key: str, place: str) -> list[str]:
 
 
 def _check_text(text: object, place: str) -> str:
-    if not isinstance(text, str) or not text.strip():
+    if not check_text(text, place).strip():
         raise ValueError(f"{place}: a text that is not empty is wanted, not {text!r:.80}")
     return text
 

@@ -1,98 +1,141 @@
 """Continual knowledge learning (section 4): the Hugging Face Trainer over rows that already hold the injected texts."""
 
-import errno
-import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
+import transformers
 from jaxtyping import Int64
-from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Subset
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
-    Trainer,
+    TrainerCallback,
     TrainerState,
+    TrainingArguments,
     set_seed,
 )
 
+from kent.errors import DamagedError
 from kent.evaluations import Examiner, find_stop
 from kent.injection import InjectedRows
+from kent.keeping import Keeper
 from kent.knowledge import Knowledge
 from kent.measurement import describe_model
+from kent.memory import Model, find_decoder
 from kent.outcomes import Outcome
+from kent.precision import keep_precision
 from kent.recipes import Recipe, arrange
-from kent.records import describe_run, hash_tensors, save_json
+from kent.records import describe_run, hash_tensors
+from kent.settings import Array, checked
 from kent.temperature import Cooling, set_temperature
 
-STATE = "trainer_state.json"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
-"""Errors of a disk that takes no more, or of a folder that cannot be written."""
+STATE, OUTCOME = "trainer_state.json", "outcome.safetensors"
+WIDE = (torch.float32, torch.bfloat16, torch.float64)
+"""The dtypes that a model can learn in; the range of float16 is too narrow without a scaled loss."""
 
 
+class Trainer(transformers.Trainer):
+    """The Hugging Face Trainer, but embeddings decay only where that is asked for."""
+
+    def __init__(self, *, decay_embeddings: bool, **settings):
+        self.decay_embeddings = decay_embeddings
+        super().__init__(**settings)
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Names of the parameters that decay; an output projection that is tied to the embeddings is one with them."""
+        names = super().get_decay_parameter_names(model)
+        if self.decay_embeddings:
+            return names
+        kept = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+        parameters = dict(model.named_parameters(remove_duplicate=False))
+        return [name for name in names if id(parameters[name]) not in kept]
+
+
+@checked
+@keep_precision()
 def learn(
-    model: PreTrainedModel,
+    model: Model,
     tokenizer: PreTrainedTokenizerBase,
-    sequences: Int64[Tensor, "row position"],
+    sequences: Array,
     knowledge: Knowledge,
     recipe: Recipe,
     out: str | Path,
     *,
     control: Knowledge | None = None,
 ) -> Outcome:
-    """Teach `knowledge` to `model`, in place, within `sequences`; K and P before, along the way and after.
+    """Teach `knowledge` to `model`, in place, within `sequences` [row, position]; K and P before, along the way, after.
 
     Probes are scored at step 0 and after every injection, those of `control` (facts never injected) too. The folder
-    `out` keeps `model/` (the weights at the end), `outcome.safetensors`, and while the run lasts its checkpoints: the
-    same call on an interrupted run goes on from the last whole one, and on a finished run loads what it left. A loss
-    that is no longer finite ends the run; `Outcome.provenance["stopped"]` says at which step and learning rate.
-    Started by torchrun, all processes share the work and get the same outcome. At an attention temperature every
-    evaluation is made at that of its moment (`kent.temperature.Cooling`), the first at the one the run starts at; a
-    constant one stays on the model, but not in the weights that are kept.
+    `out`, new or empty at first, keeps `model/` (the weights at the end), `outcome.safetensors`, and while the run
+    lasts its checkpoints: the same call on an interrupted run goes on from the last whole one after which no evaluation
+    is missing (a warning says what is passed over), and on a finished run loads what it left. What the run did not make
+    is left alone. A loss that is no longer finite ends the run; `Outcome.provenance["stopped"]` says at which step and
+    learning rate. Started by torchrun, all processes share the work and get the same outcome. At an attention
+    temperature every evaluation is made at that of its moment (`kent.temperature.Cooling`), the first at the one the
+    run starts at; a constant one stays on the model, but not in the weights that are kept. The precision is the
+    recipe's and the weights', whatever the surroundings say (`kent.precision.keep_precision`).
 
     A model that has learned is another one: load it afresh for the same call. Raises ValueError for a folder that
-    holds another run (naming what differs), for rows that do not fit the recipe
-    (see `kent.injection.InjectedRows`), a batch that rows and devices do not divide and a model without the
-    temperature asked for (see `kent.temperature.set_temperature`); OSError where `out` cannot be written, with nothing
-    half-written left.
+    holds another run (naming what differs) or other things, for token ids or positions that the model does not have and
+    weights in float16, for rows that do not fit the recipe (see `kent.injection.InjectedRows`), a batch that rows and
+    devices do not divide and a model without the temperature asked for (see `kent.temperature.set_temperature`);
+    `kent.errors.DamagedError`, naming the file, for a finished run that is not whole; OSError where `out` cannot be
+    written, with nothing half-written left.
     """
+    sequences = _check_tokens(sequences)
     rows = InjectedRows(sequences, tokenizer, knowledge, batch=recipe.batch, steps=recipe.steps, epochs=recipe.epochs)
+    _check_model(model, rows)
     out = Path(out)
     arguments = arrange(recipe, out)
     if recipe.temperature != 1:
         set_temperature(model, recipe.temperature)
-    _claim(out, _identify(model, sequences, knowledge, recipe, control))
-    if (out / "outcome.safetensors").is_file():
-        model.load_state_dict(type(model).from_pretrained(out / "model", dtype=model.dtype).state_dict())
-        if recipe.temperature != 1 and recipe.cooling:
-            set_temperature(model, 1)
-        return Outcome.load(out / "outcome.safetensors")
+    steps = range(arguments.save_steps, arguments.max_steps + 1, arguments.save_steps)
+    keeper = Keeper(out, _identify(model, sequences, knowledge, recipe, control), steps)
+    keeper.claim()
+    if (out / OUTCOME).exists():
+        return _load_finished(model, recipe, keeper)
     asked = {"knowledge": knowledge} | ({"control": control} if control else {})
-    examiner = Examiner(tokenizer, asked, out / "evaluations", tasks=recipe.tasks, along=recipe.tasks_along)
+    examiner = Examiner(tokenizer, asked, keeper.run, out / "evaluations", tasks=recipe.tasks, along=recipe.tasks_along)
     set_seed(recipe.seed)
-    cooling = [Cooling(recipe.temperature, decay=recipe.cooling)] if recipe.temperature != 1 else []
-    trainer = Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[*cooling, examiner])
-    trainer.remove_callback(PrinterCallback)
-    with _nothing_half_written(out):
-        checkpoint = _find_checkpoint(out)
-        if checkpoint is None and trainer.is_world_process_zero():
-            examiner.examine(model, 0)
-        if checkpoint and (stopped := find_stop(TrainerState.load_from_json(f"{checkpoint}/{STATE}").log_history)):
-            arguments.max_steps = stopped["step"]  # no more is learnt than was
-            trainer.train_dataset = Subset(rows, range(stopped["step"] * recipe.batch))
-        trainer.train(resume_from_checkpoint=checkpoint)
+    trainer = _make_trainer(model, recipe, arguments, rows, (examiner, keeper))
+    with keeper.nothing_half_written():
+        _train(trainer, examiner, keeper)
         if trainer.is_world_process_zero():
-            if examiner.stopped:
-                examiner.examine(model, trainer.state.global_step, last=True)
-            _finish(trainer, examiner, recipe, rows, out)
+            _finish(trainer, examiner, recipe, rows, keeper)
     trainer.accelerator.wait_for_everyone()
-    return Outcome.load(out / "outcome.safetensors")
+    return Outcome.load(out / OUTCOME)
+
+
+def _check_tokens(sequences: Tensor) -> Int64[Tensor, "row position"]:
+    """The sequences as the Trainer takes them; ValueError for what cannot be token ids."""
+    if sequences.ndim != 2 or 0 in sequences.shape or sequences.is_floating_point() or sequences.dtype == torch.bool:
+        raise ValueError(f"sequences must be integer token ids [n, length], not {sequences.dtype} {[*sequences.shape]}")
+    return sequences.to("cpu", torch.int64)
+
+
+def _check_model(model: PreTrainedModel, rows: InjectedRows) -> None:
+    """ValueError for a model that cannot learn from rows, before any work."""
+    vocabulary, length = model.get_input_embeddings().num_embeddings, rows.sequences.shape[1]
+    for what, tokens in ("sequences", [rows.sequences]), ("injected texts", rows.heads.values()):
+        if any(each.min() < 0 or each.max() >= vocabulary for each in tokens):
+            raise ValueError(
+                f"token ids of {what} must lie in 0 to {vocabulary - 1}: do they come from another model's tokenizer?"
+            )
+    longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
+    if longest is not None and length > longest:
+        raise ValueError(f"sequences of {length} tokens: {type(model).__name__} has positions for {longest}")
+    parameters = [*model.parameters()]
+    if any(parameter.is_meta for parameter in parameters) or not any(each.requires_grad for each in parameters):
+        raise ValueError(f"{type(model).__name__} cannot learn: its weights are frozen, or not on its device")
+    if narrow := {parameter.dtype for parameter in parameters} - {*WIDE}:
+        raise ValueError(
+            f"weights in {', '.join(sorted(map(str, narrow)))} cannot be learned with: load the model in float32 "
+            f"(bfloat16 and float64 are accepted too)"
+        )
 
 
 def _identify(
@@ -108,65 +151,78 @@ def _identify(
     }
 
 
-def _claim(out: Path, identity: dict) -> None:
-    """Have the folder say which run it holds; `ValueError` when it holds another one."""
+def _load_finished(model: PreTrainedModel, recipe: Recipe, keeper: Keeper) -> Outcome:
+    """What a finished run left, with its weights in the model; DamagedError where a part of it is not as it was."""
+    hint = f"Remove the folder {keeper.folder} to learn it again, or name another"
     try:
-        held = json.loads((out / "recipe.json").read_text("utf-8"))
-    except FileNotFoundError:
-        with _nothing_half_written(out):
-            save_json(identity, out / "recipe.json")
-        return
-    except (OSError, ValueError) as error:
-        raise OSError(f"the folder {out} cannot be used for a run: {error}") from error
-    differing = [key for key in identity if held.get(key) != identity[key]]
-    if differing:
-        held, asked = ({key: run.get(key) for key in differing} for run in (held, identity))
-        hint = ". Has the model learned since it was loaded? Load it afresh" if differing == ["weights"] else ""
-        raise ValueError(f"the folder {out} holds another run, with {held}; asked for is {asked}{hint}")
+        outcome = Outcome.load(keeper.folder / OUTCOME)
+    except ValueError as error:
+        raise DamagedError(keeper.folder, f"{error}. {hint}") from error
+    if fault := keeper.find_fault(keeper.folder / "model"):
+        raise DamagedError(keeper.folder / "model", f"{fault}. {hint}")
+    own = type(model).from_pretrained(keeper.folder / "model", dtype=model.dtype)
+    model.load_state_dict(own.state_dict())
+    if recipe.temperature != 1 and recipe.cooling:
+        set_temperature(model, 1)
+    keeper.remove_checkpoints()  # of a run that was killed at its very end
+    return outcome
 
 
-@contextmanager
-def _nothing_half_written(out: Path) -> Iterator[None]:
-    """Where the disk is full or read-only: remove what was begun, and say which folder could not be written."""
-    try:
-        yield
-    except (OSError, SafetensorError, RuntimeError) as error:
-        full = isinstance(error, OSError) and error.errno in FULL
-        torn = any(writer in str(error) for writer in ("PytorchStreamWriter", "inline_container"))  # of torch.save
-        if not (full or isinstance(error, SafetensorError) or torn):
-            raise
-        _find_checkpoint(out)
-        shutil.rmtree(out / "model", ignore_errors=True)
-        raise OSError(f"the folder {out} cannot be written: {error}") from error
+def _make_trainer(
+    model: PreTrainedModel,
+    recipe: Recipe,
+    arguments: TrainingArguments,
+    rows: InjectedRows,
+    watchers: Sequence[TrainerCallback],
+) -> Trainer:
+    """The Trainer of a run; ValueError where the process has it learn in another precision than the recipe's."""
+    cooling = [Cooling(recipe.temperature, decay=recipe.cooling)] if recipe.temperature != 1 else []
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=rows,
+        callbacks=[*cooling, *watchers],
+        decay_embeddings=recipe.decay_embeddings,
+    )
+    trainer.remove_callback(PrinterCallback)
+    wanted, found = "bf16" if arguments.bf16 else "no", trainer.accelerator.mixed_precision
+    if found != wanted:
+        raise ValueError(
+            f"accelerate has this process learn in mixed precision {found!r}, and the recipe asks for {wanted!r}: "
+            f"learn in a process in which accelerate has not been set up"
+        )
+    return trainer
 
 
-def _find_checkpoint(out: Path) -> str | None:
-    """The newest whole checkpoint of an interrupted run; what was only half written is removed.
+def _train(trainer: Trainer, examiner: Examiner, keeper: Keeper) -> None:
+    """Learn the steps that are not learned yet, with the evaluations before and along the way."""
+    checkpoint = keeper.find_checkpoint(lambda step: examiner.find_gap(step, trainer.args.save_steps))
+    trainer.accelerator.wait_for_everyone()  # before anything is written
+    if checkpoint is None and trainer.is_world_process_zero():
+        examiner.examine(trainer.model, 0)
+    if checkpoint and (stopped := find_stop(TrainerState.load_from_json(f"{checkpoint}/{STATE}").log_history)):
+        rows = trainer.train_dataset
+        trainer.args.max_steps = stopped["step"]  # no more is learnt than was
+        trainer.train_dataset = Subset(rows, range(stopped["step"] * rows.batch))
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if examiner.stopped and trainer.is_world_process_zero():
+        examiner.examine(trainer.model, trainer.state.global_step, last=True)
 
-    The Trainer writes its state last, so a checkpoint is whole when that can be read.
-    """
-    found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    for path in reversed(found):
-        try:
-            json.loads((path / STATE).read_text("utf-8"))
-            return str(path)
-        except (OSError, ValueError):
-            shutil.rmtree(path, ignore_errors=True)
-    return None
 
-
-def _finish(trainer: Trainer, examiner: Examiner, recipe: Recipe, rows: InjectedRows, out: Path) -> None:
+def _finish(trainer: Trainer, examiner: Examiner, recipe: Recipe, rows: InjectedRows, keeper: Keeper) -> None:
     """Leave the weights, then the outcome, which says that they are whole; remove what an interrupted run needs."""
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    model.save_pretrained(out / "model")
-    examiner.tokenizer.save_pretrained(out / "model")
-    steps, tables = examiner.collect()
+    out = keeper.folder
+    with keeper.writing(out / "model"):
+        model.save_pretrained(out / "model")
+        examiner.tokenizer.save_pretrained(out / "model")
+    steps, tables = examiner.collect(trainer.state.global_step, trainer.args.save_steps)
     logs = [log for log in trainer.state.log_history if "loss" in log]
     curve = [[log["loss"], log["learning_rate"], log["grad_norm"]] for log in logs]
     provenance = {
         **describe_run(),
         **describe_model(model),
-        "recipe": asdict(recipe),
+        "recipe": asdict(recipe) | {"bf16": trainer.args.bf16},
         "instances": len(rows),
         "length": rows.sequences.shape[1],
         "processes": trainer.args.world_size,
@@ -179,6 +235,5 @@ def _finish(trainer: Trainer, examiner: Examiner, recipe: Recipe, rows: Injected
         },
     }
     losses = torch.tensor(curve, dtype=torch.float64)
-    Outcome(torch.tensor(steps), **tables, curve=losses, provenance=provenance).save(out / "outcome.safetensors")
-    for path in out.glob("checkpoint-*"):
-        shutil.rmtree(path, ignore_errors=True)
+    Outcome(torch.tensor(steps), **tables, curve=losses, provenance=provenance).save(out / OUTCOME)
+    keeper.remove_checkpoints()

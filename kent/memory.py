@@ -4,11 +4,12 @@ The one file that knows names inside Hugging Face models. A layer's feed-forward
 projections, so a new model that is built like Llama needs no line here.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
+from pydantic import BeforeValidator
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -17,6 +18,16 @@ SUPPORTED = (
     "OLMo, OLMo 2, OLMo 3, Llama, Mistral, Qwen2, Qwen3, Gemma 2, Gemma 3, Phi-3, SmolLM3 and others with "
     "gate_proj/up_proj/down_proj or gate_up_proj/down_proj; GPT-NeoX (Pythia), GPT-2, OPT"
 )
+
+
+def _read_model(value: object) -> object:
+    if hasattr(value, "merge_and_unload"):
+        raise ValueError("a transformers model: call its merge_and_unload()")
+    return getattr(value, "_orig_mod", value)
+
+
+Model = Annotated[PreTrainedModel, BeforeValidator(_read_model)]
+"""A model of transformers; what torch.compile makes of one is read as the model itself."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,29 @@ def _memories_in(layer: nn.Module) -> list[Memory]:
             parts = {role: getattr(module, name, None) for role, name in layout.items()}
             if all(isinstance(part, nn.Module) for part in parts.values()):
                 found.append(Memory(**parts))
-    return found
+    return [*dict.fromkeys(found)]  # what torch.compile wraps answers to its names as well
+
+
+def find_decoder(model: PreTrainedModel) -> PreTrainedModel:
+    """The part of a model that makes the last hidden states; `ValueError` where transformers does not know it."""
+    decoder = model.get_decoder()
+    if not isinstance(decoder, PreTrainedModel):
+        raise ValueError(f"{type(model).__name__} is not supported: its decoder was not found. Supported: {SUPPORTED}.")
+    return decoder
+
+
+def find_device(model: PreTrainedModel) -> torch.device:
+    """The device that takes token ids: where the input embeddings are worked out, wherever accelerate keeps them.
+
+    Raises `ValueError` for a model whose weights are nowhere.
+    """
+    embeddings = model.get_input_embeddings()
+    offloaded = any(hasattr(module, "_hf_hook") for module in model.modules())
+    if not offloaded and any(parameter.is_meta for parameter in model.parameters()):
+        raise ValueError(f"weights of {type(model).__name__} are on the meta device, so there are none: load it with "
+                         "from_pretrained")  # fmt: skip
+    kept = next(embeddings.parameters()).device
+    return torch.device(getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None) or kept)
 
 
 def find_memories(model: PreTrainedModel) -> list[Memory]:
@@ -77,7 +110,7 @@ def find_memories(model: PreTrainedModel) -> list[Memory]:
     refusal = f"{type(model).__name__} is not supported: {{}}. Supported: {SUPPORTED}."
     if getattr(model.config, "is_encoder_decoder", False):
         raise ValueError(refusal.format("it is an encoder-decoder"))
-    decoder = model.get_decoder()
+    decoder = find_decoder(model)
     count = decoder.config.num_hidden_layers
     stacks = [part for part in decoder.modules() if isinstance(part, nn.ModuleList) and len(part) == count]
     if not stacks:
@@ -91,41 +124,3 @@ def find_memories(model: PreTrainedModel) -> list[Memory]:
             raise ValueError(refusal.format(f"layer {index} has {len(found)} feed-forward networks of a known form"))
         memories += found
     return memories
-
-
-def check_vectors(memories: Sequence[Memory], vectors: Sequence[Tensor], noun: str) -> None:
-    """Raise `ValueError` unless there is one vector [m] per layer; `noun` says what they are."""
-    if len(vectors) != len(memories):
-        raise ValueError(f"{noun} for {len(vectors)} layers: the model has {len(memories)}")
-    for layer, (memory, vector) in enumerate(zip(memories, vectors, strict=True)):
-        if vector.shape != (len(memory.vectors),):
-            raise ValueError(f"{noun} of layer {layer} have shape {[*vector.shape]}, not [{len(memory.vectors)}]")
-
-
-def check_scalable(model: PreTrainedModel, projections: Sequence[nn.Module]) -> None:
-    """Raise `ValueError` where scaling these projections would reach further than to them, or where they are packed.
-
-    A parameter that has two names in the model (a projection that two layers share) is refused, and one that is not
-    stored in floating point (a quantised one).
-    """
-    names: dict[nn.Parameter, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(parameter, []).append(name)
-    for parameter in (parameter for projection in projections for parameter in projection.parameters()):
-        if len(names[parameter]) > 1:
-            raise ValueError(f"{' and '.join(names[parameter])} are one parameter: only projections that nothing "
-                             "else shares can be scaled")  # fmt: skip
-        if not parameter.is_floating_point():
-            raise ValueError(f"{names[parameter][0]} is stored as {parameter.dtype}: only floating-point weights can "
-                             "be scaled, so load the model without quantisation")  # fmt: skip
-
-
-def scale_rows(rows: Float[Tensor, "neuron ..."], factors: Float[Tensor, " neuron"]) -> None:
-    """Multiply each row in place, worked out in float32 at least and rounded once.
-
-    Raises `ValueError` where a product has no place in the rows' precision (float16 ends at 65,504).
-    """
-    factors = factors.to(rows.device, torch.promote_types(rows.dtype, torch.float32))
-    rows.copy_(rows.to(factors.dtype) * factors.view(-1, *[1] * (rows.ndim - 1)))
-    if not rows.isfinite().all():
-        raise ValueError(f"a scaled weight is not a finite {rows.dtype}: scale a model in float32 or bfloat16")

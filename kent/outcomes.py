@@ -3,19 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
+from pydantic import InstanceOf
 from torch import Tensor
 
 from kent.knowledge import INJECTIONS, SETTINGS
 from kent.probes import MEASURES
 from kent.records import load_tensors, save_tensors
+from kent.settings import checked
 
 FORMAT = "kent outcome 1"
 RESAMPLES = 1000
 SEED = 0
+
+Setting = Literal["once", "paraphrase"]
+Measure = Literal["per_target_token", "padded_mean"]
+Told = Literal["knowledge", "control"]
 
 
 @dataclass(frozen=True)
@@ -36,16 +43,15 @@ class Outcome:
     curve: Float64[Tensor, "step 3"]
     provenance: dict = field(default_factory=dict)
 
+    @checked
     def average_paragraphs(
-        self, setting: str, *, measure: str = MEASURES[0], of: str = "knowledge"
+        self, setting: Setting, *, measure: Measure = MEASURES[0], of: Told = "knowledge"
     ) -> Float64[Tensor, "evaluation paragraph"]:
         """Mean log probability of each paragraph's probes, in nats; `setting` is once or paraphrase.
 
         Raises ValueError for a setting or measure that is not one, and where no control or no such setting was probed.
         """
         scores = self._find_scores(of)
-        if setting not in SETTINGS or measure not in MEASURES:
-            raise ValueError(f"once or paraphrase, and {' or '.join(MEASURES)}, not {setting!r} and {measure!r}")
         probes = self.provenance["probes"][of]
         chosen = torch.tensor([each == setting for each in probes["setting"]])
         if not chosen.any():
@@ -54,15 +60,14 @@ class Outcome:
         paragraphs = torch.nn.functional.one_hot(items).double()
         return scores[measure][:, chosen] @ paragraphs / paragraphs.sum(0)
 
-    def _find_scores(self, of: str) -> Mapping[str, Float64[Tensor, "evaluation probe"]]:
-        if of not in ("knowledge", "control"):
-            raise ValueError(f"probes are of knowledge or control, not of {of!r}")
+    def _find_scores(self, of: Told) -> Mapping[str, Float64[Tensor, "evaluation probe"]]:
         if not (scores := getattr(self, of)):
             raise ValueError(f"this run probed no {of}")
         return scores
 
+    @checked
     def performance(
-        self, setting: str = "all", *, measure: str = MEASURES[0], of: str = "knowledge"
+        self, setting: Setting | Literal["all"] = "all", *, measure: Measure = MEASURES[0], of: Told = "knowledge"
     ) -> Float64[np.ndarray, "evaluation sample"]:
         """K at every evaluation, in nats (section 4.1), and its bootstrap samples over paragraphs.
 
@@ -91,30 +96,44 @@ class Outcome:
         ]
         return np.einsum("tos,ts->os", np.stack(scores), _draw(len(scores), random)) / len(scores)
 
+    @checked
     def acquisition(
         self,
-        setting: str = "all",
+        setting: Setting | Literal["all"] = "all",
         *,
-        measure: str = MEASURES[0],
-        of: str = "knowledge",
+        measure: Measure = MEASURES[0],
+        of: Told = "knowledge",
         relative: bool = True,
-        since: "Outcome | None" = None,
+        since: "InstanceOf[Outcome] | None" = None,
     ) -> Float64[np.ndarray, " sample"]:
         """A: the rise of K from before to the end, in % of its size before (section 4.1), or in nats.
 
         `since` is the run whose K before counts (default: this one): that of the unchanged model, for a changed one.
+        Raises as `average_paragraphs`, and ValueError for a run that was told or asked something else.
         """
-        before = (since or self).performance(setting, measure=measure, of=of)[0]
+        start = since or self
+        if any(start._recall(key, of) != self._recall(key, of) for key in ("told", "probes")):
+            raise ValueError(f"the run since which K is to have changed was told or asked other {of}")
+        before = start.performance(setting, measure=measure, of=of)[0]
         after = self.performance(setting, measure=measure, of=of)[-1]
         return 100 * (after - before) / np.abs(before) if relative else after - before
 
-    def forgetting(self, *, relative: bool = True, since: "Outcome | None" = None) -> Float64[np.ndarray, " sample"]:
+    @checked
+    def forgetting(
+        self, *, relative: bool = True, since: "InstanceOf[Outcome] | None" = None
+    ) -> Float64[np.ndarray, " sample"]:
         """F: the fall of P from before to the end, in % of P before (section 4.1), or in points if not `relative`.
 
         `since` as for `acquisition`.
         """
-        before, after = (since or self).downstream()[0], self.downstream()[-1]
+        start = since or self
+        if start.provenance.get("tasks") != self.provenance.get("tasks"):
+            raise ValueError("the run since which P is to have changed was asked other tasks")
+        before, after = start.downstream()[0], self.downstream()[-1]
         return 100 * (before - after) / before if relative else 100 * (before - after)
+
+    def _recall(self, key: str, of: str) -> object:
+        return self.provenance.get(key, {}).get(of)
 
     def compare_tellings(self) -> Float64[Tensor, " paragraph"]:
         """What telling a fact once does to its K, in nats, paragraph by paragraph: the gain over the injection that
@@ -144,6 +163,7 @@ class Outcome:
         found = excess[after.clamp(max=last), columns.expand_as(after)] - excess[(told - 1).clamp(max=last), columns]
         return found.where(after < len(excess), torch.nan)[:, told > 1]
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
         tables = {"knowledge": self.knowledge, "control": self.control, "answers": self.answers}
@@ -152,14 +172,15 @@ class Outcome:
         save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
 
     @classmethod
+    @checked
     def load(cls, path: str | Path) -> "Outcome":
-        """Read an outcome; `ValueError` when the file is damaged or is something else."""
+        """Read an outcome; `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else."""
         tensors, provenance = load_tensors(path, FORMAT)
         tables: dict[str, dict[str, Tensor]] = {"knowledge": {}, "control": {}, "answers": {}}
         for name in [name for name in tensors if "/" in name]:
             table, key = name.split("/", 1)
             tables[table][key] = tensors.pop(name)
-        tables["answers"] = {task: tables["answers"][task] for task in provenance["tasks"]}
+        tables["answers"] = {task: tables["answers"][task] for task in provenance.get("tasks", tables["answers"])}
         return cls(**tables, **tensors, provenance=provenance)
 
 
@@ -169,11 +190,13 @@ def _draw(number: int, random: np.random.Generator) -> Float64[np.ndarray, "item
     return np.concatenate([np.ones((number, 1)), samples], axis=1)
 
 
+@checked
 def estimate(samples: Float64[np.ndarray, " sample"]) -> tuple[float, float]:
     """A statistic's value and its bootstrap standard error, from what the methods of `Outcome` return."""
     return float(samples[0]), float(np.std(samples[1:], ddof=1))
 
 
+@checked
 def summarize_paragraphs(values: Float64[Tensor, " paragraph"]) -> tuple[float, float]:
     """Mean and standard error over the paragraphs that have a value (not NaN)."""
     values = values[~values.isnan()]

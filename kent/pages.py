@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from kent.evidence import Reading, format_statistic
 from kent.execution import Result, fetch
+from kent.files import expand
 from kent.hub import UNREACHABLE
 from kent.knowledge import INJECTIONS
 from kent.outcomes import Outcome
@@ -82,7 +83,7 @@ def _count_parameters(name: str) -> int | None:
     """Number of a checkpoint's parameters: of its suite, or as its safetensors files say; None when not known."""
     if name in SUITES:
         return SUITES[name].parameters
-    folder, counts = Path(name).expanduser(), Counter()
+    folder, counts = expand(name), Counter()
     if not folder.is_dir():
         try:
             return sum(get_safetensors_metadata(name).parameter_count.values())

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -27,14 +26,21 @@ from transformers import (
 )
 
 from kent.corpora import PRETRAINING_SEED, WORLD_SEED, sequences
-from kent.records import cache_folder, describe_run, digest, hash_code, hash_file, save_json
+from kent.precision import keep_precision
+from kent.records import cache_folder, describe_run, digest, hash_code, hash_file, make_room, save_json, set_aside
+from kent.settings import checked
 from kent.suites import SUITES
 from kent.world import World
 
 logger = logging.getLogger(__name__)
 
 END_OF_TEXT = "<|endoftext|>"
-CODE = ("pretraining.py", "world.py", "templates.py", "world.yaml", "corpora.py", "texts.py")
+WHOLE = ("config.json", "model.safetensors", "tokenizer.json")
+"""What every checkpoint holds, beside other files."""
+CODE = (
+    *("pretraining.py", "world.py", "templates.py", "world.yaml"),
+    *("corpora.py", "texts.py", "tokens.py", "precision.py"),
+)
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,14 @@ RECIPES = {
 }
 
 
+@checked
 def identify(suite: str) -> str:
-    """Hash of a suite's recipe and of the code that carries it out: the commit of its checkpoints."""
+    """Hash of a suite's recipe and of the code that carries it out: the commit of its checkpoints.
+
+    Raises `ValueError` for a suite that is not pretrained on the spot.
+    """
+    if suite not in RECIPES:
+        raise ValueError(f"{suite!r} is not pretrained on the spot; these are: {', '.join(RECIPES)}")
     return digest({"recipe": asdict(RECIPES[suite]), "code": hash_code(*CODE)})
 
 
@@ -77,6 +89,7 @@ def locate_manifest(suite: str) -> Path:
     return cache_folder() / "suites" / f"{suite}-{identify(suite)}" / "manifest.json"
 
 
+@checked
 def pretrain(suite: str) -> Path:
     """Folder of a suite's checkpoints `step{N}/`, pretraining the model now when they are missing or damaged.
 
@@ -84,32 +97,34 @@ def pretrain(suite: str) -> Path:
     hash when read. Raises `ValueError` for a suite that is not pretrained on the spot, and where torchrun has several
     processes and the suite is not there.
     """
-    if suite not in RECIPES:
-        raise ValueError(f"{suite!r} is not pretrained on the spot; these are: {', '.join(RECIPES)}")
     manifest = locate_manifest(suite)
-    manifest.parent.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(manifest.parent.with_suffix(".lock")):
-        damage = _find_damage(manifest)
+    folder = manifest.parent
+    with FileLock(make_room(folder.with_suffix(".lock"))):
+        damage = _find_damage(manifest, RECIPES[suite])
         if damage is None:
-            return manifest.parent
-        if manifest.exists():
-            logger.warning("the suite %s in the cache is damaged (%s): pretraining it again", suite, damage)
+            return folder
         if os.environ.get("WORLD_SIZE", "1") != "1":
             raise ValueError(f"the suite {suite} is not there yet, and is pretrained by one process, not by torchrun's")
-        with TemporaryDirectory(dir=manifest.parent.parent, prefix=f".{suite}-") as scratch:
+        if folder.exists():
+            kept = set_aside(folder).name
+            logger.warning("the suite %s in the cache is damaged (%s): kept as %s, and pretraining it again",
+                           suite, damage, kept)  # fmt: skip
+        with TemporaryDirectory(dir=folder.parent, prefix=f".{suite}-") as scratch, keep_precision():
             _teach(RECIPES[suite], Path(scratch))
-            shutil.rmtree(manifest.parent, ignore_errors=True)
-            Path(scratch).rename(manifest.parent)
+            Path(scratch).rename(folder)
             Path(scratch).mkdir()
-    return manifest.parent
+    return folder
 
 
-def _find_damage(manifest: Path) -> str | None:
+def _find_damage(manifest: Path, recipe: Pretraining) -> str | None:
     """What is wrong with the checkpoints on disk; None when every file is as it was written."""
     try:
-        hashes = json.loads(manifest.read_text("utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+        hashes = dict(json.loads(manifest.read_text("utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return f"{manifest.name} is missing or unreadable"
+    needed = {f"step{step}/{name}" for step in recipe.steps for name in WHOLE}
+    if missing := sorted(needed - hashes.keys()):
+        return f"{manifest.name} does not list {missing[0]}"
     for name, expected in hashes.items():
         path = manifest.parent / name
         if not path.is_file() or hash_file(path) != expected:

@@ -14,7 +14,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.errors import NotFiniteError
 from kent.knowledge import Knowledge, Probe
-from kent.measurement import POSITIONS, find_head, freeze
+from kent.measurement import find_head
+from kent.memory import Model, find_decoder, find_device
+from kent.settings import Count, checked
+from kent.streaming import POSITIONS, freeze
 
 MEASURES = ("per_target_token", "padded_mean")
 PADDED = 16
@@ -31,24 +34,25 @@ class _Line:
     start: int
 
 
+@checked
 def probe(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, knowledge: Knowledge, *, batch_size: int = 64
+    model: Model, tokenizer: PreTrainedTokenizerBase, knowledge: Knowledge, *, batch_size: Count = 64
 ) -> pd.DataFrame:
     """Log probability of each probe's target, in nats: a row per probe, in the order of `knowledge.probes`.
 
     Columns: item, setting, kind; `per_target_token`, the mean over the target's tokens (the paper's text); and
     `padded_mean`, their sum / (padded length - 1), where the public code pads batches of 16 probes in file order within
     each setting and kind. The target's tokens are those of "input target" after as many as the input has alone; no
-    special token is added. Probes of one length share a batch, so that none is padded; the vocabulary projection is
-    applied only where a target is predicted, in float32 at least. The model is left as found.
+    special token is added. One space stands between the two: white space at the end of an input, and at both ends of a
+    target, is no part of them (lm-evaluation-harness also keeps it out of its contexts). Probes of one length share a
+    batch, so that none is padded; the vocabulary projection is applied only where a target is predicted, in float32 at
+    least. The model is left as found.
 
     K(θ) is their mean within an item of a setting first, then over all items.
 
     Raises ValueError for a probe without a target or input token or beyond the model's positions (named), another
-    model's tokenizer, no probes, a batch size below 1, a log probability that is not finite.
+    model's tokenizer, no probes, a log probability that is not finite.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
     lines = _tokenise(knowledge.probes, tokenizer)
     _check_lines(knowledge.probes, lines, model)
     batches, sums = _gather(lines, batch_size), torch.empty(len(lines), dtype=torch.float64)
@@ -64,14 +68,15 @@ def probe(
 def _tokenise(probes: Sequence[Probe], tokenizer: PreTrainedTokenizerBase) -> list[_Line]:
     if not probes:
         raise ValueError("the knowledge has no probes: at least one is needed")
-    inputs = tokenizer([each.input for each in probes], add_special_tokens=False, verbose=False)["input_ids"]
-    texts = [f"{each.input} {each.target}" for each in probes]
+    starts = [each.input.rstrip() for each in probes]
+    texts = [f"{start} {each.target.strip()}".rstrip() for start, each in zip(starts, probes, strict=True)]
+    inputs = tokenizer(starts, add_special_tokens=False, verbose=False)["input_ids"]
     joined = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
     return [_Line(tokens, len(before)) for tokens, before in zip(joined, inputs, strict=True)]
 
 
 def _check_lines(probes: Sequence[Probe], lines: list[_Line], model: PreTrainedModel) -> None:
-    longest = getattr(model.get_decoder().config, "max_position_embeddings", None)
+    longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
     for each, line in zip(probes, lines, strict=True):
         name, length = f"{each.kind} probe {each.input!r:.60} of {each.setting} item {each.item}", len(line.tokens)
         if not 0 < line.start < length:
@@ -94,10 +99,11 @@ def _score(
     batch: list[_Line], model: PreTrainedModel, project: Callable[[Tensor], Tensor]
 ) -> Float64[Tensor, " probe"]:
     """Sum of the log probabilities of each target's tokens, in nats; every line has the same length."""
-    tokens = torch.tensor([line.tokens for line in batch], device=model.device)
-    starts = torch.tensor([[line.start] for line in batch], device=model.device)
-    asked = torch.arange(1, tokens.shape[1], device=model.device) >= starts
-    hidden = model.get_decoder()(input_ids=tokens[:, :-1], use_cache=False, return_dict=True).last_hidden_state[asked]
+    device = find_device(model)
+    tokens = torch.tensor([line.tokens for line in batch], device=device)
+    starts = torch.tensor([[line.start] for line in batch], device=device)
+    asked = torch.arange(1, tokens.shape[1], device=device) >= starts
+    hidden = find_decoder(model)(input_ids=tokens[:, :-1], use_cache=False, return_dict=True).last_hidden_state[asked]
     blocks = zip(hidden.split(POSITIONS), tokens[:, 1:][asked].split(POSITIONS), strict=True)
     losses = torch.cat([cross_entropy(project(states), answers, reduction="none") for states, answers in blocks])
     owners = asked.nonzero()[:, 0]

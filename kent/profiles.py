@@ -11,6 +11,7 @@ from torch import Tensor
 from kent.blocks import average, jackknife
 from kent.entropy import MEASURES, entropy_bound, knowledge_entropy_by_layer, measure_layers
 from kent.records import load_tensors, save_tensors
+from kent.settings import checked
 
 FORMAT = "kent profile 2"
 COEFFICIENT_MEASURES = ("knowledge", "contribution")
@@ -22,8 +23,9 @@ Blocks = list[Float[Tensor, "block _"]]
 class Profile:
     """What one pass over a checkpoint measured; every quantity as means over blocks of neighbouring instances.
 
-    `sizes` [block] are the instances per block; `vector_norms` the Euclidean norm of each memory vector, per layer [m].
-    What was not asked for is None. Entropies and loss are in nats.
+    `sizes` [block] are the instances per block; `vector_norms` the Euclidean norm of each memory vector, per layer [m],
+    None where a model's memory vectors are not the rows of a weight (under an adapter). What was not asked for is None.
+    Entropies and loss are in nats.
     """
 
     sizes: Int[Tensor, " block"]
@@ -80,14 +82,15 @@ class Profile:
 
         Unlike knowledge entropy it cannot be moved by scaling a key up and its memory vector down by the same factor.
         """
-        return self.coefficient_blocks and self._estimate("contribution", self.sizes).sum().item()
+        return self.vector_norms and self._estimate("contribution", self.sizes).sum().item()
 
     def _estimate(self, measure: str, sizes: Int[Tensor, " block"]) -> Float[Tensor, " layer"]:
         """A measure layer by layer (one value where it has no layers), with blocks of these sizes."""
         blocks = {"attention": self.attention_blocks, "token": self.token_blocks, "loss": self.loss_blocks}
         if measure in blocks and blocks[measure] is not None:
             return average(blocks[measure], sizes).reshape(-1)
-        if measure in (*COEFFICIENT_MEASURES, *MEASURES) and self.coefficient_blocks is not None:
+        needed = self.vector_norms if measure == "contribution" else self.coefficient_blocks
+        if measure in (*COEFFICIENT_MEASURES, *MEASURES) and needed is not None:
             coefficients = [average(means, sizes) for means in self.coefficient_blocks]
             if measure in MEASURES:
                 return measure_layers(coefficients, MEASURES[measure])
@@ -97,6 +100,7 @@ class Profile:
         accepted = ", ".join([*COEFFICIENT_MEASURES, *blocks, *MEASURES])
         raise ValueError(f"{measure!r} was not measured; accepted where measured: {accepted}")
 
+    @checked
     def by_layer(self, measure: str = "knowledge") -> tuple[Float[Tensor, " layer"], Float[Tensor, " layer"]]:
         """A measure layer by layer, and its jackknife standard errors.
 
@@ -115,6 +119,7 @@ class Profile:
         """Jackknife standard error of each layer's knowledge entropy, in nats."""
         return self.coefficient_blocks and self.by_layer()[1]
 
+    @checked
     def estimate(self, measure: str = "knowledge") -> tuple[float, float]:
         """A measure and its jackknife standard error: entropies are summed over layers, all else is their mean.
 
@@ -144,21 +149,25 @@ class Profile:
             },
         }
 
+    @checked
     def change_since(
-        self, earlier: "Profile", measure: str = "knowledge", *, weights: Sequence[float | int] | None = None
+        self, earlier: "Profile", measure: str = "knowledge", *, weights: Sequence[float] | None = None
     ) -> tuple[float, float]:
         """This profile's measure minus that of `earlier`, and the standard error of the difference.
 
         Measures as for `estimate`; `weights` [layer] make another sum over the layers' differences. Both must have
         measured the same sequences: leaving the same block out of both keeps what they share out of the error. Raises
-        `ValueError` when their blocks differ.
+        `ValueError` when they measured others, or models of another size, or coefficients of another kind.
         """
         changes, spread = self._subtract(earlier, measure)
         if weights is None:
             weights = [1 / len(changes) if measure in MEASURES else 1] * len(changes)
-        weights = torch.tensor(weights, dtype=torch.float64)
+        if len(weights) != len(changes):
+            raise ValueError(f"weights are {len(weights)}, one for each of {len(changes)} layers are needed")
+        weights = torch.tensor(weights, dtype=torch.float64, device="cpu")
         return (weights @ changes).item(), spread(lambda layers: weights @ layers).item()
 
+    @checked
     def change_by_layer(self, earlier: "Profile") -> tuple[Float[Tensor, " layer"], Float[Tensor, " layer"]]:
         """Knowledge entropy of each layer minus that of `earlier`, and its standard error, in nats."""
         changes, spread = self._subtract(earlier, "knowledge")
@@ -166,19 +175,39 @@ class Profile:
 
     def _subtract(self, earlier: "Profile", measure: str) -> tuple[Float[Tensor, " layer"], Callable]:
         """The layers' differences, and a function that gives the standard error of what it is told to make of them."""
-        if not torch.equal(self.sizes, earlier.sizes):
-            raise ValueError("the two profiles measured different numbers of sequences")
+        self._check_comparable(earlier, measure)
 
         def subtract(sizes: Tensor) -> Tensor:
             return self._estimate(measure, sizes) - earlier._estimate(measure, sizes)
 
         return subtract(self.sizes), lambda gather: jackknife(lambda sizes: gather(subtract(sizes)), self.sizes)
 
+    def _check_comparable(self, earlier: "Profile", measure: str) -> None:
+        """Raise `ValueError` for what differs; the text is compared where both profiles say what it was."""
+        if not torch.equal(self.sizes, earlier.sizes):
+            raise ValueError("the two profiles measured different numbers of sequences")
+        alike = {"length": "sequences of another length", "tokens": "other masks", "text": "other tokens"}
+        if measure in (*COEFFICIENT_MEASURES, *MEASURES):
+            alike["activation"] = "another activation"
+        for key, other in alike.items():
+            first, second = (each.provenance.get(key) for each in (earlier, self))
+            if None not in (first, second) and first != second:
+                raise ValueError(f"the two profiles measured {other}: {key} {first} and {second}")
+        first, second = (each._shape(measure) for each in (earlier, self))
+        if first != second:
+            raise ValueError(f"the two profiles measured models of another size: layers of {first} and {second} values")
+
+    def _shape(self, measure: str) -> list[int]:
+        """How many values each layer has; of what is one value a layer, just that."""
+        if measure in (*COEFFICIENT_MEASURES, *MEASURES) and self.coefficient_blocks is not None:
+            return [means.shape[1] for means in self.coefficient_blocks]
+        return [1] * len(self._estimate(measure, self.sizes))
+
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
         tensors = {"sizes": self.sizes}
-        for layer, means in enumerate(self.coefficient_blocks or ()):
-            tensors[f"coefficients.{layer}"], tensors[f"norms.{layer}"] = means, self.vector_norms[layer]
+        for name, layers in (("coefficients", self.coefficient_blocks), ("norms", self.vector_norms)):
+            tensors |= {f"{name}.{layer}": values for layer, values in enumerate(layers or ())}
         for name in ("attention", "token", "loss"):
             if (blocks := getattr(self, f"{name}_blocks")) is not None:
                 tensors[name] = blocks
@@ -192,7 +221,7 @@ class Profile:
         return cls(
             sizes=tensors["sizes"],
             coefficient_blocks=[tensors[f"coefficients.{layer}"] for layer in range(layers)] or None,
-            vector_norms=[tensors[f"norms.{layer}"] for layer in range(layers)] or None,
+            vector_norms=[tensors[f"norms.{layer}"] for layer in range(layers) if f"norms.{layer}" in tensors] or None,
             attention_blocks=tensors.get("attention"),
             token_blocks=tensors.get("token"),
             loss_blocks=tensors.get("loss"),

@@ -74,7 +74,6 @@ def arrange(recipe: Recipe, out: Path) -> TrainingArguments:
         use_cpu=not on_gpu,
         train_sampling_strategy="sequential",
         save_steps=recipe.steps // INJECTIONS,
-        save_total_limit=2,
         logging_steps=1,
         logging_nan_inf_filter=False,
         disable_tqdm=True,

@@ -1,59 +1,79 @@
-"""What a result is kept with: where the cache is, how files are written, what a number was made from."""
+"""What a result is kept with: where the cache is, what is whole in it, what a number was made from."""
 
+import errno
 import hashlib
 import json
+import logging
 import os
 import platform
 import subprocess
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
+from itertools import count
 from math import isfinite
 from pathlib import Path
 
 import torch
 from platformdirs import user_cache_dir
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from kent.errors import DamagedError
+from kent.files import expand, write_atomically
+
+logger = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parent
 
 
 def cache_folder() -> Path:
-    """The folder of kent's cache: `$KENT_CACHE`, else the user's cache folder. Made when missing."""
-    folder = Path(os.environ.get("KENT_CACHE") or user_cache_dir("kent"))
+    """The folder of kent's cache: `$KENT_CACHE`, else the user's cache folder. Made when missing.
+
+    Raises OSError where it is a file or cannot be made.
+    """
+    folder = expand(os.environ.get("KENT_CACHE") or user_cache_dir("kent"))
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "kent's cache ($KENT_CACHE) must be a folder", str(folder))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-@contextmanager
-def write_atomically(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it becomes `path` when the block ends well and is removed when not.
+def set_aside(path: Path) -> Path:
+    """Move what is not whole in kent's cache out of its way, to a name beside it that nothing has; the new path.
 
-    A reader, or a second process, sees the old file or the whole new one, never a part.
+    Another process may have done it already.
     """
-    path = Path(path)
+    names = (path.with_name(f"{path.name}.broken{number or ''}") for number in count())
+    aside = next(name for name in names if not os.path.lexists(name))
+    with suppress(FileNotFoundError):
+        path.rename(aside)
+    return aside
+
+
+def make_room(path: Path) -> Path:
+    """Have kent's cache take a file at a path, which is returned.
+
+    A file that is where a folder belongs, or a folder where the file does, is set aside, which is said.
+    """
+    top = cache_folder()
+    folders = [each for each in reversed(path.parents) if top in each.parents]
+    for each, wrong in [*((folder, folder.is_file) for folder in folders), (path, path.is_dir)]:
+        if wrong():
+            logger.warning("%s in the cache is a file for a folder, or a folder for a file: kept as %s",
+                           each, set_aside(each).name)  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return path
 
 
 def save_json(value: object, path: str | Path) -> None:
     """Write a JSON-able value to `path`, atomically, for people to read; a number that is not finite becomes null."""
     with write_atomically(path) as temporary:
         text = json.dumps(_clean(value), indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _clean(value: object) -> object:
@@ -65,28 +85,45 @@ def _clean(value: object) -> object:
 
 
 def save_tensors(tensors: dict[str, Tensor], path: str | Path, *, format: str, provenance: dict) -> None:
-    """Write tensors to a safetensors file, atomically, with their format's name and the provenance in its header."""
+    """Write tensors to a safetensors file, atomically; its header holds their format's name, the provenance, and a
+    checksum of all this."""
     header = {"format": format, "provenance": json.dumps(provenance)}
+    header["checksum"] = _sum(tensors, header)
     with write_atomically(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=header)
 
 
 def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict]:
-    """Tensors and provenance that `save_tensors` wrote; `ValueError` when the file is damaged or of another format."""
+    """Tensors and provenance that `save_tensors` wrote.
+
+    Raises `DamagedError` (a ValueError) when the file is not as it was written, `ValueError` when it is of another
+    format, OSError when it cannot be read.
+    """
     try:
         with safe_open(path, "pt") as file:
-            header, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a whole safetensors file: {error}") from None
-    if header.get("format") != format:
-        raise ValueError(f"{path} holds something else: its format is {header.get('format')!r}, not {format!r}")
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not the file's own bytes)
+    except OSError:
+        raise
+    except Exception as error:  # a header may be wrong in many ways
+        raise DamagedError(path, f"it is no safetensors file: {error}") from error
+    if "format" in header and header["format"] != format:
+        raise ValueError(f"{path} holds something else: its format is {header['format']!r}, not {format!r}")
+    if not {"format", "provenance", "checksum"} <= header.keys():
+        raise DamagedError(path, "its header has no checksum (or it is an older kent's)")
+    if header["checksum"] != _sum(tensors, header):
+        raise DamagedError(path, "its content has changed since it was written")
     return tensors, json.loads(header["provenance"])
+
+
+def _sum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
+    return digest([hash_tensors(tensors), header["format"], header["provenance"]])
 
 
 def digest(value: object) -> str:
     """Hash of a JSON-able value: 16 hexadecimal digits of the SHA-256 of its canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def hash_file(path: str | Path) -> str:

@@ -5,39 +5,38 @@ Every method takes a model and its mean coefficients and returns a changed copy,
 
 import copy
 import inspect
-import math
 from collections.abc import Sequence
+from typing import get_type_hints
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
-from kent.memory import check_scalable, check_vectors, find_memories, scale_rows
+from kent.copies import PRECISIONS, check_own, check_scalable, check_vectors, copy_model, scale_rows
+from kent.memory import Model, find_memories
+from kent.precision import keep_precision
 from kent.rescaling import rescale
+from kent.settings import Array, NotNegative, Percent, Positive, Share, Whole, check, checked
 
-Coefficients = Sequence[Float[Tensor, "..."]]
+Coefficients = Sequence[Array]
 
 
-def _check_settings(p: float | int, q: float | int) -> None:
+def _check_percent(p: float | int) -> None:
     if 0 < p < 1:
         raise ValueError(f"p is in percent, from 0 to 100: for {p:g} write {100 * p:g}")
-    if not 0 <= p <= 100:
-        raise ValueError(f"p is in percent, from 0 to 100, not {p}")
-    if not (q > 0 and math.isfinite(q)):
-        raise ValueError(f"q must be positive and finite, not {q}")
 
 
-def _read_layer(layer: int, coefficients: Float[Tensor, " neuron"]) -> Float[Tensor, " neuron"]:
+def _read_layer(layer: int, coefficients: Tensor) -> Float[Tensor, " neuron"]:
     values = coefficients.float()
-    if not len(values) or not (values.isfinite() & (values >= 0)).all():
+    if values.ndim != 1 or not len(values) or not (values.isfinite() & (values >= 0)).all():
         raise ValueError(f"coefficients of layer {layer} must be finite, not negative, and at least one")
     return values
 
 
-def find_multipliers(
-    coefficients: Sequence[Float[Tensor, " _"]], *, p: float | int = 50, q: float | int = 1.0
-) -> list[Float[Tensor, " _"]]:
+@checked
+def find_multipliers(coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0) -> list[Float[Tensor, " _"]]:
     """Algorithm 1 (section 4.3): what each neuron's key is multiplied by, one float32 vector [m] per layer.
 
     Chosen in each layer are the neurons whose mean coefficient C̄ is at most its `p`-th percentile (in percent, by
@@ -49,7 +48,7 @@ def find_multipliers(
     positive and finite, for coefficients that are not finite or negative, and where a chosen one is zero, since no
     factor makes a neuron fire that never does: it counts these by layer.
     """
-    _check_settings(p, q)
+    _check_percent(p)
     multipliers, silent = [], []
     for layer, vector in enumerate(coefficients):
         values = _read_layer(layer, vector)
@@ -64,24 +63,26 @@ def find_multipliers(
     return multipliers
 
 
-def _plan(model: PreTrainedModel, coefficients: Coefficients, p: float | int, q: float | int) -> list[Tensor]:
+def _plan(model: PreTrainedModel, coefficients: Sequence[Tensor], p: float | int, q: float | int) -> list[Tensor]:
     check_vectors(find_memories(model), coefficients, "coefficients")
     return find_multipliers(coefficients, p=p, q=q)
 
 
 def _scale_keys(model: PreTrainedModel, multipliers: Sequence[Tensor]) -> PreTrainedModel:
     check_scalable(model, [memory.keys for memory in find_memories(model)])
-    changed = copy.deepcopy(model)
-    for memory, factors in zip(find_memories(changed), multipliers, strict=True):
+    changed = copy_model(model)
+    memories = find_memories(changed)
+    for memory, factors in zip(memories, multipliers, strict=True):
         for rows in memory.key_rows:
             scale_rows(rows, factors)
+    check_scalable(changed, [memory.keys for memory in memories])  # what was changed is what computes
     return changed
 
 
+@checked
+@keep_precision()
 @torch.no_grad()
-def resuscitate(
-    model: PreTrainedModel, coefficients: Coefficients, *, p: float | int = 50, q: float | int = 1.0
-) -> PreTrainedModel:
+def resuscitate(model: Model, coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0) -> PreTrainedModel:
     """A copy whose rarely used neurons have their keys scaled up: Algorithm 1 (section 4.3).
 
     `coefficients` holds one vector [m] of mean coefficients per layer, as `kent.profile` measures them. Rows of the
@@ -91,15 +92,18 @@ def resuscitate(
     follows them, so that not even the first layer's coefficients move in proportion. Below float32 the product is
     worked out in float32 and rounded once.
 
-    Raises `ValueError` for coefficients of another number of layers or neurons, for a projection that layers share or
-    that is quantised, where float16 cannot hold a product, and as `find_multipliers` does.
+    Raises `ValueError` for coefficients of another number of layers or neurons, for a projection that layers share,
+    that is quantised or is not what its weight says (under an adapter, pruned), for a model whose copy would not be
+    whole (offloaded), where float16 cannot hold a product, and as `find_multipliers` does.
     """
     return _scale_keys(model, _plan(model, coefficients, p, q))
 
 
+@checked
+@keep_precision()
 @torch.no_grad()
 def resuscitate_random(
-    model: PreTrainedModel, coefficients: Coefficients, *, p: float | int = 50, q: float | int = 1.0, seed: int = 0
+    model: Model, coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0, seed: Whole = 0
 ) -> PreTrainedModel:
     """Control: the multipliers of `resuscitate` on neurons drawn at random, whatever they are used for.
 
@@ -111,9 +115,11 @@ def resuscitate_random(
     return _scale_keys(model, [each[order] for each, order in zip(multipliers, orders, strict=True)])
 
 
+@checked
+@keep_precision()
 @torch.no_grad()
 def rescale_inactive(
-    model: PreTrainedModel, coefficients: Coefficients, *, p: float | int = 50, q: float | int = 1.0
+    model: Model, coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0
 ) -> PreTrainedModel:
     """Control: knowledge entropy raised as by `resuscitate`, in a model that computes what it did.
 
@@ -126,20 +132,17 @@ def rescale_inactive(
 
 def _initialize(model: PreTrainedModel, seed: int) -> dict[str, Tensor]:
     """Parameters of an untrained model of this configuration, by name, drawn on the CPU; torch's own draws go on."""
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         fresh = type(model)(copy.deepcopy(model.config))
     return dict(fresh.named_parameters(remove_duplicate=False))
 
 
-def _check_shares(shrink: float | int, perturb: float | int) -> None:
-    if not (0 <= shrink <= 1 and 0 <= perturb < math.inf):
-        raise ValueError(f"shrink must lie in 0 to 1 and perturb be finite, not negative; not {shrink} and {perturb}")
-
-
+@checked
+@keep_precision()
 @torch.no_grad()
 def shrink_and_perturb(
-    model: PreTrainedModel, *, shrink: float | int = 0.4, perturb: float | int = 0.1, seed: int = 0
+    model: Model, *, shrink: Share = 0.4, perturb: NotNegative = 0.1, seed: Whole = 0
 ) -> PreTrainedModel:
     """Control: every parameter becomes `shrink` × itself + `perturb` × a fresh initialisation drawn by `seed`.
 
@@ -149,18 +152,19 @@ def shrink_and_perturb(
     embeddings are one parameter, changed once, and stay tied. Worked out in float32 at least and rounded once; the
     state of torch's random numbers is left as found.
 
-    Raises `ValueError` for `shrink` outside 0 to 1, for `perturb` that is negative or not finite, and for a model that
-    its configuration does not make again, parameter by parameter (one with adapters, or quantised).
+    Raises `ValueError` for `shrink` outside 0 to 1, for `perturb` that is negative or not finite, for a model that its
+    configuration does not make again, parameter by parameter (one with adapters, or quantised), and for one that
+    computes with other weights than its parameters.
     """
-    _check_shares(shrink, perturb)
-    changed, fresh = copy.deepcopy(model), _initialize(model, seed)
+    changed, fresh = copy_model(model), _initialize(model, seed)
     for name, parameter in changed.named_parameters():
-        if name not in fresh or fresh[name].shape != parameter.shape or not parameter.is_floating_point():
+        if name not in fresh or fresh[name].shape != parameter.shape or parameter.dtype not in PRECISIONS:
             raise ValueError(f"{type(model).__name__}'s configuration makes no {name} of shape {[*parameter.shape]}: "
                              "shrink and perturb needs a plain, unquantised model")  # fmt: skip
         precision = torch.promote_types(parameter.dtype, torch.float32)
         drawn = fresh[name].to(parameter.device, precision)
         parameter.copy_(shrink * parameter.to(precision) + perturb * drawn)
+    check_own(changed, [module for module in changed.modules() if isinstance(module, nn.Linear | Conv1D)])
     return changed
 
 
@@ -173,7 +177,7 @@ METHODS = {
 """The paper's method and its controls by name; all but "shrink" need coefficients."""
 
 
-def check_method(method: str, **settings: float | int) -> None:
+def check_method(method: str, **settings: object) -> None:
     """Raise `ValueError` for a method that is not one of `METHODS`, and for settings it does not have or accept."""
     if method not in METHODS:
         raise ValueError(f"a model is changed by {', '.join(METHODS)}, not by {method!r}")
@@ -181,16 +185,12 @@ def check_method(method: str, **settings: float | int) -> None:
     defaults = {each.name: each.default for each in known if each.kind is each.KEYWORD_ONLY}
     if unknown := settings.keys() - defaults.keys():
         raise ValueError(f"{method} has no {', '.join(sorted(unknown))}; it has {', '.join(defaults)}")
-    chosen = {**defaults, **settings}
-    if "p" in chosen:
-        _check_settings(chosen["p"], chosen["q"])
-    if "shrink" in chosen:
-        _check_shares(chosen["shrink"], chosen["perturb"])
+    check(get_type_hints(METHODS[method], include_extras=True), settings)
+    _check_percent(settings.get("p", 0))
 
 
-def change_model(
-    model: PreTrainedModel, coefficients: Coefficients, *, method: str, **settings: float | int
-) -> PreTrainedModel:
+@checked
+def change_model(model: Model, coefficients: Coefficients, *, method: str, **settings: object) -> PreTrainedModel:
     """A copy changed by one of `METHODS`. Errors as for `check_method` and for the method itself."""
     check_method(method, **settings)
     needed = () if method == "shrink" else (coefficients,)

@@ -13,6 +13,7 @@ from kent import pretraining
 from kent.checkpoints import resolve
 from kent.corpora import describe
 from kent.familiarity import check_source
+from kent.files import expand
 from kent.knowledge import Knowledge
 from kent.recipes import Recipe
 from kent.records import PACKAGE, cache_folder, digest, hash_code
@@ -21,11 +22,12 @@ from kent.settings import Count, Positive, Whole, checked
 from kent.texts import looks_like_path
 
 CODE = (
-    *("measurement.py", "attention.py", "memory.py", "blocks.py", "entropy.py", "checkpoints.py"),
-    *("corpora.py", "texts.py", "world.py", "templates.py", "world.yaml", "execution.py", "precision.py"),
+    *("measurement.py", "streaming.py", "attention.py", "rotations.py", "memory.py", "copies.py", "precision.py"),
+    *("blocks.py", "entropy.py", "checkpoints.py", "corpora.py", "texts.py", "tokens.py"),
+    *("world.py", "templates.py", "world.yaml", "execution.py"),
 )
 LEARNING_CODE = (
-    *("learning.py", "recipes.py", "evaluations.py", "injection.py", "knowledge.py", "knowledge.yaml"),
+    *("learning.py", "recipes.py", "keeping.py", "evaluations.py", "injection.py", "knowledge.py", "knowledge.yaml"),
     *("probes.py", "downstream.py", "temperature.py"),
     *(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("tasks/*.yaml")),
 )
@@ -204,7 +206,7 @@ def _plan(
     revision = {"suite": name, "commit": pretraining.identify(name)} if local else asdict(resolve(name, step))
     corpus = decisive["corpus"]
     items = [corpus] if isinstance(corpus, str) else corpus
-    paths = [Path(item).expanduser() for item in items if looks_like_path(item)]
+    paths = [expand(item) for item in items if looks_like_path(item)]
     states = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.is_file())
     text = _describe(corpus if isinstance(corpus, str) else tuple(corpus), decisive["column"], states)
     decisive = {"run": kind, "step": step, **decisive}

@@ -71,9 +71,12 @@ def check(declared: Mapping[str, object], values: Mapping[str, Any]) -> dict[str
 
 
 def _say(error: ValidationError) -> str:
-    """What was wanted instead, as the declared type has it."""
-    said = [each["msg"].partition("Input should be ") for each in error.errors()]
-    return " or ".join(dict.fromkeys(wanted or f"whole ({other})" for other, _, wanted in said))
+    """What was wanted instead, as the declared type has it, or as the ValueError of its reader says."""
+    found = []
+    for each in error.errors():
+        kind, _, wanted = each["msg"].partition({"value_error": "Value error, "}.get(each["type"], "Input should be "))
+        found.append(wanted or f"whole ({kind})")
+    return " or ".join(dict.fromkeys(found))
 
 
 @cache

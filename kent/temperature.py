@@ -4,20 +4,63 @@ No model is forked: an attention module multiplies its logits (OPT: its queries)
 attention function is chosen, so dividing that attribute by the temperature divides the logits.
 """
 
-import math
+from contextvars import ContextVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainerCallback
-from transformers.modeling_utils import unwrap_model
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, unwrap_model
+
+from kent.attention import check_known, replace_attention
+from kent.memory import Model, find_decoder
+from kent.settings import Count, Positive, Whole, checked
+from kent.streaming import draw_tokens, freeze
 
 OWN = "kent_own_scaling"
 """Where an attention module at another temperature than 1 keeps its own scaling: a plain attribute, never saved."""
+NAME = "kent_scaled_queries"
+
+_queries: ContextVar[list[Tensor]] = ContextVar("queries")
 
 
-def check_temperature(temperature: float | int) -> None:
-    """Raise `ValueError` for a temperature that is not finite and above 0."""
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise ValueError(f"a temperature must be finite and above 0, not {temperature}")
+def _note_queries(module, query, key, value, attention_mask, *, scaling=None, dropout=0.0, is_causal=None, **others):
+    """Attention that notes its scaled queries and puts out nothing, so that no layer's depend on another's scaling."""
+    check_known(module, attention_mask, others)
+    _queries.get().append(query * (query.shape[-1] ** -0.5 if scaling is None else scaling))
+    return value.new_zeros(*query.transpose(1, 2).shape[:3], value.shape[-1]), None
+
+
+ALL_ATTENTION_FUNCTIONS.register(NAME, _note_queries)
+ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
+
+
+def _read_queries(model: PreTrainedModel) -> list[Tensor]:
+    """The scaled queries of every layer, at 16 tokens from all over the vocabulary."""
+    with freeze(model), replace_attention(model, NAME):
+        token = _queries.set([])
+        try:
+            find_decoder(model)(input_ids=draw_tokens(model), use_cache=False)
+            return _queries.get()
+        finally:
+            _queries.reset(token)
+
+
+def _check_effect(model: PreTrainedModel, attentions: list[nn.Module]) -> None:
+    """Raise `ValueError` unless half the scaling is half of every layer's logits."""
+    before, own = _read_queries(model), [module.scaling for module in attentions]
+    try:
+        for module in attentions:
+            module.scaling = module.scaling / 2
+        after = _read_queries(model)
+    finally:
+        for module, scaling in zip(attentions, own, strict=True):
+            module.scaling = scaling
+    followed = [torch.allclose(2 * half, whole) for half, whole in zip(after, before, strict=True)]
+    if len(followed) != len(attentions) or not all(followed):
+        raise ValueError(
+            f"the attention of {type(model).__name__} has no softmax temperature: its logits do not follow its scaling"
+        )
 
 
 def _find_attentions(model: PreTrainedModel) -> list[nn.Module]:
@@ -25,7 +68,7 @@ def _find_attentions(model: PreTrainedModel) -> list[nn.Module]:
     refusal = f"the attention of {type(model).__name__} has no softmax temperature: {{}}"
     if not model._supports_attention_backend:
         raise ValueError(refusal.format("its attention is its own"))
-    decoder = model.get_decoder()
+    decoder = find_decoder(model)
     if getattr(decoder.config, "attn_logit_softcapping", None) is not None:
         raise ValueError(refusal.format("a soft-cap stands between its scaling and the softmax"))
     if any(name.endswith("sinks") for name, _ in decoder.named_parameters()):
@@ -37,7 +80,8 @@ def _find_attentions(model: PreTrainedModel) -> list[nn.Module]:
     return found
 
 
-def set_temperature(model: PreTrainedModel, temperature: float | int) -> None:
+@checked
+def set_temperature(model: Model, temperature: Positive) -> None:
     """Divide the attention logits of every layer by `temperature` from now on, in place.
 
     Always relative to the model's own scaling: 1.5 and then 2 is 2, and 1 is the model as it was, bit for bit. The
@@ -47,7 +91,11 @@ def set_temperature(model: PreTrainedModel, temperature: float | int) -> None:
     Raises `ValueError` for a temperature that is not finite and above 0, and for an architecture whose logits are more
     than scaled (the soft-cap of Gemma 2), which has cross-attention, or which lets no other attention function in.
     """
-    check_temperature(temperature)
+    _check_effect(model, _find_attentions(model))
+    _divide(model, temperature)
+
+
+def _divide(model: PreTrainedModel, temperature: float | int) -> None:
     for module in _find_attentions(model):
         own = module.__dict__.pop(OWN, module.scaling)
         module.scaling = own / temperature
@@ -55,13 +103,13 @@ def set_temperature(model: PreTrainedModel, temperature: float | int) -> None:
             setattr(module, OWN, own)
 
 
-def find_temperature(start: float, step: int, total: int, *, decay: bool) -> float:
+@checked
+def find_temperature(start: Positive, step: Whole, total: Count, *, decay: bool) -> float:
     """The temperature after `step` of `total` optimizer steps: linear from `start` to exactly 1, or constant.
 
     Raises `ValueError` for a start that is not finite and above 0, and for a step outside 0 to `total`.
     """
-    check_temperature(start)
-    if not 0 <= step <= total or total == 0:
+    if step > total:
         raise ValueError(f"step {step} is not within a run of {total} steps")
     passed = step / total
     return start * (1 - passed) + passed if decay else start
@@ -78,15 +126,17 @@ class Cooling(TrainerCallback):
     constant temperature stays on the model after the run, but not in what is saved.
     """
 
-    def __init__(self, start: float, *, decay: bool = True):
-        check_temperature(start)
+    @checked
+    def __init__(self, start: Positive, *, decay: bool = True):
         self.start, self.decay = start, decay
 
     def on_train_begin(self, args, state, control, *, model, **kwargs) -> None:
         """Set the temperature where the run begins, or goes on."""
-        temperature = find_temperature(self.start, state.global_step, state.max_steps, decay=self.decay)
-        set_temperature(unwrap_model(model), temperature)
+        set_temperature(unwrap_model(model), self._find(state))
 
     def on_step_end(self, args, state, control, *, model, **kwargs) -> None:
         """Set the temperature after an optimizer step; there is none between accumulated gradients."""
-        self.on_train_begin(args, state, control, model=model)
+        _divide(unwrap_model(model), self._find(state))
+
+    def _find(self, state) -> float:
+        return find_temperature(self.start, state.global_step, state.max_steps, decay=self.decay)

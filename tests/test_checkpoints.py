@@ -9,9 +9,11 @@ import pytest
 import torch
 from hub import Hub, ask, make_byte_tokenizer
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, OlmoConfig
 
 from kent import checkpoints
+from kent import hub as hub_module
 from kent.checkpoints import Revision, list_steps, load, resolve
 from kent.suites import SUITES
 
@@ -64,7 +66,7 @@ def test_the_device_is_the_gpu_if_there_is_one(alone):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_a_gpu_that_is_not_there_is_refused(alone):
-    with pytest.raises(ValueError, match="device is cuda, and torch finds no GPU here"):
+    with pytest.raises(ValueError, match=r"device is .cuda., and torch finds cpu here, no other"):
         load(alone, device="cuda")
 
 
@@ -224,6 +226,253 @@ def test_a_suite_pretrained_on_the_spot_is_found_in_its_folder(steps, monkeypatc
     assert load("tiny", 0, device="cpu")[0].config.model_type == "olmo"
 
 
+# What a folder holds
+
+
+def test_weights_of_two_saves_in_one_folder_are_refused(alone):
+    model, _ = load(alone, device="cpu")
+    model.save_pretrained(alone, max_shard_size="10KB")
+    with pytest.raises(ValueError, match=r"two saves, model\.safetensors and model\.safetensors\.index\.json"):
+        load(alone)
+    (alone / "model.safetensors").unlink()
+    assert torch.equal(load(alone, device="cpu")[0].lm_head.weight, model.lm_head.weight)
+    torch.save(model.state_dict(), alone / "pytorch_model.bin")  # the Hub has many folders with both kinds
+    load(alone, device="cpu")
+
+
+def test_plain_torch_weights_of_two_saves_are_refused(alone):
+    torch.save(load_file(alone / "model.safetensors"), alone / "pytorch_model.bin")
+    (alone / "pytorch_model.bin.index.json").write_text("{}")
+    load(alone, device="cpu")  # safetensors come first
+    (alone / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"two saves, pytorch_model\.bin and pytorch_model\.bin\.index\.json"):
+        load(alone)
+
+
+def test_missing_shards_are_named(alone):
+    load(alone, device="cpu")[0].save_pretrained(alone, max_shard_size="10KB")
+    (alone / "model.safetensors").unlink()
+    shard = sorted(alone.glob("model-*"))[1]
+    shard.unlink()
+    with pytest.raises(ValueError, match=f"lacks 1 of the shards .*{shard.name} first"):
+        load(alone)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("{", "does not say which shard"),
+        ("[]", "does not say which shard"),
+        ('{"weight_map": {}}', "lists what is no file beside it"),
+        ('{"weight_map": {"a": "../elsewhere.safetensors"}}', "lists what is no file beside it"),
+        ('{"weight_map": {"a": 5}}', "lists what is no file beside it"),
+    ],
+)
+def test_an_index_that_is_none_is_refused(alone, index, message):
+    (alone / "model.safetensors").unlink()
+    (alone / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(ValueError, match=message):
+        load(alone)
+
+
+@pytest.mark.parametrize("layers", [1, 0, -1])
+def test_weights_of_more_layers_than_the_configuration_says_are_refused(alone, layers):
+    config = json.loads((alone / "config.json").read_text())
+    (alone / "config.json").write_text(json.dumps(config | {"num_hidden_layers": layers}))
+    with pytest.raises(ValueError, match=rf"says {layers} layers, and its weights have more: model\.layers"):
+        load(alone)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["adapter_config.json", "adapter_model.bin", "adapter_model.safetensors", "model.safetensors.index.json",
+     "pytorch_model.bin.index.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "tekken.json"],
+)  # fmt: skip
+def test_the_commit_of_a_folder_follows_all_that_decides(alone, name):
+    found = {resolve(alone).commit}
+    for content in (b"8", b"9"):  # of one length
+        (alone / name).write_bytes(content)
+        found.add(resolve(alone).commit)
+    assert len(found) == 3
+    (alone / "generation_config.json").write_text("{}")
+    (alone / "README.md").write_text("about")
+    assert resolve(alone).commit in found
+
+
+CONFIGS = {
+    "a list": [],
+    "null": None,
+    "rope": {"rope_parameters": {"rope_type": "su2", "rope_theta": 1e4}},
+    "heads": {"num_attention_heads": 0},
+    "vocabulary": {"vocab_size": "257"},
+    "dtype": {"dtype": "float33"},
+    "negative": {"hidden_size": -16},
+    "activation": {"hidden_act": "zzz"},
+    **{
+        method: {"quantization_config": {"quant_method": method, **more}}
+        for method, more in [("gptq", {"bits": 4}), ("awq", {"bits": 4}), ("hqq", {}), ("eetq", {}), ("quanto", {})]
+    },
+}
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_an_odd_configuration_is_a_value_error_that_names_the_checkpoint(alone, kind):
+    config, change = json.loads((alone / "config.json").read_text()), CONFIGS[kind]
+    (alone / "config.json").write_text(json.dumps(config | change if isinstance(change, dict) else change))
+    with pytest.raises(ValueError, match=f"the checkpoint {alone} cannot be loaded: "):
+        load(alone)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"\xff\x00" * 20])
+def test_files_of_something_else_are_a_value_error_that_names_the_checkpoint(alone, file, content):
+    (alone / file).write_bytes(content)
+    with pytest.raises(ValueError, match=f"the checkpoint {alone} cannot be loaded: "):
+        load(alone)
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": None}, "name must be"),
+        ({"name": 3}, "name must be"),
+        ({"name": "~nobody-of-that-name/model"}, "nor a folder here"),
+        ({"step": "8"}, "step must be"),
+        ({"step": 8.0}, "step must be"),
+        ({"step": True}, "step must be"),
+        ({"step": -8}, "step must be"),
+        ({"dtype": "float32"}, "dtype must be"),
+        ({"dtype": torch.int8}, "dtype must be a floating-point one"),
+        ({"device": "gpu"}, "device is 'gpu', and torch finds cpu"),
+        ({"device": "meta"}, "device is 'meta', and torch finds cpu"),
+        ({"device": "cuda:99"}, "device is 'cuda:99', and torch finds cpu"),
+        ({"device": ""}, "device is '', and torch finds cpu"),
+        ({"device": 0}, "device must be"),
+    ],
+)
+def test_arguments_that_are_none_are_refused_by_name(steps, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load(**{"name": steps} | arguments)
+    if {"name", "step"} & arguments.keys():
+        with pytest.raises(ValueError, match=message):
+            resolve(**{"name": steps} | arguments)
+
+
+# Names
+
+
+def test_a_path_is_a_folder_whatever_it_is_called(alone, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pythia", "tiny", "own"):
+        alone = alone.rename(tmp_path / name)
+        spelt = resolve(Path(name)).repository
+        assert resolve(Path(name)).commit == resolve(alone).commit == resolve(spelt).commit
+        assert spelt == (name if name == "own" else f"./{name}")
+        assert list_steps(Path(name)) == []
+    with pytest.raises(ValueError, match="neither a suite"):
+        resolve(Path("EleutherAI/pythia-1b"))
+
+
+def test_a_suite_that_hides_a_folder_says_so(alone, steps, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checkpoints.pretraining, "pretrain", {"tiny": steps}.__getitem__)
+    alone.rename("tiny")
+    assert resolve("tiny", 8).repository == "tiny"
+    assert "tiny is taken for the suite of that name, not for the folder here, which is ./tiny" in caplog.text
+
+
+def test_an_empty_name_is_not_this_folder(alone, monkeypatch):
+    monkeypatch.chdir(alone)
+    assert resolve(".").commit == resolve(alone).commit
+    with pytest.raises(ValueError, match="nor a folder here"):
+        resolve("")
+
+
+STAGES = ("main", "stage1-step0-tokens0B", "stage1-step10000-tokens21B", "stage2-ingredient1-step1000-tokens3B")
+
+
+def list_as(monkeypatch, branches) -> None:
+    monkeypatch.setattr(checkpoints, "list_branches", lambda name: {branch: f"{branch:->40}" for branch in branches})
+
+
+def test_branches_of_other_names_are_named_the_nearest_first(monkeypatch, caplog):
+    list_as(monkeypatch, STAGES)
+    with pytest.raises(ValueError, match=r"no step\{N\} at all, and branches of other names .*: stage1-step10000"):
+        resolve("allenai/OLMo-2", 9000)
+    assert list_steps("allenai/OLMo-2") == []
+    assert "left out: stage1-step0-tokens0B" in caplog.text
+    assert resolve("allenai/OLMo-2").branch == "main"
+
+
+def test_a_repository_of_mixed_names_is_not_half_read_in_silence(monkeypatch, caplog):
+    list_as(monkeypatch, [*STAGES, "step5000", "step7000-tokens1B"])
+    assert list_steps("allenai/mixed") == [5000, 7000]
+    assert "allenai/mixed has branches that are not called step{N} and are left out: stage1" in caplog.text
+    with pytest.raises(ValueError, match=r"nearest steps are 5000, 7000, and branches of other names .*: stage2-"):
+        resolve("allenai/mixed", 1001)
+
+
+def test_a_step_with_two_branches_is_refused(monkeypatch):
+    list_as(monkeypatch, ["main", "step10", "step10-tokens1B", "step20"])
+    with pytest.raises(ValueError, match="more than one checkpoint of step 10: step10, step10-tokens1B"):
+        resolve("allenai/twice", 10)
+    assert resolve("allenai/twice", 20).branch == "step20"
+
+
+def test_folders_of_other_names_are_named(steps, tmp_path):
+    shutil.copytree(steps / "step8", tmp_path / "stage1-step8")
+    with pytest.raises(ValueError, match=r"neither config.json nor step{N}/; there is stage1-step8"):
+        list_steps(tmp_path)
+
+
+# Tokenizers
+
+
+def split_digits(folder: Path, name: str) -> Path:
+    """Have the folder's tokenizer.json take digits one by one, and name a class that has its own rules."""
+    path = folder / "tokenizer.json"
+    own = json.loads(path.read_text())
+    own["model"]["vocab"] |= {"12": len(own["model"]["vocab"])}
+    own["model"]["merges"] = [["1", "2"]]
+    digits = {"type": "Digits", "individual_digits": True}
+    own["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, own["pre_tokenizer"]]}
+    path.write_text(json.dumps(own))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"tokenizer_class": name}))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["GPTNeoXTokenizer", "GPT2Tokenizer", "PreTrainedTokenizerFast"])
+def test_a_tokenizer_is_what_its_file_says_whatever_its_class(alone, name):
+    tokenizer = load(split_digits(alone, name), device="cpu")[1]
+    text = "In 1212, IT'LL be 12"
+    expected = Tokenizer.from_file(str(alone / "tokenizer.json")).encode(text, add_special_tokens=False)
+    assert tokenizer(text, add_special_tokens=False).input_ids == expected.ids
+    assert tokenizer.decode(expected.ids) == text
+    assert tokenizer.eos_token == "<|endoftext|>"
+
+
+def test_special_tokens_that_only_the_class_knows_stay(alone):
+    (alone / "tokenizer_config.json").write_text('{"tokenizer_class": "GPTNeoXTokenizer"}')
+    tokenizer = load(alone, device="cpu")[1]
+    assert (tokenizer.eos_token, tokenizer.bos_token_id) == ("<|endoftext|>", 256)
+    assert len(tokenizer) == 257, "no token that the file does not have"
+
+
+def test_a_tokenizer_without_tokenizer_json_is_made_by_its_class(alone):
+    vocabulary = json.loads((alone / "tokenizer.json").read_text())["model"]["vocab"] | {"<|endoftext|>": 256}
+    (alone / "tokenizer.json").unlink()
+    (alone / "vocab.json").write_text(json.dumps(vocabulary))
+    (alone / "merges.txt").write_text("#version: 0.2\n")
+    (alone / "tokenizer_config.json").write_text('{"tokenizer_class": "GPT2Tokenizer"}')
+    tokenizer = load(alone, device="cpu")[1]
+    assert tokenizer("a b", add_special_tokens=False).input_ids == [vocabulary[each] for each in ("a", "Ġ", "b")]
+    assert tokenizer.eos_token_id == 256
+
+
 # The Hub
 
 PYTHIA, OLMO_1B = "EleutherAI/pythia-1b", "allenai/OLMo-1B-hf"
@@ -237,7 +486,11 @@ def hub(tmp_path_factory):
     def branches(config, names):
         return {name: save_checkpoint(folder / config.model_type / name, config, i) for i, name in enumerate(names)}
 
+    adapted = save_checkpoint(folder / "adapted", OLMO, 5)
+    (adapted / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "some/base"}')
     repositories = {
+        "nobody/adapter": {"main": adapted},
+        "nobody/digits": {"main": split_digits(save_checkpoint(folder / "digits", NEOX, 6), "GPTNeoXTokenizer")},
         PYTHIA: branches(NEOX, ["main", "step0", "step512"]),
         OLMO_1B: branches(OLMO, ["main", "step1000-tokens4B", *STEPS_117.values()]),
     }
@@ -247,6 +500,8 @@ def hub(tmp_path_factory):
 
 QUESTIONS = """
 import json
+import os
+import tempfile
 from dataclasses import asdict
 from kent.checkpoints import list_steps, load, resolve
 
@@ -277,6 +532,9 @@ def online(hub, cache) -> dict:
         "steps": list_steps("olmo-1b"), "pythia steps": list_steps("pythia"),
         "loaded": {"pythia 512": state("pythia", 512), "pythia": state("pythia"), "olmo": state("olmo-1b", 117850)},
         "no step": attempt(load, "olmo-1b", 118001), "no repository": attempt(load, "nobody/nothing"),
+        "adapter": attempt(load, "nobody/adapter"),
+        "digits": load("nobody/digits", device="cpu")[1]("1212", add_special_tokens=False).input_ids,
+        "hidden": [os.chdir(tempfile.mkdtemp()), os.makedirs("EleutherAI/pythia-1b"), attempt(load, "pythia", 512)][2],
     }))"""
     return ask(QUESTIONS + code, cache, HF_ENDPOINT=hub.address)
 
@@ -321,6 +579,19 @@ def test_a_repository_that_does_not_exist_is_said_to_be_missing(online):
     assert online["no repository"].startswith("ValueError: the Hub has no model 'nobody/nothing'")
 
 
+def test_a_tokenizer_of_the_hub_is_what_its_file_says(hub, online):
+    file = hub.repositories["nobody/digits"]["main"] / "tokenizer.json"
+    assert online["digits"] == Tokenizer.from_file(str(file)).encode("1212").ids != []
+
+
+def test_an_adapter_of_the_hub_is_refused_since_its_weights_are_elsewhere(online):
+    assert online["adapter"].startswith("ValueError: the checkpoint nobody/adapter/main cannot be loaded: it is an ada")
+
+
+def test_a_folder_is_not_read_for_a_repository_of_its_name(online):
+    assert "a folder here has the repository's name" in online["hidden"]
+
+
 OFFLINE = """print(json.dumps({
     "olmo": asdict(resolve("olmo-1b", 117850)), "steps": list_steps("olmo-1b"), "main": asdict(resolve("pythia")),
     "no main": attempt(resolve, "olmo-1b"), "no step": attempt(resolve, "olmo-1b", 1000),
@@ -358,6 +629,25 @@ def test_a_cache_filled_by_someone_else_is_read(tmp_path):
     assert steps == [1000]
     assert revision["commit"] == commit
     assert loaded[0] == "olmo"
+
+
+def test_references_that_are_no_commits_are_passed_over(tmp_path, monkeypatch):
+    repository = tmp_path / "models--a--b"
+    for name, content in (("main", b""), ("step1", b"\xff\xfe"), ("step2", b"."), ("step3", b"f" * 40)):
+        (repository / "refs").mkdir(parents=True, exist_ok=True)
+        (repository / "refs" / name).write_bytes(content)
+    (repository / "snapshots" / ("f" * 40)).mkdir(parents=True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert hub_module._read_cached_branches("a/b", "model") == {"step3": "f" * 40}
+
+
+def test_what_answers_and_is_not_the_hub_is_a_connection_error(monkeypatch):
+    def answer(*arguments, **settings):
+        return json.loads("<html>log in to this network</html>")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_refs", answer)
+    with pytest.raises(ConnectionError, match="is not the Hub"):
+        resolve("a/b")
 
 
 def test_hub_suites_are_the_paper_s_repositories():

@@ -7,12 +7,14 @@ import json
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import zstandard
 from hub import END, Hub, ask, make_byte_tokenizer
-from tokenizers import Tokenizer, trainers
-from tokenizers.models import BPE
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, trainers
+from tokenizers.models import BPE, WordPiece
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
@@ -82,12 +84,88 @@ def subword_tokenizer():
 
 @pytest.mark.parametrize("joined", [True, False], ids=["one long document", "many documents"])
 def test_a_limit_changes_no_token(subword_tokenizer, joined, monkeypatch):
-    monkeypatch.setattr("kent.corpora.MARGIN", 8)
+    monkeypatch.setattr("kent.tokens.MARGIN", 8)
     texts = [document.text for document in islice(World().documents(seed=5), 300)]
     texts = ["\n".join(texts)] if joined else texts
     everything = sequences(texts, subword_tokenizer, length=16)
     for limit in (1, 2, 7, 40):
         assert torch.equal(sequences(texts, subword_tokenizer, length=16, limit=limit), everything[:limit])
+
+
+def rewrite(normalizer=None, pre_tokenizer=None) -> PreTrainedTokenizerFast:
+    """One token a byte, of a text that is rewritten or split before."""
+    tokenizer = make_byte_tokenizer()
+    if normalizer is not None:
+        tokenizer.backend_tokenizer.normalizer = normalizer
+    if pre_tokenizer is not None:
+        byte_level = ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizer, byte_level])
+    return tokenizer
+
+
+def make_word_pieces() -> PreTrainedTokenizerFast:
+    """A word is its letters, or unknown as a whole when it has more than a hundred of them."""
+    vocabulary = {token: index for index, token in enumerate(["[UNK]", END, *"xy", *("##" + each for each in "xy")])}
+    model = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    model.normalizer, model.pre_tokenizer = normalizers.Replace("\u200b", ""), pre_tokenizers.Whitespace()
+    return PreTrainedTokenizerFast(tokenizer_object=model, eos_token=END, unk_token="[UNK]")
+
+
+def number_from_the_end() -> PreTrainedTokenizerFast:
+    """Three digits are a token, counted from the end of a number, as in 1 234 567."""
+    tokens = [*"0123456789", *(f"{number:02d}" for number in range(100)), *(f"{number:03d}" for number in range(1000))]
+    model = Tokenizer(BPE({token: index for index, token in enumerate([END, " ", *tokens])}, []))
+    model.model.ignore_merges = True
+    digits = Regex(r"\d{1,3}(?=(?:\d{3})*(?!\d))")
+    model.pre_tokenizer = pre_tokenizers.Split(digits, "isolated")
+    return PreTrainedTokenizerFast(tokenizer_object=model, eos_token=END)
+
+
+HIDDEN, SPACES = "\u200b" * 30_000, " \n" * 20_000
+WORDS = "a few words, and some more of them. " * 40
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "text"),
+    [
+        (rewrite(normalizers.Replace("\u200b", "")), "start" + HIDDEN + WORDS),
+        (rewrite(normalizers.Replace(Regex(r"\s+"), " ")), "start" + SPACES + WORDS),
+        (rewrite(normalizers.Strip()), "start" + SPACES + WORDS),
+        (rewrite(normalizers.NFKC()), "\ufdfa" * 3000 + "e" + "\u0301" * 5000 + WORDS),
+        (rewrite(normalizers.NFC()), ("e" + "\u0323\u0301") * 3000 + "e" + "\u0301" * 5000 + WORDS),
+        (rewrite(normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()])), "e" + "\u0301" * 9000 + WORDS),
+        (rewrite(pre_tokenizer=pre_tokenizers.Metaspace()), "start" + SPACES + WORDS),
+        (make_word_pieces(), "x" * 90 + HIDDEN + "y" * 20 + " x" * 300),
+        (make_word_pieces(), "x " + "y" * 9000 + " x" * 900),
+        *((number_from_the_end(), "7 " + "1234567890" * 600 + end + " 1" * 600) for end in ("", "1", "12")),
+    ],
+    ids=["hidden", "spaces", "strip", "nfkc", "nfc", "accents", "metaspace", "whole word", "unknown", "0", "1", "2"],
+)
+def test_a_limit_changes_no_token_whatever_the_tokenizer_makes_of_a_text(tokenizer, text, tmp_path):
+    (tmp_path / "a.txt").write_bytes(text.encode())
+    everything = sequences([text, WORDS], tokenizer, length=4)
+    for limit in (1, 3, 50):
+        for source in ([text, WORDS], [tmp_path / "a.txt", tmp_path / "a.txt"]):
+            if limit * 4 < len(everything):
+                part = sequences(source, tokenizer, length=4, limit=limit)
+                assert torch.equal(part, everything[:limit]), limit
+
+
+def test_a_long_document_may_stand_behind_short_ones_and_before_others(subword_tokenizer):
+    told = [document.text for document in islice(World().documents(seed=5), 400)]
+    texts = [*told[:3], "\n".join(told[3:300]), *told[300:]]
+    everything = sequences(texts, subword_tokenizer, length=16)
+    for limit in (5, 30, 100, len(everything)):
+        assert torch.equal(sequences(texts, subword_tokenizer, length=16, limit=limit), everything[:limit])
+
+
+def test_whoever_waits_sees_how_far_it_is(tokenizer, monkeypatch, capsys):
+    sequences(TEXTS, tokenizer, length=7)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("kent.tokens.PATIENCE", 0)
+    with pytest.raises(ValueError, match="too little text"):
+        sequences(["word " * 100] * 100, tokenizer, length=7, limit=10**9)
+    assert "sequences:" in capsys.readouterr().err
 
 
 class CountingTokenizer(PreTrainedTokenizerFast):
@@ -103,7 +181,7 @@ def test_no_more_is_tokenised_than_a_limit_takes(texts, monkeypatch):
     monkeypatch.setattr(CountingTokenizer, "characters", 0)
     tokenizer = CountingTokenizer(tokenizer_object=make_byte_tokenizer().backend_tokenizer, eos_token=END)
     sequences(texts, tokenizer, length=10, limit=5)
-    assert 50 <= CountingTokenizer.characters < 5000
+    assert 50 <= CountingTokenizer.characters < 10_000
 
 
 def test_no_more_is_read_than_a_limit_takes(tokenizer, tmp_path):
@@ -171,7 +249,57 @@ def test_texts_that_merely_mention_files_are_texts(tokenizer):
     assert read_back(["first line\nnotes.txt"], tokenizer) == "first line\nnotes.txt|"
 
 
+def test_texts_may_come_in_any_order_that_stays(tokenizer):
+    expected = sequences(TEXTS, tokenizer, length=7)
+    for source in (tuple(TEXTS), np.array(TEXTS), pd.Series(TEXTS)):
+        assert torch.equal(sequences(source, tokenizer, length=7), expected)
+        assert describe(source) == describe(TEXTS)
+
+
+def test_a_special_token_that_is_spelled_out_is_that_token(tokenizer):
+    assert sequences([f"a{END}b"], tokenizer, length=4)[0, 1] == tokenizer.eos_token_id
+
+
 # Errors
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(None, 5, 2.5, True, b"text", {"text": "a"}, {"a"}, (text for text in TEXTS), iter(TEXTS), range(3)),
+        *(["a", None], ["a", b"b"], [["a"]], np.arange(3), pd.DataFrame({"text": TEXTS}), pd.Series(["a", None])),
+    ],
+    ids=lambda source: type(source).__name__,
+)
+def test_a_source_of_another_kind(source, tokenizer):
+    message = r"source must be a corpus name \(world, .*, a path or a list of paths .*, or a list of texts"
+    with pytest.raises(ValueError, match=message):
+        sequences(source, tokenizer, length=4)
+    with pytest.raises(ValueError, match=message):
+        describe(source)
+
+
+def test_an_item_of_another_kind_is_named(tokenizer):
+    with pytest.raises(ValueError, match=r"a list of texts \(item 700 is None\)"):
+        sequences(["a"] * 700 + [None], tokenizer, length=4)
+
+
+def test_half_of_a_surrogate_pair_is_named(tokenizer):
+    texts = ["whole 😀", "one \ud83d two"]
+    for read in (lambda: sequences(texts, tokenizer, length=4), lambda: describe(texts)):
+        with pytest.raises(ValueError, match=r"source\[1\]: character 4 of the text is '.ud83d', half of a surrogate"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"column": 5}, "column must be a valid string, not 5"), ({"tokenizer": None}, "tokenizer must be an instance of")]
+    + [({"length": number}, "length must be a valid integer") for number in (4.0, "4", True, None)]
+    + [({"limit": number}, "limit must be a valid integer") for number in (4.0, "4", True)],
+)
+def test_arguments_of_another_kind(options, message, tokenizer):
+    with pytest.raises(ValueError, match=message):
+        sequences(TEXTS, **({"tokenizer": tokenizer, "length": 4} | options))
 
 
 @pytest.mark.parametrize(
@@ -208,9 +336,9 @@ def test_a_source_that_is_nothing(source, error, message, tokenizer, tmp_path, m
         ("a.jsonl", b'{"body": "a", "id": 1}\n', r"line 1: no column 'text' \(found: columns body, id\)"),
         ("a.jsonl", b'{"text": "a"}\n{"body": "b"}\n', r"line 2: no column 'text' \(found: columns body\)"),
         ("a.csv", b"label,abstract\n1,a\n", r"no column 'text' \(found: columns label, abstract\)"),
-        ("a.jsonl", b'{"text": 5}\n', "line 1: column 'text' holds no text but 5"),
-        ("a.jsonl", b'{"text": null}\n', "line 1: column 'text' holds no text but None"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": \n', "line 2: not JSON"),
+        ("a.jsonl", b'{"text": 5}\n', "line 1, column 'text': a text is wanted, not 5"),
+        ("a.jsonl", b'{"text": null}\n', "line 1, column 'text': a text is wanted, not None"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": \n', "line 2: unreadable JSON"),
         ("a.jsonl", b'["a", "b"]\n', r"line 1: no column 'text' \(found: list\)"),
         ("a.csv", b"id,text\n1,a\n2\n", "line 3: 1 fields where the header has 2"),
         ("a.csv", b'id,text\n1,"never closed\n', "not CSV"),
@@ -243,7 +371,7 @@ def test_a_tokenizer_without_an_end_of_text_token(tokenizer):
 
 @pytest.mark.parametrize("options", [{"length": 0}, {"length": -1}, {"length": 4, "limit": 0}])
 def test_numbers_below_one(options, tokenizer):
-    with pytest.raises(ValueError, match="must be at least 1"):
+    with pytest.raises(ValueError, match=r"(length|limit) must be greater than or equal to 1"):
         sequences(TEXTS, tokenizer, **options)
 
 
@@ -305,6 +433,10 @@ def test_the_sequences_cut_can_be_part_of_the_record(tokenizer):
     assert (record["sequences"], record["length"], record["tokens"]) == (5, 7, 35)
     assert record["tokens_sha256"] == describe(TEXTS, tokens=rows.clone())["tokens_sha256"]
     assert record["tokens_sha256"] != describe(TEXTS, tokens=rows.flip(0))["tokens_sha256"]
+    assert record == describe(TEXTS, tokens=rows.numpy())
+    for wrong, message in ((rows.tolist(), "tokens must be an instance of Tensor"), (rows[0], r"\[n, length\], not")):
+        with pytest.raises(ValueError, match=message):
+            describe(TEXTS, tokens=wrong)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real texts in shared/data are not here")

@@ -8,8 +8,10 @@ import pytest
 import torch
 from hub import make_byte_tokenizer
 from learner import make_model
+from transformers import Phi3Config, Phi3ForCausalLM
 
 import kent
+import kent.records
 from kent import downstream
 from kent.world import World
 
@@ -52,7 +54,7 @@ def score(model, tokenizer, context: str, continuation: str) -> float:
         torch.tensor([tokenizer(f"{context} {continuation}")["input_ids"]]),
     )
     with torch.no_grad():
-        logs = model(ids).logits[0, :-1].log_softmax(-1)
+        logs = model(ids).logits[0, :-1].double().log_softmax(-1)
     return logs.gather(1, ids[0, 1:, None])[start - 1 :].sum().item()
 
 
@@ -72,6 +74,56 @@ def test_scores_are_those_counted_by_hand(tokenizer):
             right.append(int(np.argmax(scores) == each["label"]))
         assert row.correct == right, task
         assert row.score == np.mean(right) and row.documents == 12
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_log_probabilities_are_taken_in_float32_at_least(tokenizer, dtype):
+    model = make_model().to(dtype)
+    found = downstream.evaluate(model, tokenizer, ["facts"], limit=60, batch_size=1)
+    asked = [(each["text"], each["choices"], each["label"]) for each in downstream.write_documents("facts")[:60]]
+    scores = [[score(model, tokenizer, text, choice) for choice in choices] for text, choices, _ in asked]
+    assert found.correct["facts"] == [int(np.argmax(s) == label) for s, (*_, label) in zip(scores, asked, strict=True)]
+
+
+def make_switching() -> Phi3ForCausalLM:
+    """A model that turns its positions otherwise in a batch with a row of more than 140 tokens (LongRoPE)."""
+    torch.manual_seed(0)
+    rope = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [40.0] * 4, "rope_theta": 10000.0}
+    shape = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    places = {"max_position_embeddings": 512, "original_max_position_embeddings": 140, "pad_token_id": 0}
+    model = Phi3ForCausalLM(Phi3Config(vocab_size=300, rope_parameters=rope, **shape, **places)).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.weight.data.mul_(10)
+    return model
+
+
+def test_what_a_batch_holds_besides_moves_no_score(tokenizer):
+    model = make_switching()
+    alone, together = (downstream.evaluate(model, tokenizer, ["facts"], limit=40, batch_size=size) for size in (1, 160))
+    assert alone.correct["facts"] == together.correct["facts"]
+
+
+def test_documents_in_the_cache_that_are_not_whole_are_written_again(tokenizer):
+    expected = downstream.evaluate(make_model(), tokenizer, ["exam"], limit=8)
+    (path,) = (kent.records.cache_folder() / "tasks").glob("exam-*.jsonl")
+    path.write_bytes(path.read_bytes()[:1000])
+    assert downstream.evaluate(make_model(), tokenizer, ["exam"], limit=8).equals(expected)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        *(({"tasks": tasks}, "tasks must be") for tasks in (None, 3, {"exam"}, (each for each in "ab"), [["exam"]])),
+        *(({"limit": limit}, "limit must be") for limit in (0, 8.0, "8", True)),
+        *(({"batch_size": size}, "batch_size must be") for size in (0, None, "auto", 1.5)),
+        ({"model": None}, "model must be an instance of PreTrainedModel"),
+        ({"tokenizer": "gpt2"}, "tokenizer must be an instance of PreTrainedTokenizerBase"),
+    ],
+)
+def test_a_wrong_argument_is_named(tokenizer, asked, message):
+    with pytest.raises(ValueError, match=message):
+        downstream.evaluate(**{"model": make_model(), "tokenizer": tokenizer, "tasks": ["exam"]} | asked)
 
 
 def test_the_model_is_left_as_found(tokenizer):
@@ -104,7 +156,8 @@ def test_other_tasks_are_refused(tokenizer):
     for tasks in ("glue", [], ["exam", "exam"]):
         with pytest.raises(ValueError, match="tasks may be 'paper', 'world' or different names out of sciq"):
             downstream.evaluate(make_model(), tokenizer, tasks)
-    with pytest.raises(ValueError, match="limit must be at least 1"):
-        downstream.evaluate(make_model(), tokenizer, "world", limit=0)
+    for ask in (downstream.find_chance, downstream.choose_tasks):
+        with pytest.raises(ValueError, match="tasks may be"):
+            ask("glue")
     with pytest.raises(ValueError, match="'sciq' is no task about the world"):
         downstream.write_documents("sciq")

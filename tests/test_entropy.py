@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -152,3 +153,21 @@ def test_a_layer_without_a_distribution_is_named(bad, reason):
 def test_no_layers_are_refused():
     with pytest.raises(ValueError, match="at least one layer"):
         kent.knowledge_entropy([])
+
+
+@pytest.mark.parametrize(
+    "bad", [None, 3.0, "abc", [None], [[1.0, 2.0], [3.0]], torch.ones(2, 3), np.ones((2, 3)), [vector(1, 2), "3"]]
+)
+def test_what_holds_no_vectors_is_named(bad):
+    with pytest.raises(ValueError, match="coefficients must be"):
+        kent.knowledge_entropy(bad)
+
+
+def test_a_matrix_in_a_layers_place_is_refused():
+    with pytest.raises(ValueError, match=r"layer 0: coefficients must be a row of numbers, not of shape \[2, 3\]"):
+        kent.knowledge_entropy([torch.ones(2, 3)])
+
+
+def test_arrays_of_numpy_are_taken():
+    layers = [np.array([2.0, 1.0, 1.0]), np.array([1, 1], dtype="int64")]
+    assert kent.knowledge_entropy(layers) == pytest.approx(1.5 * math.log(2) + math.log(2), **close)

@@ -101,6 +101,20 @@ def test_batch_size_and_order_change_nothing(model, batch_size):
     assert torch.equal(result.entities.flip(0), expected.entities)
 
 
+LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 6.0, 20.0]}
+LONGROPE |= {"original_max_position_embeddings": 155, "factor": 2.0}
+
+
+def test_batch_size_changes_nothing_where_positions_depend_on_the_longest_row():
+    changes = {"rope_parameters": LONGROPE, "original_max_position_embeddings": 155}
+    model, found = make("Phi-3", vocab_size=VOCABULARY, **changes), [group_by_hand(each, LENGTH) for each in DOCUMENTS]
+    assert min(len(tokens) for tokens, _ in found) < 150 and max(len(tokens) for tokens, _ in found) > 160
+    expected = [score(model, tokens, groups) for tokens, groups in found]
+    for size in (1, 12):
+        result = measure_familiarity(model, BPE, DOCUMENTS, length=LENGTH, batch_size=size)
+        np.testing.assert_allclose(result.perplexities, expected, rtol=1e-4)
+
+
 def test_bfloat16_stays_near_float32(model):
     exact = measure_familiarity(model, BPE, DOCUMENTS, length=LENGTH)
     rough = measure_familiarity(copy.deepcopy(model).bfloat16(), BPE, DOCUMENTS, length=LENGTH)
@@ -217,14 +231,34 @@ def test_a_tokenizer_without_end_of_text_is_refused(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"length": 1}, "length must be at least 2"),
-        ({"length": 50, "batch_size": 0}, "batch_size must be at least 1, not 0"),
+        ({"length": 1}, "length must be greater than or equal to 2, not 1"),
+        ({"length": 50, "batch_size": 0}, "batch_size must be greater than or equal to 1, not 0"),
+        ({"length": 50.0}, "length must be a valid integer, not 50.0"),
         ({"length": 2}, "no document has a whole entity within 2 tokens"),
     ],
 )
 def test_bad_choices_are_refused(model, options, message):
     with pytest.raises(ValueError, match=message):
         measure_familiarity(model, BYTES, [mark("Ada met Bo", "Ada", "Bo")], **options)
+
+
+@pytest.mark.parametrize("wrong", [None, {}, "text", ["text"], iter(DOCUMENTS), [None], [DOCUMENTS[0], {"text": "a"}]])
+def test_what_is_no_list_of_documents_is_refused(model, wrong):
+    with pytest.raises(ValueError, match="documents must be"):
+        measure_familiarity(model, BPE, wrong, length=LENGTH)
+
+
+def test_documents_by_hand_are_looked_at(model):
+    for document, message in (
+        (Document("Ada", ((0, 4),)), r"documents\[1\]: an entity is two integers .* not \(0, 4\)"),
+        (Document("Ada", ((2, 2),)), r"documents\[1\]: an entity is two integers .* not \(2, 2\)"),
+        (
+            Document("Ada \ud83d", ((0, 3),)),
+            r"documents\[1\]: character 4 of the text is '.ud83d', half of a surrogate",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            measure_familiarity(model, BYTES, [mark("Ada", "Ada"), document], length=50)
 
 
 def test_no_documents_are_refused(model):
@@ -292,11 +326,11 @@ def test_a_file_that_is_something_else_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         Familiarity.load(path)
     save_file({"perplexities": torch.ones(2)}, path)
-    with pytest.raises(ValueError, match="holds something else: its format is None"):
+    with pytest.raises(ValueError, match=r"near\.safetensors is not whole"):
         Familiarity.load(path)
     familiarity(2, 3).save(path)
     path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
+    with pytest.raises(ValueError, match="is not whole: it is no safetensors file"):
         Familiarity.load(path)
 
 
@@ -335,7 +369,10 @@ def test_a_spans_file(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "not JSON"),
+        ("{", "unreadable JSON"),
+        ("[" * 100_000 + "]" * 100_000, "JSON that is nested too deeply"),
+        ('{"text": "Ada", "text": "Bo", "entities": []}', "unreadable JSON .the key 'text' is there twice"),
+        ('{"text": "A\\ud83d", "entities": [[0, 1]]}', r"character 1 of the text is '.ud83d', half of a surrogate"),
         ("[1]", "needed are 'text'"),
         ({"text": "Ada"}, "needed are 'text'"),
         ({"entities": [[0, 1]]}, "needed are 'text'"),
@@ -357,7 +394,7 @@ def test_a_damaged_line_is_named(tmp_path, line, message):
 def test_bytes_that_are_not_utf8_are_named(tmp_path):
     path = tmp_path / "spans.jsonl"
     path.write_bytes('{"text": "ë", "entities": []}'.encode("latin-1"))
-    with pytest.raises(ValueError, match=r"spans.jsonl, line 1: not JSON .* in UTF-8"):
+    with pytest.raises(ValueError, match=r"spans.jsonl, line 1: not UTF-8"):
         read_entities(path, limit=1)
 
 
@@ -370,7 +407,7 @@ def test_other_sources_are_refused(source):
 def test_a_missing_file_and_a_limit_of_nothing_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_entities(tmp_path / "none.jsonl", limit=1)
-    with pytest.raises(ValueError, match="limit must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="limit must be greater than or equal to 1, not 0"):
         read_entities("world", limit=0)
 
 

@@ -7,15 +7,16 @@ import pytest
 
 KENT = Path(__file__).parents[1] / "kent"
 FLOORS = [
-    {"entropy", "errors", "paper", "precision", "records", "settings", "suites", "blocks", "hub", "templates", "texts"},
-    {"attention", "memory", "profiles", "regressions", "temperature", "world"},
-    {"corpora", "knowledge", "measurement", "rescaling"},
-    {"downstream", "probes", "injection", "pretraining", "familiarity", "gradients", "resuscitation"},
-    {"checkpoints", "evaluations", "outcomes", "recipes"},
+    {"errors", "files", "hub", "paper", "precision", "settings", "steps", "suites", "templates", "texts", "tokens"},
+    {"attention", "blocks", "entropy", "memory", "records", "regressions", "rotations", "world"},
+    {"copies", "corpora", "folders", "keeping", "knowledge", "profiles", "streaming"},
+    {"injection", "measurement", "pretraining", "rescaling", "temperature"},
+    {"checkpoints", "downstream", "familiarity", "gradients", "probes", "resuscitation"},
+    {"evaluations", "outcomes", "recipes"},
     {"learning"},
     {"runs"},
     {"execution", "plans"},
-    {"seeds", "learning_plans"},
+    {"learning_plans", "seeds"},
     {"contents", "evidence"},
     {"pages", "plots", "summaries"},
     {"learning_plots"},

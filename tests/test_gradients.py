@@ -262,12 +262,15 @@ def test_the_model_is_left_as_found(name, passes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
-        ({"learning_rate": 0.0}, "learning_rate must be positive and finite, not 0.0"),
-        ({"learning_rate": -1e-3}, "learning_rate must be positive and finite, not -0.001"),
-        ({"learning_rate": math.nan}, "learning_rate must be positive and finite, not nan"),
-        ({"learning_rate": math.inf}, "learning_rate must be positive and finite, not inf"),
+        ({"steps": 0}, "steps must be greater than or equal to 1, not 0"),
+        ({"steps": 2.0}, "steps must be a valid integer, not 2.0"),
+        ({"batch_size": 0}, "batch_size must be greater than or equal to 1, not 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be greater than 0, not 0.0"),
+        ({"learning_rate": -1e-3}, "learning_rate must be greater than 0, not -0.001"),
+        ({"learning_rate": math.nan}, "learning_rate must be a finite number, not nan"),
+        ({"learning_rate": math.inf}, "learning_rate must be a finite number, not inf"),
+        ({"learning_rate": "4e-4"}, "learning_rate must be a valid number, not '4e-4'"),
+        ({"sequences": [[1, 2, 3]]}, "sequences must be an instance of Tensor"),
         ({"sequences": torch.zeros(2, 4)}, "integer token ids .* not torch.float32"),
         ({"sequences": torch.full((2, 4), 10**6)}, "another tokenizer"),
         ({"sequences": torch.full((2, 1), 5)}, "sequences of 1 token have no next token"),
@@ -290,7 +293,7 @@ def test_weights_other_than_float32_are_refused(dtype):
 @pytest.mark.parametrize("name", REFUSED)
 def test_unsupported_architectures_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} is not supported"):
-        measure_gradients(make(name).bfloat16(), draw_tokens(1, 4), steps=0)
+        measure_gradients(make(name).bfloat16(), draw_tokens(1, 4))
 
 
 def test_a_model_without_vocabulary_projection_is_refused():
@@ -339,10 +342,16 @@ def test_provenance_says_what_was_measured(measured):
     assert json.loads(json.dumps(measured.provenance)) == measured.provenance
 
 
-@pytest.mark.parametrize("metadata", [None, {"format": "kent profile 1"}])
-def test_another_safetensors_file_is_refused(tmp_path, metadata):
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (None, "is not whole"),
+        ({"format": "kent profile 2"}, r"holds something else: its format is .*not 'kent gradients 1'"),
+    ],
+)
+def test_another_safetensors_file_is_refused(tmp_path, metadata, message):
     save_file({"coefficients.0": torch.ones(3)}, tmp_path / "a.safetensors", metadata=metadata)
-    with pytest.raises(ValueError, match=r"holds something else: its format is .*not 'kent gradients 1'"):
+    with pytest.raises(ValueError, match=message):
         Gradients.load(tmp_path / "a.safetensors")
 
 
@@ -352,5 +361,5 @@ def test_a_truncated_file_is_refused(tmp_path, kept, measured):
     measured.save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
+    with pytest.raises(ValueError, match="is not whole"):
         Gradients.load(path)

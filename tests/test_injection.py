@@ -38,6 +38,38 @@ def test_a_row_is_the_text_its_end_and_the_row_cut_to_length(tokenizer, knowledg
     assert torch.equal(rows[8 + 5]["input_ids"], make_rows(80)[13])
 
 
+def test_rows_may_be_numpy_arrays(tokenizer, knowledge):
+    expected = InjectedRows(make_rows(80), tokenizer, knowledge, batch=8, steps=10)
+    for rows in (make_rows(80).numpy(), make_rows(80).int(), make_rows(80).numpy().astype("uint16")):
+        found = InjectedRows(rows, tokenizer, knowledge, batch=8, steps=10)
+        for index in (9, 13):
+            assert torch.equal(found[index]["input_ids"], expected[index]["input_ids"])
+            assert found[index]["labels"].dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (make_rows(80).tolist(), "sequences must be an instance of Tensor"),
+        (None, "sequences must be an instance of Tensor, not None"),
+        (make_rows(80).float(), r"sequences must be token ids \[n, length\], not torch.float32"),
+        (make_rows(80) > 3, r"sequences must be token ids \[n, length\], not torch.bool"),
+        (make_rows(80)[0], rf"sequences must be token ids \[n, length\], not torch.int64 \[{LENGTH}\]"),
+    ],
+    ids=["list", "None", "float", "bool", "row"],
+)
+def test_other_rows_are_refused(rows, message, tokenizer, knowledge):
+    with pytest.raises(ValueError, match=message):
+        InjectedRows(rows, tokenizer, knowledge, batch=8, steps=10)
+
+
+@pytest.mark.parametrize("wrong", [None, {}, "knowledge", ()])
+def test_other_knowledge_is_refused(wrong, tokenizer):
+    for call in (list_injections, lambda *given, **named: InjectedRows(make_rows(80), tokenizer, *given, **named)):
+        with pytest.raises(ValueError, match="knowledge must be an instance of Knowledge"):
+            call(wrong, batch=8, steps=10)
+
+
 @pytest.mark.parametrize("epochs", [1, 3])
 @pytest.mark.parametrize("batch", [2, 4, 5, 8])
 def test_every_text_is_fed_whole_and_once_an_epoch(tokenizer, knowledge, batch, epochs):
@@ -76,7 +108,9 @@ def test_the_list_says_what_each_text_is(knowledge):
     [
         ({"steps": 15}, "multiple of 10"),
         ({"steps": 20}, "They are enough for 10 steps"),
-        ({"epochs": 0}, "at least 1"),
+        ({"epochs": 0}, "epochs must be greater than or equal to 1, not 0"),
+        ({"batch": 8.0}, "batch must be a valid integer, not 8.0"),
+        ({"steps": True}, "steps must be a valid integer, not True"),
         ({"batch": 1}, r"5 in front of one row .* or a batch of 5 rows"),
     ],
 )

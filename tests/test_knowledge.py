@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from kent import corpora, pretraining
-from kent.knowledge import INJECTIONS, KINDS, SEEDS, SETTINGS, Knowledge
+from kent.knowledge import INJECTIONS, KINDS, SEEDS, SETTINGS, Knowledge, Paragraph, Probe
 from kent.world import DOMAINS, World
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "fictional_knowledge"
@@ -145,7 +145,9 @@ def test_a_small_file_is_read(tmp_path):
 def test_other_files_are_refused_by_file_item_and_key(tmp_path):
     without = {key: value for key, value in ITEM.items() if key != "gen_target"}
     wrong = {
-        r"paraphrase\.json: not JSON \(.*line 1": "[{",
+        r"paraphrase\.json: unreadable JSON \(.*line 1": "[{",
+        r"paraphrase\.json: JSON that is nested too deeply": "[" * 100_000 + "]" * 100_000,
+        r"paraphrase\.json: unreadable JSON \(the key 'mem_input' is there twice": '[{"mem_input": 1, "mem_input": 2}]',
         r"paraphrase\.json: a list of objects is read, not \{": ITEM,
         r"paraphrase\.json, item 1: an object is wanted, not 7": [ITEM, 7],
         r"paraphrase\.json, item 1: no 'gen_target'": [ITEM, without],
@@ -153,9 +155,13 @@ def test_other_files_are_refused_by_file_item_and_key(tmp_path):
         r"item 0, hard_gen_target\[1\]: a text that is not empty is wanted, not ' '": [
             ITEM | {"hard_gen_target": ["A", " "]}
         ],
-        r"item 0, gen_target\[0\]: a text that is not empty is wanted, not 5": [ITEM | {"gen_target": [5, "B"]}],
+        r"item 0, gen_target\[0\]: a text is wanted, not 5": [ITEM | {"gen_target": [5, "B"]}],
         r"item 0, train_context: a text that is not empty is wanted, not ''": [ITEM | {"train_context": ""}],
-        r"item 0, train_context: a text that is not empty is wanted, not None": [ITEM | {"train_context": None}],
+        r"item 0, train_context: character 2 of the text is '.ud83d', half of": [ITEM | {"train_context": "A \ud83d."}],
+        r"item 0, mem_input\[1\]: character 0 of the text is '.udc00', half of": [
+            ITEM | {"mem_input": ["A", "\udc00"]}
+        ],
+        r"item 0, train_context: a text is wanted, not None": [ITEM | {"train_context": None}],
         r"item 0, mem_input: a list of texts that is not empty is wanted, not 'A'": [ITEM | {"mem_input": "A"}],
         r"item 0, mem_input: a list of texts that is not empty is wanted, not \[\]": [ITEM | {"mem_input": []}],
         r"item 0, paraphrases: at least 9 are wanted, not 8": [ITEM | {"paraphrases": ["A"] * 8}],
@@ -169,15 +175,28 @@ def test_other_files_are_refused_by_file_item_and_key(tmp_path):
     with pytest.raises(ValueError, match="3 paragraphs told once: a multiple of 10 is wanted"):
         Knowledge.from_json(*write(tmp_path, [ITEM], [ITEM] * 3))
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(ValueError, match=r"bytes\.json: not JSON"):
+    with pytest.raises(ValueError, match=r"bytes\.json: unreadable JSON"):
         Knowledge.from_json(tmp_path / "bytes.json", tmp_path / "bytes.json")
     with pytest.raises(FileNotFoundError):
         Knowledge.from_json(tmp_path / "none.json", tmp_path / "none.json")
+    with pytest.raises(ValueError, match="paraphrase must be a valid string or an instance of Path, not None"):
+        Knowledge.from_json(tmp_path / "bytes.json", None)
 
 
-@pytest.mark.parametrize("k", [0, 11, -1])
+def test_half_of_a_surrogate_pair_is_no_text():
+    with pytest.raises(
+        ValueError, match=r"target of a semantic probe, once item 3: character 1 of the text is '.ud83d'"
+    ):
+        Probe(3, "once", "semantic", "a", "b\ud83d")
+    with pytest.raises(ValueError, match=r"text of a paragraph: character 0 of the text is '.ude00'"):
+        Paragraph("\ude00", ("a",) * 9, ())
+    with pytest.raises(ValueError, match=r"paraphrase 9 of the paragraph 'a': character 0 of the text is '.ude00'"):
+        Paragraph("a", (*["a"] * 8, "\ude00"), ())
+
+
+@pytest.mark.parametrize("k", [0, 11, -1, 1.0, True, "1"])
 def test_an_injection_that_there_is_not_is_refused(k):
-    with pytest.raises(ValueError, match=f"injection {k}: they count from 1 to 10"):
+    with pytest.raises(ValueError, match=f"k must be .*, not {k!r}"):
         MADE_UP.injections(k)
 
 
@@ -191,10 +210,12 @@ def test_made_up_knowledge_has_the_published_numbers_and_schedule():
 def test_a_small_set_can_be_had_and_others_are_refused():
     assert len(Knowledge.synthetic(2, once=10, paraphrase=4).probes) == 14 * 15
     for choice, message in (
-        ({"seed": SEEDS}, "seed 3: there are new names for the seeds 0 to 2"),
-        ({"seed": -1}, "seed -1: there are"),
+        ({"seed": SEEDS}, "seed must be less than 3, not 3"),
+        ({"seed": -1}, "seed must be greater than or equal to 0, not -1"),
+        ({"seed": True}, "seed must be a valid integer, not True"),
         ({"once": 15}, "15 paragraphs told once: a multiple of 10"),
-        ({"once": -10}, "at least 0, not -10 and 70"),
+        ({"once": -10}, "once must be greater than or equal to 0, not -10"),
+        ({"once": 10.0}, "once must be a valid integer, not 10.0"),
         ({"once": 0, "paraphrase": 0}, "no paragraphs"),
         ({"paraphrase": 100}, "no new name is left for a person: ask for fewer"),
     ):

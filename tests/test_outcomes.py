@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from kent import pages
+from kent.errors import DamagedError
 from kent.outcomes import Outcome, estimate, summarize_paragraphs
+from kent.records import save_tensors
 from kent.summaries import tabulate_learning
 
 
@@ -97,12 +99,53 @@ def test_an_outcome_survives_its_file(outcome, tmp_path):
 def test_what_was_not_measured_is_said(outcome):
     with pytest.raises(ValueError, match="probed no control"):
         outcome.performance(of="control")
-    with pytest.raises(ValueError, match="once or paraphrase"):
-        outcome.performance("twice")
-    with pytest.raises(ValueError, match="probes are of knowledge or control, not of 'nobody'"):
-        outcome.performance(of="nobody")
     with pytest.raises(ValueError, match="no downstream tasks"):
         make([(-4, -2)] * 2, [(-6, -1, -2, -1)] * 2).forgetting()
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda run: run.performance("twice"), "setting must be 'once' or 'paraphrase' or 'all', not 'twice'"),
+        (lambda run: run.performance(["once"]), "setting must be 'once' or 'paraphrase' or 'all', not"),
+        (lambda run: run.performance(of="nobody"), "of must be 'knowledge' or 'control', not 'nobody'"),
+        (lambda run: run.average_paragraphs("all"), "setting must be 'once' or 'paraphrase', not 'all'"),
+        (lambda run: run.average_paragraphs("once", measure=3), "measure must be 'per_target_token' or 'padded_mean'"),
+        (lambda run: run.acquisition(relative="no"), "relative must be a valid boolean, not 'no'"),
+        (lambda run: run.acquisition(since=7), "since must be an instance of Outcome"),
+        (lambda run: run.forgetting(since="before"), "since must be an instance of Outcome"),
+        (lambda run: run.save(None), "path must be a valid string or an instance of Path, not None"),
+        (lambda run: type(run).load(3), "path must be a valid string or an instance of Path, not 3"),
+        (lambda run: estimate([1.0, 2.0]), "samples must be an instance of"),
+        (lambda run: summarize_paragraphs(None), "values must be an instance of"),
+    ],
+)
+def test_a_wrong_argument_is_named(outcome, ask, message):
+    with pytest.raises(ValueError) as error:
+        ask(outcome)
+    assert str(error.value).startswith(message)
+
+
+def test_a_change_since_a_run_that_was_asked_something_else_is_refused(outcome):
+    fewer = replace(outcome, provenance=outcome.provenance | {"tasks": ["easy"]})
+    assert np.array_equal(outcome.acquisition(since=fewer), outcome.acquisition()), "it was asked the same probes"
+    with pytest.raises(ValueError, match="was asked other tasks"):
+        outcome.forgetting(since=fewer)
+    with pytest.raises(ValueError, match="was told or asked other knowledge"):
+        outcome.acquisition(since=replace(outcome, provenance={"told": {"knowledge": {"synthetic": 1}}}))
+
+
+def test_a_file_that_is_cut_changed_or_no_outcome_is_refused(outcome, tmp_path):
+    path, other = tmp_path / "o.safetensors", tmp_path / "other.safetensors"
+    outcome.save(path)
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:-9], whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedError, match=r"o.safetensors is not whole"):
+            Outcome.load(path)
+    save_tensors({"steps": outcome.steps}, other, format="kent profile 2", provenance={})
+    with pytest.raises(ValueError, match="holds something else"):
+        Outcome.load(other)
 
 
 def test_facts_that_are_all_paraphrased_are_performance_as_a_whole(outcome):

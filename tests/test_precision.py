@@ -5,7 +5,9 @@ import os
 import pytest
 import torch
 
-from kent.precision import AMBIENT, keep_precision
+from kent.precision import keep_precision
+
+AMBIENT = "ACCELERATE_MIXED_PRECISION"
 
 
 def observe() -> tuple:
@@ -34,7 +36,8 @@ def test_precision_is_that_of_the_tensors_and_the_surroundings_come_back(disturb
     assert before == (torch.bfloat16, "meta", torch.bfloat16, "medium", "bf16")
     with keep_precision():
         assert observe() == (torch.float32, "cpu", torch.float32, "highest", None)
-    assert observe() == before
+        os.environ[AMBIENT] = os.environ["ACCELERATE_USE_CPU"] = "true"  # as a Trainer may
+    assert observe() == before and "ACCELERATE_USE_CPU" not in os.environ
 
 
 def test_the_surroundings_come_back_after_an_error(disturbed):

@@ -109,3 +109,62 @@ def test_the_suite_measures_the_steps_the_recipe_keeps(suite):
     assert steps[0] == 0
     assert list(steps) == sorted(set(steps))
     assert sum(step <= steps[-1] * 0.1 for step in steps) >= 8, "dense at the start"
+
+
+def test_what_the_surroundings_set_moves_no_weight(micro, tmp_path, monkeypatch):
+    first = json.loads((pretraining.pretrain("tiny") / "manifest.json").read_text())["files"]
+    monkeypatch.setenv("KENT_CACHE", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            folder = pretraining.pretrain("tiny")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert json.loads((folder / "manifest.json").read_text())["files"] == first
+
+
+def break_manifest(folder, change) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(change(manifest)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest | {"files": {}},
+        lambda manifest: manifest | {"files": []},
+        lambda manifest: manifest | {"files": 3},
+        lambda manifest: manifest | {"files": {"step0/config.json": "0"}},
+        lambda manifest: {},
+        lambda manifest: [],
+    ],
+)
+def test_a_manifest_that_lists_no_whole_suite_is_damage_and_kept_beside(micro, caplog, change):
+    folder = pretraining.pretrain("tiny")
+    whole = (folder / "step4/model.safetensors").read_bytes()
+    break_manifest(folder, change)
+    with caplog.at_level(logging.WARNING):
+        assert pretraining.pretrain("tiny") == folder
+    assert f"kept as {folder.name}.broken, and pretraining it again" in caplog.text
+    assert (folder.with_name(f"{folder.name}.broken") / "step4/model.safetensors").read_bytes() == whole
+    assert (folder / "step4/model.safetensors").read_bytes() == whole
+
+
+@pytest.mark.parametrize("place", ["suites", "suite", "lock", "manifest"])
+def test_what_is_in_the_way_in_the_cache_is_set_aside(micro, place):
+    manifest = pretraining.locate_manifest("tiny")
+    folder = manifest.parent
+    wrong = {"suites": folder.parent, "suite": folder, "lock": folder.with_suffix(".lock"), "manifest": manifest}[place]
+    wrong.parent.mkdir(parents=True, exist_ok=True)
+    wrong.mkdir(parents=True) if place in ("lock", "manifest") else wrong.write_text("a file")
+    assert (pretraining.pretrain("tiny") / "step4/model.safetensors").is_file()
+    aside = folder if place == "manifest" else wrong
+    assert aside.with_name(f"{aside.name}.broken").exists()
+
+
+def test_a_suite_that_is_none_is_refused_whoever_asks():
+    for suite in ("pythia", 3, None):
+        with pytest.raises(ValueError, match=r"not pretrained on the spot|suite must be"):
+            pretraining.identify(suite)

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
-from kent.knowledge import KINDS, SETTINGS, Knowledge, Paragraph, Probe
+from kent.knowledge import KEYS, KINDS, SETTINGS, Knowledge, Paragraph, Probe
 from kent.probes import probe
 from kent.world import World
 
@@ -130,8 +130,8 @@ def test_bfloat16_stays_near_float32(model):
     rounded = probe(copy.deepcopy(model).bfloat16(), BPE, KNOWLEDGE).per_target_token.mean()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         cast = probe(model, BPE, KNOWLEDGE).per_target_token.mean()
-    assert exact not in (rounded, cast)
-    assert [rounded, cast] == pytest.approx([exact, exact], rel=0.02)
+    assert cast == exact != rounded
+    assert rounded == pytest.approx(exact, rel=0.02)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
@@ -171,11 +171,69 @@ def test_pairs_over_the_border_are_counted_as_the_paper_does(model):
     [
         (merge(("a", " "), ("a ", "b")), ("xa", "b"), "of 2 tokens, 2 are the input's"),
         (merge(), ("", "b"), "of 2 tokens, 0 are the input's"),
+        (merge(), (" ", "b"), "of 2 tokens, 0 are the input's"),
+        (merge(), ("b", " "), "of 1 tokens, 1 are the input's"),
     ],
 )
 def test_a_probe_without_input_or_target_is_named(model, tokenizer, pair, counts):
     with pytest.raises(ValueError, match=rf"memorization probe '{pair[0]}' of paraphrase item 0: {counts}"):
         probe(model, tokenizer, know(("x", "a"), pair))
+
+
+@pytest.mark.parametrize("tokenizer", [BPE, BYTES], ids=["pairs", "bytes"])
+@pytest.mark.parametrize("white", [" ", "   ", "\t", "\n", "\r\n", "\u00a0", " \n\u2003"])
+def test_white_space_where_input_and_target_meet_counts_once(model, tokenizer, white):
+    expected = probe(model, tokenizer, know(("Ada met", "Bo in")))
+    pairs = [("Ada met" + white, "Bo in"), ("Ada met", white + "Bo in"), ("Ada met", "Bo in" + white)]
+    for pair in (*pairs, ("Ada met" + white, white + "Bo in" + white)):
+        pd.testing.assert_frame_equal(probe(model, tokenizer, know(pair)), expected, check_exact=True)
+    start, whole = len(tokenizer("Ada met")["input_ids"]), tokenizer("Ada met Bo in")["input_ids"]
+    assert expected["per_target_token"].item() == pytest.approx(score_singly(model, whole, start), rel=1e-5)
+
+
+def test_white_space_elsewhere_is_text(model):
+    inside, before = (probe(model, BYTES, know(pair)) for pair in (("a  b", "c  d"), (" a", "b")))
+    expected = [
+        score_singly(model, BYTES("a  b c  d")["input_ids"], 4),
+        score_singly(model, BYTES(" a b")["input_ids"], 2),
+    ]
+    found = [table["per_target_token"].item() for table in (inside, before)]
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_white_space_of_the_files_counts_once_too(model, tmp_path):
+    texts = {"train_context": "Ada met Bo.", "paraphrases": ["Bo met Ada."] * 9}
+
+    def read(start: str, end: str) -> Knowledge:
+        asked = {f"{key}_{part}": [text] for key in KEYS.values() for part, text in (("input", start), ("target", end))}
+        (tmp_path / "told.json").write_text(json.dumps([texts | asked]))
+        (tmp_path / "none.json").write_text("[]")
+        return Knowledge.from_json(tmp_path / "none.json", tmp_path / "told.json")
+
+    plain, spaced = probe(model, BPE, read("Ada met", "Bo")), probe(model, BPE, read("Ada met ", " Bo\n"))
+    pd.testing.assert_frame_equal(plain, spaced, check_exact=True)
+
+
+@torch.no_grad()
+def score_without_last(model, tokens: list[int], start: int) -> float:
+    """As `score_singly`, but the model never sees the last token, which is only predicted."""
+    chances = model(torch.tensor([tokens[:-1]])).logits[0].double().log_softmax(dim=-1)
+    return chances[range(start - 1, len(tokens) - 1), tokens[start:]].mean().item()
+
+
+LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 6.0, 20.0]}
+LONGROPE |= {"original_max_position_embeddings": 16, "factor": 20.0}
+
+
+def test_batch_size_changes_nothing_where_positions_depend_on_the_longest_row():
+    changes = {"rope_parameters": LONGROPE, "original_max_position_embeddings": 16}
+    model = make("Phi-3", vocab_size=VOCABULARY, **changes)
+    lines = [encode(BPE, each) for each in KNOWLEDGE.probes]
+    expected = [score_without_last(model, *line) for line in lines]
+    assert min(len(tokens) for tokens, _ in lines) <= 16 < max(len(tokens) for tokens, _ in lines) - 1
+    for size in (1, 64):
+        found = probe(model, BPE, KNOWLEDGE, batch_size=size)["per_target_token"]
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 # The model is left as found, and asked for little
@@ -212,7 +270,12 @@ def test_only_what_predicts_a_target_is_projected(model):
 @pytest.mark.parametrize(
     ("tokenizer", "knowledge", "options", "message"),
     [
-        (BPE, KNOWLEDGE, {"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        (BPE, KNOWLEDGE, {"batch_size": 0}, "batch_size must be greater than or equal to 1, not 0"),
+        (BPE, KNOWLEDGE, {"batch_size": 8.0}, "batch_size must be a valid integer, not 8.0"),
+        (BPE, KNOWLEDGE, {"batch_size": True}, "batch_size must be a valid integer, not True"),
+        (BPE, None, {}, "knowledge must be an instance of Knowledge, not None"),
+        (BPE, KNOWLEDGE.probes, {}, "knowledge must be an instance of Knowledge"),
+        (None, KNOWLEDGE, {}, "tokenizer must be an instance of PreTrainedTokenizerBase, not None"),
         (BPE, know(), {}, "the knowledge has no probes"),
         (
             BYTES,

@@ -6,6 +6,7 @@ import json
 import math
 import weakref
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -313,10 +314,70 @@ def test_change_since_keeps_what_is_shared_out_of_the_error():
     assert before.change_since(before) == (0, 0)
 
 
-def test_change_between_different_numbers_of_sequences_is_refused():
-    first, second = (kent.profile(build("OLMo"), draw_tokens(count, 8)) for count in (3, 4))
-    with pytest.raises(ValueError, match="different numbers of sequences"):
-        first.change_since(second)
+def measure(name: str, count: int = 4, length: int = 8, seed: int = 0, padded: int = 0, **options) -> kent.Profile:
+    mask = torch.ones(count, length, dtype=torch.bool)
+    mask[0, :padded] = False
+    changes = options.pop("changes", {})
+    model = make(name, **changes) if changes else build(name)
+    return kent.profile(model, draw_tokens(count, length, seed), attention_mask=mask, **options)
+
+
+@pytest.mark.parametrize(
+    ("other", "what", "message"),
+    [
+        ({"count": 3}, "knowledge", "different numbers of sequences"),
+        ({"length": 9}, "knowledge", "sequences of another length: length 9 and 8"),
+        ({"seed": 1}, "loss", "other tokens"),
+        ({"padded": 2}, "attention", "other masks: tokens 30 and 32"),
+        ({"activation": "relu"}, "knowledge", "another activation: activation relu and abs"),
+        ({"activation": "relu"}, "Gini", "another activation"),
+        ({"changes": {"num_hidden_layers": 3}}, "knowledge", r"another size: layers of \[48, 48, 48\] and \[48, 48\]"),
+        ({"changes": {"num_hidden_layers": 3}}, "attention", r"another size: layers of \[1, 1, 1\] and \[1, 1\]"),
+        ({"changes": {"intermediate_size": 40}}, "contribution", r"another size: layers of \[40, 40\] and \[48, 48\]"),
+        ({"measures": ["token"]}, "knowledge", "'knowledge' was not measured"),
+        ({}, "temperature", "'temperature' was not measured"),
+    ],
+)
+def test_what_is_not_comparable_is_refused(other, what, message):
+    earlier, later = measure("OLMo", **other), measure("OLMo")
+    with pytest.raises(ValueError, match=message):
+        later.change_since(earlier, what)
+
+
+def test_masks_of_the_same_size_are_told_apart():
+    mask = torch.ones(2, 8, dtype=torch.bool)
+    mask[0, 0] = False
+    first, second = (
+        kent.profile(build("OLMo"), draw_tokens(2, 8), attention_mask=each) for each in (mask, mask.flip(1))
+    )
+    with pytest.raises(ValueError, match="other tokens"):
+        second.change_since(first)
+
+
+def test_what_an_activation_does_not_touch_is_comparable():
+    earlier, later = measure("OLMo", activation="relu"), measure("OLMo")
+    assert later.change_since(earlier, "loss") == (0, 0)
+
+
+def test_profiles_that_do_not_say_what_they_measured_are_taken_at_their_word():
+    first, second = (replace(measure("OLMo", seed=seed), provenance={}) for seed in (0, 1))
+    change, _ = second.change_since(first)
+    assert change == pytest.approx(second.knowledge_entropy - first.knowledge_entropy)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"earlier": 7.5}, "earlier must be an instance of Profile, not 7.5"),
+        ({"measure": None}, "measure must be a valid string, not None"),
+        ({"weights": [1.0]}, "weights are 1, one for each of 2 layers are needed"),
+        ({"weights": ["1", "2"]}, "weights must be a valid number"),
+    ],
+)
+def test_bad_arguments_of_a_change_are_named(arguments, message):
+    profile = measure("OLMo")
+    with pytest.raises(ValueError, match=message):
+        profile.change_since(**({"earlier": profile} | arguments))
 
 
 # The model is left as found
@@ -465,17 +526,34 @@ def test_activations_of_one_layer_at_a_time(name, activation):
         ({"attention_mask": torch.full((2, 4), -10000.0)}, "1 for a real token"),
         ({"attention_mask": torch.tensor([[1, 1, 1, 1], [0, 0, 0, 0]])}, "instance 1 has no real token"),
         ({"attention_mask": torch.tensor([[1, 1, 1, 1], [0, 0, 0, 1]])}, "instance 1 has no next token"),
-        ({"measures": []}, "measures must be some of"),
-        ({"measures": "knowledge"}, "measures must be some of"),
-        ({"measures": ["knowledge", "loss"]}, "measures must be some of .*'loss'"),
-        ({"activation": "gelu"}, r"activation must be one of \('abs', 'relu'\), not 'gelu'"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"sequences": [[3, 4, 5]]}, r"sequences must be an instance of Tensor, not \[\[3, 4, 5\]\]"),
+        ({"attention_mask": [[1, 1], [1, 1]]}, "attention_mask must be an instance of Tensor"),
+        ({"measures": []}, r"measures must be .*at least 1 item.*, not \[\]"),
+        ({"measures": None}, "measures must be .*, not None"),
+        ({"measures": "knowledge"}, "measures must be .*, not 'knowledge'"),
+        ({"measures": ["knowledge", "loss"]}, "measures must be 'knowledge', 'attention' or 'token', not .*'loss'"),
+        ({"activation": "gelu"}, "activation must be 'abs' or 'relu', not 'gelu'"),
+        ({"batch_size": 0}, "batch_size must be greater than or equal to 1, not 0"),
+        ({"batch_size": 2.0}, "batch_size must be a valid integer, not 2.0"),
+        ({"batch_size": "2"}, "batch_size must be a valid integer, not '2'"),
+        ({"batch_size": True}, "batch_size must be a valid integer, not True"),
+        ({"batch_size": None}, "batch_size must be a valid integer, not None"),
+        ({"model": "OLMo"}, "model must be an instance of PreTrainedModel, not 'OLMo'"),
+        ({"model": torch.nn.Linear(2, 3)}, "model must be an instance of PreTrainedModel, not Linear"),
     ],
 )
 def test_bad_input_is_named(changes, message):
-    arguments = {"sequences": draw_tokens(2, 4)} | changes
+    arguments = {"model": build("OLMo"), "sequences": draw_tokens(2, 4)} | changes
     with pytest.raises(ValueError, match=message):
-        kent.profile(build("OLMo"), **arguments)
+        kent.profile(**arguments)
+
+
+def test_arrays_of_numpy_are_taken():
+    tokens, mask = draw_tokens(2, 20), torch.ones(2, 20, dtype=torch.bool)
+    mask[0, :7] = False
+    found = kent.profile(build("OLMo"), tokens.numpy().astype("int32"), attention_mask=mask.numpy())
+    assert_close(found, kent.profile(build("OLMo"), tokens, attention_mask=mask), tolerance=0)
+    assert found.provenance["text"] == kent.profile(build("OLMo"), tokens, attention_mask=mask).provenance["text"]
 
 
 @pytest.mark.parametrize("measures", [["knowledge"], ["attention", "token"]])
@@ -587,10 +665,10 @@ def test_more_than_ten_layers_come_back_in_order(tmp_path):
     assert torch.equal(back.knowledge_entropy_by_layer, profile.knowledge_entropy_by_layer)
 
 
-@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
-def test_another_safetensors_file_is_refused(tmp_path, metadata):
+@pytest.mark.parametrize(("metadata", "message"), [(None, "is not whole"), ({"format": "pt"}, "holds something else")])
+def test_another_safetensors_file_is_refused(tmp_path, metadata, message):
     save_file({"sizes": torch.ones(3)}, tmp_path / "a.safetensors", metadata=metadata)
-    with pytest.raises(ValueError, match="holds something else"):
+    with pytest.raises(ValueError, match=message):
         kent.Profile.load(tmp_path / "a.safetensors")
 
 
@@ -600,11 +678,11 @@ def test_a_truncated_file_is_refused(tmp_path, kept):
     kent.profile(build("OLMo"), draw_tokens(2, 4)).save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
+    with pytest.raises(ValueError, match="is not whole"):
         kent.Profile.load(path)
 
 
 def test_text_is_refused(tmp_path):
     (tmp_path / "a.safetensors").write_text("step,entropy\n0,1.0\n" * 20)
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
+    with pytest.raises(ValueError, match="is not whole"):
         kent.Profile.load(tmp_path / "a.safetensors")

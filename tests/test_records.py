@@ -1,12 +1,30 @@
 """Files that are whole or absent, and hashes that stay."""
 
 import json
+import logging
 import math
+import struct
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
-from kent.records import cache_folder, describe_run, digest, hash_code, hash_file, save_json, write_atomically
+from kent.errors import DamagedError
+from kent.files import write_atomically
+from kent.records import (
+    cache_folder,
+    describe_run,
+    digest,
+    hash_code,
+    hash_file,
+    load_tensors,
+    make_room,
+    save_json,
+    save_tensors,
+    set_aside,
+)
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path):
@@ -82,3 +100,101 @@ def test_tests_do_not_touch_the_users_cache():
 
 def test_provenance_names_what_decides_a_number():
     assert {"commit", "date", "machine", "python", "torch", "transformers", "numpy"} <= describe_run().keys()
+
+
+def test_half_a_surrogate_pair_is_kept_as_json_escapes_it(tmp_path):
+    save_json({"path": "caf\udce9"}, tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text("utf8")) == {"path": "caf\udce9"}
+    assert digest("caf\udce9") != digest("caf\udce8")
+
+
+FORMAT = "kent test 1"
+TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor([True]), "none": torch.zeros(0), "one": torch.tensor(2)}
+
+
+@pytest.fixture
+def record(tmp_path) -> Path:
+    save_tensors(TENSORS, tmp_path / "record.safetensors", format=FORMAT, provenance={"step": 4, "name": "θ"})
+    return tmp_path / "record.safetensors"
+
+
+def test_tensors_come_back_with_their_provenance(record):
+    tensors, provenance = load_tensors(record, FORMAT)
+    assert tensors.keys() == TENSORS.keys() and provenance == {"step": 4, "name": "θ"}
+    assert all(torch.equal(tensors[name], each) and tensors[name].dtype == each.dtype for name, each in TENSORS.items())
+    with pytest.raises(ValueError, match="holds something else: its format is 'kent test 1', not 'kent test 2'"):
+        load_tensors(record, "kent test 2")
+
+
+def test_any_byte_that_flips_is_found(record):
+    """Blanks that pad the header, and a digit of the length that keeps within them, are nobody's content."""
+    whole = record.read_bytes()
+    length = struct.unpack("<Q", whole[:8])[0]
+    padding = range(8 + len(whole[8 : 8 + length].rstrip()), 8 + length)
+    for place in set(range(len(whole))) - {*padding}:
+        record.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            tensors, provenance = load_tensors(record, FORMAT)
+        except ValueError:
+            continue
+        assert provenance == {"step": 4, "name": "θ"}, place
+        assert all(torch.equal(tensors[name], each) for name, each in TENSORS.items()), place
+
+
+@pytest.mark.parametrize("change", ["provenance", "checksum", "format", "tensor gone", "tensor more", "another shape"])
+def test_a_header_or_tensors_that_are_not_what_was_written_are_damage(record, change):
+    with safe_open(record, "pt") as file:
+        header = file.metadata()
+    tensors = dict(TENSORS)
+    if change in header:
+        del header[change]
+    elif change == "tensor gone":
+        del tensors["b"]
+    elif change == "tensor more":
+        tensors["c"] = torch.zeros(1)
+    else:
+        tensors["a"] = tensors["a"].view(3, 2)
+    save_file(tensors, record, metadata=header)
+    with pytest.raises(DamagedError, match="is not whole"):
+        load_tensors(record, FORMAT)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"\xff" * 64])
+def test_a_file_of_something_else_is_damage(record, content):
+    record.write_bytes(content)
+    with pytest.raises(DamagedError, match="is not whole: it is no safetensors file"):
+        load_tensors(record, FORMAT)
+
+
+def test_what_is_not_whole_is_set_aside_beside_what_was_before(tmp_path):
+    for number, name in enumerate(["a.broken", "a.broken1", "a.broken2"]):
+        (tmp_path / "a").write_text(str(number))
+        assert set_aside(tmp_path / "a") == tmp_path / name
+    assert [(tmp_path / f"a.broken{number}").read_text() for number in ("", 1, 2)] == ["0", "1", "2"]
+    set_aside(tmp_path / "a")  # another process was there before
+
+
+def test_a_file_for_a_folder_and_a_folder_for_a_file_make_room(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("KENT_CACHE", str(tmp_path))
+    (tmp_path / "records").write_text("a file")
+    path = tmp_path / "records" / "deep" / "x.safetensors"
+    with caplog.at_level(logging.WARNING):
+        assert make_room(path) == path and path.parent.is_dir()
+    assert (tmp_path / "records.broken").read_text() == "a file" and "kept as records.broken" in caplog.text
+    (path / "inside").mkdir(parents=True)
+    make_room(path)
+    assert not path.exists() and (path.with_name("x.safetensors.broken") / "inside").is_dir()
+
+
+def test_a_cache_that_is_a_file_is_refused_and_left(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("KENT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(NotADirectoryError, match="KENT_CACHE"):
+        cache_folder()
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_cache_may_be_named_from_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KENT_CACHE", "~/mine")
+    assert cache_folder() == tmp_path / "mine"

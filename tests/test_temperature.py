@@ -189,6 +189,25 @@ def test_sinks_are_refused():
         set_temperature(model, 2.0)
 
 
+def test_a_scaling_that_nobody_reads_is_refused_and_left_alone():
+    model = make("Llama")
+    for attention in find_attentions(model):
+        attention.forward = copy.copy(attention).forward
+    scaling = [attention.scaling for attention in find_attentions(model)]
+    with pytest.raises(ValueError, match="LlamaForCausalLM has no softmax temperature: its logits do not follow"):
+        set_temperature(model, 2.0)
+    assert [attention.scaling for attention in find_attentions(model)] == scaling
+
+
+def test_an_attention_bias_is_refused():
+    """It enters the softmax unscaled."""
+    model = make("Llama")
+    own = model.model.forward
+    model.model.forward = lambda **given: own(**given, position_bias=torch.zeros(1))
+    with pytest.raises(ValueError, match="LlamaAttention attends with position_bias, which kent does not know"):
+        set_temperature(model, 2.0)
+
+
 def test_experts_are_no_obstacle():
     """Their attention is as Llama's, though `kent.profile` refuses them."""
     for name in set(REFUSED) - {"T5ForConditionalGeneration"}:
@@ -198,7 +217,7 @@ def test_experts_are_no_obstacle():
         assert not torch.equal(read_logits(model), before)
 
 
-@pytest.mark.parametrize("temperature", [0.0, -0.0, -1.5, math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("temperature", [0.0, -0.0, -1.5, math.inf, -math.inf, math.nan, "2", True, None])
 def test_a_temperature_must_be_finite_and_above_0(temperature):
     model = make("OLMo")
     before = read_logits(model)
@@ -207,7 +226,7 @@ def test_a_temperature_must_be_finite_and_above_0(temperature):
         lambda: find_temperature(temperature, 0, 4, decay=True),
         lambda: Cooling(temperature),
     ):
-        with pytest.raises(ValueError, match=f"a temperature must be finite and above 0, not {temperature}"):
+        with pytest.raises(ValueError, match=f"(temperature|start) must be .*, not {temperature!r}"):
             refuse()
     assert torch.equal(read_logits(model), before)
 
@@ -229,9 +248,16 @@ def test_the_schedule_has_exact_ends(start, total):
     assert find_temperature(start, total, total, decay=True) == 1.0
 
 
-@pytest.mark.parametrize(("step", "total"), [(-1, 4), (5, 4), (0, 0)])
-def test_a_step_outside_the_run_is_refused(step, total):
-    with pytest.raises(ValueError, match=f"step {step} is not within a run of {total} steps"):
+@pytest.mark.parametrize(
+    ("step", "total", "message"),
+    [
+        (-1, 4, "step must be greater than or equal to 0, not -1"),
+        (5, 4, "step 5 is not within a run of 4 steps"),
+        (0, 0, "total must be greater than or equal to 1, not 0"),
+    ],
+)
+def test_a_step_outside_the_run_is_refused(step, total, message):
+    with pytest.raises(ValueError, match=message):
         find_temperature(1.5, step, total, decay=True)
 
 
@@ -244,7 +270,11 @@ class Watcher(TrainerCallback):
     def __init__(self, model: PreTrainedModel, *, stop: int | None = None):
         self.attention, self.stop = find_attentions(model)[-1], stop
         self.own, self.fed, self.logged, self.saved = self.attention.scaling, [], {}, {}
-        self.attention.register_forward_pre_hook(lambda *_: self.fed.append(self.read()))
+        self.attention.register_forward_pre_hook(self.feed)
+
+    def feed(self, attention: torch.nn.Module, _) -> None:
+        if attention.training:
+            self.fed.append(self.read())
 
     def read(self) -> float:
         return self.own / self.attention.scaling

@@ -1,0 +1,60 @@
+"""Rotary positions that look at the whole batch: what depends on its longest row, and on earlier batches."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from torch import Tensor, nn
+
+
+def _list_types(module: nn.Module) -> dict[str, str]:
+    """The rotary types of a module of positions, by the prefix of their buffers' names; empty for other modules."""
+    found = getattr(module, "rope_type", None)
+    if isinstance(found, dict):
+        return {f"{layers}_": kind for layers, kind in found.items() if isinstance(kind, str)}
+    return {"": found} if isinstance(found, str) else {}
+
+
+def depend_on_batch(model: nn.Module) -> bool:
+    """Whether positions turn by what the longest row of a batch is: LongRoPE (Phi-3) and dynamic NTK scaling.
+
+    LongRoPE has one set of frequencies for a batch whose longest row goes beyond a length, and another for all others.
+    """
+    kinds = {kind for module in model.modules() for kind in _list_types(module).values()}
+    return any(kind == "longrope" or "dynamic" in kind for kind in kinds)
+
+
+@contextmanager
+def start_afresh(model: nn.Module) -> Iterator[None]:
+    """Within the block no batch sees what an earlier one left in the positions; after it they are as they were.
+
+    Dynamic NTK scaling keeps the frequencies of the longest row that it ever met, for shorter rows too.
+    """
+    with ExitStack() as stack:
+        for module in model.modules():
+            if kinds := _list_types(module):
+                stack.callback(_restore, module, *_remember(module))
+                growing = [prefix for prefix, kind in kinds.items() if "dynamic" in kind]
+                handle = module.register_forward_pre_hook(lambda part, _, names=growing: _reset(part, names))
+                stack.callback(handle.remove)
+        yield
+
+
+def _reset(module: nn.Module, prefixes: list[str]) -> None:
+    for prefix in prefixes:
+        setattr(module, f"{prefix}inv_freq", getattr(module, f"{prefix}original_inv_freq").clone())
+        setattr(module, f"{prefix}max_seq_len_cached", module.original_max_seq_len)
+
+
+def _remember(module: nn.Module) -> tuple[dict[str, object], dict[str, tuple[Tensor, Tensor]]]:
+    """A module's public attributes, and its buffers with copies of what they hold."""
+    plain = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    return plain, {name: (buffer, buffer.clone()) for name, buffer in module._buffers.items()}
+
+
+def _restore(module: nn.Module, plain: dict[str, object], buffers: dict[str, tuple[Tensor, Tensor]]) -> None:
+    for name in [name for name in vars(module) if not name.startswith("_") and name not in plain]:
+        delattr(module, name)
+    vars(module).update(plain)
+    module._buffers.clear()
+    for name, (buffer, held) in buffers.items():
+        module._buffers[name] = buffer.copy_(held)

@@ -1,0 +1,100 @@
+"""The command line: what it refuses before the work, in one line, and what it keeps when the work cannot be written."""
+
+import json
+
+import pytest
+from hub import make_byte_tokenizer
+from learner import make_model
+
+import kent
+from kent import execution, pretraining, runs
+from kent.__main__ import main
+
+SIZES = ["--length", "16", "--limit", "4"]
+
+
+@pytest.fixture
+def checkpoint(tmp_path) -> str:
+    make_model().save_pretrained(tmp_path / "checkpoint")
+    make_byte_tokenizer().save_pretrained(tmp_path / "checkpoint")
+    return str(tmp_path / "checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--record", "{tmp}"], "is a folder"),
+        (["--record", "{tmp}/checkpoint/config.json/x"], "Not a directory"),
+        (["--record", "{tmp}/" + "x" * 300], "File name too long"),
+        (["--device", "gpu"], "device is 'gpu', and torch finds cpu"),
+        (["--device", "cuda:99"], "device is 'cuda:99'"),
+        (["--limit", "0"], "limit must be"),
+        (["--batch-size", "-1"], "batch_size must be"),
+        (["--step", "-1"], "step must be"),
+        (["--step", "3"], "has no checkpoint of step 3"),
+    ],
+)
+def test_what_would_stop_it_is_found_before_anything_is_loaded(
+    checkpoint, tmp_path, monkeypatch, capsys, option, message
+):
+    monkeypatch.setattr(kent, "load", pytest.fail)
+    option = [word.format(tmp=tmp_path) for word in option]
+    assert main(["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new"), *option]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ") and message in said.err and not said.out
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("words", [["--limit", "8.0"], ["--step", "last"], ["--dtype", "float33"], ["--colour", "red"]])
+def test_words_that_are_no_numbers_are_refused_as_argparse_does(checkpoint, words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["profile", checkpoint, "--corpus", "world", *words])
+    assert stopped.value.code == 2 and "usage: python -m kent" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_cannot_be_read_is_an_error_in_one_line(checkpoint, tmp_path, capsys):
+    path = tmp_path / "checkpoint/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_attention_heads": 0}))
+    assert main(["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new")]) == 2
+    assert f"error: the checkpoint {checkpoint} cannot be loaded: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_the_tables_are_printed_though_the_record_cannot_be_written(checkpoint, tmp_path, monkeypatch, capsys):
+    def fail(*arguments) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kent.records, "save_json", fail)
+    assert main(["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new")]) == 2
+    said = capsys.readouterr()
+    assert "knowledge entropy" in said.out and "No space left on device" in said.err
+
+
+def test_the_record_is_written_though_the_tables_cannot_be_printed(checkpoint, tmp_path, monkeypatch, capsys):
+    def fail(*arguments) -> None:
+        raise UnicodeEncodeError("ascii", "±", 0, 1, "ordinal not in range(128)")
+
+    monkeypatch.setattr("kent.__main__.format_table", fail)
+    assert main(["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new")]) == 2
+    assert json.loads((tmp_path / "new").read_text())["knowledge_entropy"]["value"] > 0
+
+
+def test_a_second_configuration_that_is_wrong_is_found_before_the_first_run(micro, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(execution, "do", pytest.fail)
+    for name, text in (("one", "run: pretrain\nsuite: tiny"), ("two", "run: pretrain\nsuite: pythia")):
+        (tmp_path / name).write_text(text)
+    assert main(["run", str(tmp_path / "one"), str(tmp_path / "two")]) == 2
+    assert "'pythia' is not pretrained on the spot" in capsys.readouterr().err
+
+
+def test_a_run_whose_record_is_damaged_is_done_again(micro, tmp_path, capsys):
+    run = runs.plan_profile("tiny", 0, corpus="world", length=16, limit=4)
+    (tmp_path / "run.yaml").write_text(json.dumps(run.config))
+    assert main(["run", str(tmp_path / "run.yaml")]) == 0
+    whole = run.path.stat().st_size
+    run.path.write_bytes(b"")
+    assert main(["run", str(tmp_path / "run.yaml")]) == 0
+    assert run.path.stat().st_size > whole - 100
+    (tmp_path / "suite.yaml").write_text("run: pretrain\nsuite: tiny")
+    weights = pretraining.pretrain("tiny") / "step1/model.safetensors"
+    weights.unlink()
+    assert main(["run", str(tmp_path / "suite.yaml")]) == 0 and weights.is_file()
