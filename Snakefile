@@ -67,6 +67,8 @@ def planned(chosen):
     found, refused = {}, {}
     for page in filter(PARAMETERS.get, PAGES):
         try:
+            if unknown := sorted(chosen.keys() - PARAMETERS[page].keys()):
+                raise ValueError(f"it has no parameter {', '.join(unknown)}")
             found[page] = contents.plan(page, PARAMETERS[page] | chosen)
         except ValueError as reason:
             if PARAMETERS[page] | chosen == PARAMETERS[page]:
