@@ -22,7 +22,7 @@ from kent.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED
 from kent.errors import NotFiniteError
 from kent.files import expand
 from kent.measurement import describe_model, find_head, rows_together
-from kent.memory import Model, find_decoder, find_device
+from kent.memory import Model, check_tokens, find_decoder, find_device
 from kent.records import describe_run, load_tensors, save_tensors
 from kent.settings import Count, checked
 from kent.streaming import POSITIONS, freeze
@@ -223,10 +223,4 @@ def _check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
 def _check_instances(instances: list[_Instance], model: PreTrainedModel, length: int) -> None:
     if not instances:
         raise ValueError(f"no document has a whole entity within {length} tokens: give longer ones, or other documents")
-    vocabulary = model.get_input_embeddings().num_embeddings
-    if max(instance.tokens.max().item() for instance in instances) >= vocabulary:
-        raise ValueError(f"token ids must lie in 0 to {vocabulary - 1}: is this another model's tokenizer?")
-    longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
-    needed = max(len(instance.tokens) for instance in instances)
-    if longest is not None and needed > longest:
-        raise ValueError(f"documents of {needed} tokens: {type(model).__name__} has positions for {longest}")
+    check_tokens(model, (instance.tokens for instance in instances), "documents")

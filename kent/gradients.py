@@ -19,7 +19,7 @@ from kent.measurement import profile
 from kent.memory import Model, find_device, find_memories
 from kent.precision import keep_precision
 from kent.records import load_tensors, save_tensors
-from kent.settings import Array, Count, Positive, checked
+from kent.settings import Count, Positive, TokenIds, checked
 
 FORMAT = "kent gradients 1"
 QUANTITIES = ("gradients", "sgd", "adamw")
@@ -142,7 +142,7 @@ def _check_model(model: PreTrainedModel) -> None:
 @checked
 @keep_precision()
 def measure_gradients(
-    model: Model, sequences: Array, *, batch_size: Count = 8, steps: Count = 8, learning_rate: Positive = 4e-4
+    model: Model, sequences: TokenIds, *, batch_size: Count = 8, steps: Count = 8, learning_rate: Positive = 4e-4
 ) -> Gradients:
     """Measure coefficients, loss gradients and updates of all memory vectors (appendix A.1: ∂L/∂vᵢ = Σ ∂L/∂FFN · cᵢ).
 

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from kent.knowledge import INJECTIONS, Knowledge
-from kent.settings import Array, Count, checked
+from kent.settings import Count, TokenIds, checked
 
 
 class InjectedRows(Dataset):
@@ -30,7 +30,7 @@ class InjectedRows(Dataset):
     @checked
     def __init__(
         self,
-        sequences: Array,
+        sequences: TokenIds,
         tokenizer: PreTrainedTokenizerBase,
         knowledge: Knowledge,
         *,
@@ -38,7 +38,6 @@ class InjectedRows(Dataset):
         steps: Count,
         epochs: Count = 1,
     ):
-        sequences = _check_rows(sequences)
         schedule = list_injections(knowledge, batch=batch, steps=steps)
         if len(sequences) < steps * batch:
             raise ValueError(
@@ -86,12 +85,6 @@ def list_injections(knowledge: Knowledge, *, batch: Count, steps: Count, epochs:
             for row, item, text in zip(rows, items, texts, strict=True)
         ]
     return pd.DataFrame(lines, columns=["step", "injection", "row", "setting", "item", "version", "text"])
-
-
-def _check_rows(sequences: Tensor) -> Int64[Tensor, "row position"]:
-    if sequences.ndim != 2 or sequences.dtype == torch.bool or sequences.is_floating_point():
-        raise ValueError(f"sequences must be token ids [n, length], not {sequences.dtype} {[*sequences.shape]}")
-    return sequences.long()
 
 
 def _join_texts(schedule: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, length: int) -> dict:

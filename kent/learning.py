@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 import transformers
-from jaxtyping import Int64
 from torch import Tensor, nn
 from torch.utils.data import Subset
 from transformers import (
@@ -25,12 +24,12 @@ from kent.injection import InjectedRows
 from kent.keeping import Keeper
 from kent.knowledge import Knowledge
 from kent.measurement import describe_model
-from kent.memory import Model, find_decoder
+from kent.memory import Model, check_tokens
 from kent.outcomes import Outcome
 from kent.precision import keep_precision
 from kent.recipes import Recipe, arrange
 from kent.records import describe_run, hash_tensors
-from kent.settings import Array, checked
+from kent.settings import TokenIds, checked
 from kent.temperature import Cooling, set_temperature
 
 STATE, OUTCOME = "trainer_state.json", "outcome.safetensors"
@@ -60,7 +59,7 @@ class Trainer(transformers.Trainer):
 def learn(
     model: Model,
     tokenizer: PreTrainedTokenizerBase,
-    sequences: Array,
+    sequences: TokenIds,
     knowledge: Knowledge,
     recipe: Recipe,
     out: str | Path,
@@ -86,7 +85,7 @@ def learn(
     `kent.errors.DamagedError`, naming the file, for a finished run that is not whole; OSError where `out` cannot be
     written, with nothing half-written left.
     """
-    sequences = _check_tokens(sequences)
+    sequences = sequences.cpu()
     rows = InjectedRows(sequences, tokenizer, knowledge, batch=recipe.batch, steps=recipe.steps, epochs=recipe.epochs)
     _check_model(model, rows)
     out = Path(out)
@@ -110,24 +109,10 @@ def learn(
     return Outcome.load(out / OUTCOME)
 
 
-def _check_tokens(sequences: Tensor) -> Int64[Tensor, "row position"]:
-    """The sequences as the Trainer takes them; ValueError for what cannot be token ids."""
-    if sequences.ndim != 2 or 0 in sequences.shape or sequences.is_floating_point() or sequences.dtype == torch.bool:
-        raise ValueError(f"sequences must be integer token ids [n, length], not {sequences.dtype} {[*sequences.shape]}")
-    return sequences.to("cpu", torch.int64)
-
-
 def _check_model(model: PreTrainedModel, rows: InjectedRows) -> None:
     """ValueError for a model that cannot learn from rows, before any work."""
-    vocabulary, length = model.get_input_embeddings().num_embeddings, rows.sequences.shape[1]
-    for what, tokens in ("sequences", [rows.sequences]), ("injected texts", rows.heads.values()):
-        if any(each.min() < 0 or each.max() >= vocabulary for each in tokens):
-            raise ValueError(
-                f"token ids of {what} must lie in 0 to {vocabulary - 1}: do they come from another model's tokenizer?"
-            )
-    longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
-    if longest is not None and length > longest:
-        raise ValueError(f"sequences of {length} tokens: {type(model).__name__} has positions for {longest}")
+    check_tokens(model, [rows.sequences], "sequences")
+    check_tokens(model, rows.heads.values(), "injected texts")
     parameters = [*model.parameters()]
     if any(parameter.is_meta for parameter in parameters) or not any(each.requires_grad for each in parameters):
         raise ValueError(f"{type(model).__name__} cannot learn: its weights are frozen, or not on its device")

@@ -14,12 +14,11 @@ from kent.attention import listen
 from kent.blocks import BlockMeans
 from kent.copies import is_plain
 from kent.errors import NotFiniteError
-from kent.memory import Memory, Model, find_decoder, find_device, find_memories
+from kent.memory import Memory, Model, check_tokens, find_decoder, find_device, find_memories
 from kent.profiles import Profile
 from kent.records import describe_run, hash_tensors
 from kent.rotations import depend_on_batch
-from kent.settings import Array, Count, checked
-from kent.streaming import POSITIONS as POSITIONS
+from kent.settings import Array, Count, TokenIds, checked
 from kent.streaming import Batch, Mask, average_tokens, draw_tokens, find_deviation, find_exact, freeze, watch
 
 MEASURES = ("knowledge", "attention", "token")
@@ -62,16 +61,7 @@ def rows_together(model: PreTrainedModel, batch_size: int) -> int:
 
 
 def _check_input(model: PreTrainedModel, sequences: Tensor, mask: Tensor | None) -> None:
-    vocabulary = model.get_input_embeddings().num_embeddings
-    longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
-    if sequences.ndim != 2 or 0 in sequences.shape or sequences.is_floating_point() or sequences.dtype == torch.bool:
-        raise ValueError(f"sequences must be integer token ids [n, length], not {sequences.dtype} {[*sequences.shape]}")
-    if sequences.min() < 0 or sequences.max() >= vocabulary:
-        raise ValueError(f"token ids must lie in 0 to {vocabulary - 1}: do the sequences come from another tokenizer?")
-    if longest is not None and sequences.shape[1] > longest:
-        raise ValueError(
-            f"sequences of {sequences.shape[1]} tokens: {type(model).__name__} has positions for {longest}"
-        )
+    check_tokens(model, [sequences], "sequences")
     if mask is None:
         return
     if mask.shape != sequences.shape:
@@ -108,7 +98,7 @@ def _check_row(model: PreTrainedModel, batch: Batch, hidden: Tensor) -> None:
 @checked
 def profile(
     model: Model,
-    sequences: Array,
+    sequences: TokenIds,
     *,
     attention_mask: Array | None = None,
     batch_size: Count = 8,

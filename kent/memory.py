@@ -4,11 +4,12 @@ The one file that knows names inside Hugging Face models. A layer's feed-forward
 projections, so a new model that is built like Llama needs no line here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import BeforeValidator
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -99,6 +100,21 @@ def find_device(model: PreTrainedModel) -> torch.device:
                          "from_pretrained")  # fmt: skip
     kept = next(embeddings.parameters()).device
     return torch.device(getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None) or kept)
+
+
+def check_tokens(model: PreTrainedModel, tokens: Iterable[Int[Tensor, "..."]], noun: str) -> None:
+    """Raise `ValueError` for token ids [..., position] that a model does not know, or more positions than it has.
+
+    `noun` says whose they are.
+    """
+    vocabulary = model.get_input_embeddings().num_embeddings
+    longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
+    for each in tokens:
+        if each.min() < 0 or each.max() >= vocabulary:
+            raise ValueError(f"token ids of {noun} must lie in 0 to {vocabulary - 1}: do they come from another "
+                             "model's tokenizer?")  # fmt: skip
+        if longest is not None and each.shape[-1] > longest:
+            raise ValueError(f"{noun} of {each.shape[-1]} tokens: {type(model).__name__} has positions for {longest}")
 
 
 def find_memories(model: PreTrainedModel) -> list[Memory]:

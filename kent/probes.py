@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from kent.errors import NotFiniteError
 from kent.knowledge import Knowledge, Probe
 from kent.measurement import find_head
-from kent.memory import Model, find_decoder, find_device
+from kent.memory import Model, check_tokens, find_decoder, find_device
 from kent.settings import Count, checked
 from kent.streaming import POSITIONS, freeze
 
@@ -76,16 +76,11 @@ def _tokenise(probes: Sequence[Probe], tokenizer: PreTrainedTokenizerBase) -> li
 
 
 def _check_lines(probes: Sequence[Probe], lines: list[_Line], model: PreTrainedModel) -> None:
-    longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
     for each, line in zip(probes, lines, strict=True):
         name, length = f"{each.kind} probe {each.input!r:.60} of {each.setting} item {each.item}", len(line.tokens)
         if not 0 < line.start < length:
             raise ValueError(f"{name}: of {length} tokens, {line.start} are the input's; both parts need at least one")
-        if longest is not None and length > longest:
-            raise ValueError(f"{name}: {length} tokens; {type(model).__name__} has positions for {longest}")
-    vocabulary = model.get_input_embeddings().num_embeddings
-    if max(max(line.tokens) for line in lines) >= vocabulary:
-        raise ValueError(f"token ids must lie in 0 to {vocabulary - 1}: is this another model's tokenizer?")
+        check_tokens(model, [torch.tensor(line.tokens, device="cpu")], f"the {name}")
 
 
 def _gather(lines: list[_Line], size: int) -> list[list[int]]:

@@ -24,6 +24,15 @@ def _read_array(value: object) -> object:
     return torch.from_numpy(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else value
 
 
+def _read_tokens(value: object) -> object:
+    tokens = _read_array(value)
+    if not isinstance(tokens, Tensor):
+        return tokens
+    if tokens.ndim != 2 or 0 in tokens.shape or tokens.is_floating_point() or tokens.dtype == torch.bool:
+        raise ValueError(f"integer token ids [n, length] (found: {tokens.dtype} {[*tokens.shape]})")
+    return tokens.long()
+
+
 Whole = Annotated[int, BeforeValidator(_read_integer), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_read_integer), Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -33,6 +42,8 @@ ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Array = Annotated[Tensor, BeforeValidator(_read_array)]
 """A tensor, or a NumPy array of numbers, which becomes one."""
+TokenIds = Annotated[Tensor, BeforeValidator(_read_tokens)]
+"""Token ids [n, length] in an array of whole numbers, at least one."""
 
 
 def checked(function: Callable) -> Callable:

@@ -267,7 +267,7 @@ def test_no_documents_are_refused(model):
 
 
 def test_another_models_tokenizer_is_refused():
-    with pytest.raises(ValueError, match="0 to 210: is this another model's tokenizer"):
+    with pytest.raises(ValueError, match="0 to 210: do they come from another model's tokenizer"):
         measure_familiarity(build("Llama"), BPE, DOCUMENTS, length=LENGTH)
 
 

@@ -271,8 +271,8 @@ def test_the_model_is_left_as_found(name, passes):
         ({"learning_rate": math.inf}, "learning_rate must be a finite number, not inf"),
         ({"learning_rate": "4e-4"}, "learning_rate must be a valid number, not '4e-4'"),
         ({"sequences": [[1, 2, 3]]}, "sequences must be an instance of Tensor"),
-        ({"sequences": torch.zeros(2, 4)}, "integer token ids .* not torch.float32"),
-        ({"sequences": torch.full((2, 4), 10**6)}, "another tokenizer"),
+        ({"sequences": torch.zeros(2, 4)}, "integer token ids .* torch.float32"),
+        ({"sequences": torch.full((2, 4), 10**6)}, "another model's tokenizer"),
         ({"sequences": torch.full((2, 1), 5)}, "sequences of 1 token have no next token"),
     ],
 )

@@ -52,9 +52,9 @@ def test_rows_may_be_numpy_arrays(tokenizer, knowledge):
     [
         (make_rows(80).tolist(), "sequences must be an instance of Tensor"),
         (None, "sequences must be an instance of Tensor, not None"),
-        (make_rows(80).float(), r"sequences must be token ids \[n, length\], not torch.float32"),
-        (make_rows(80) > 3, r"sequences must be token ids \[n, length\], not torch.bool"),
-        (make_rows(80)[0], rf"sequences must be token ids \[n, length\], not torch.int64 \[{LENGTH}\]"),
+        (make_rows(80).float(), r"sequences must be integer token ids \[n, length\] \(found: torch.float32"),
+        (make_rows(80) > 3, r"sequences must be integer token ids \[n, length\] \(found: torch.bool"),
+        (make_rows(80)[0], rf"sequences must be integer token ids \[n, length\] \(found: torch.int64 \[{LENGTH}\]"),
     ],
     ids=["list", "None", "float", "bool", "row"],
 )

@@ -441,7 +441,7 @@ WRONG = {
         "token ids of sequences must lie in 0 to 299",
     ),
     "below": ({"sequences": ROWS.index_fill(1, torch.tensor([7]), -1)}, "token ids of sequences must lie in 0 to 299"),
-    "real": ({"sequences": ROWS.float()}, r"sequences must be integer token ids \[n, length\], not torch.float32"),
+    "real": ({"sequences": ROWS.float()}, r"sequences must be integer token ids \[n, length\] \(found: torch.float32"),
     "flat": ({"sequences": ROWS[0]}, r"sequences must be integer token ids \[n, length\]"),
     "empty": ({"sequences": ROWS[:0]}, r"sequences must be integer token ids \[n, length\]"),
     "list": ({"sequences": ROWS.tolist()}, "sequences must be an instance of Tensor"),

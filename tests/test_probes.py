@@ -281,7 +281,7 @@ def test_only_what_predicts_a_target_is_projected(model):
             BYTES,
             know(("a" * 319, "b")),
             {},
-            rf"probe 'a+ of paraphrase item 0: 321 tokens; OlmoForCausalLM .* {LONGEST}",
+            rf"probe 'a+ of paraphrase item 0 of 321 tokens: OlmoForCausalLM .* {LONGEST}",
         ),
     ],
 )
@@ -295,7 +295,7 @@ def test_as_long_as_the_model_is_fine(model):
 
 
 def test_another_models_tokenizer_is_refused():
-    with pytest.raises(ValueError, match="0 to 210: is this another model's tokenizer"):
+    with pytest.raises(ValueError, match="0 to 210: do they come from another model's tokenizer"):
         probe(make("OLMo"), BPE, KNOWLEDGE)
 
 
