@@ -51,9 +51,10 @@ def do_profile(options: argparse.Namespace) -> None:
 
     from kent.checkpoints import find_device
     from kent.files import check_writable
-    from kent.settings import Count, check
+    from kent.settings import Count, Several, check
 
-    check({"length": Count, "limit": Count, "batch_size": Count}, vars(options))
+    check({"length": Several, "limit": Count, "batch_size": Count}, vars(options))
+    _check_record(options)
     check_writable(options.record)
     device = find_device(options.device)
     corpus = options.corpus[0] if len(options.corpus) == 1 else options.corpus
@@ -70,6 +71,18 @@ def do_profile(options: argparse.Namespace) -> None:
     finally:
         kent.records.save_json({**summary, "provenance": profile.provenance}, options.record)
     print(f"\nrecord: {options.record}")
+
+
+def _check_record(options: argparse.Namespace) -> None:
+    """Raise `ValueError` for a record that would take the place of what is measured."""
+    from kent.files import expand
+    from kent.folders import PARTS
+
+    record, folder = expand(options.record), expand(options.name).resolve()
+    read = [path for path in map(expand, options.corpus) if path.exists() and record.exists()]
+    part = folder in record.resolve().parents and any(record.match(pattern) for pattern in PARTS)
+    if part or any(path.samefile(record) for path in read):
+        raise ValueError(f"the record {options.record} would take the place of what is measured: name another file")
 
 
 def format_table(summary: dict, provenance: dict) -> str:
@@ -90,10 +103,17 @@ def format_table(summary: dict, provenance: dict) -> str:
 
 def do_run(options: argparse.Namespace) -> None:
     """Do the runs that YAML files describe, unless their records are there, and print where the records are."""
-    runs = [kent.runs.from_config(kent.runs.read_config(path)) for path in options.configs]
-    for run in runs:
+    for run in [_plan(path) for path in options.configs]:
         kent.execution.complete(run)
         print(run.path)
+
+
+def _plan(path: Path) -> "kent.runs.Run":
+    config = kent.runs.read_config(path)
+    try:
+        return kent.runs.from_config(config)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 import logging
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import torch
 from huggingface_hub import hf_hub_download
+from safetensors import safe_open
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -30,6 +32,8 @@ from kent.suites import SUITES
 logger = logging.getLogger(__name__)
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+BUFFERS = re.compile(r"(.*\.)?(rotary_emb\.inv_freq|(attn|attention)\.(masked_)?bias)")
+"""Tables that older saves hold beside the weights (GPT-2's and GPT-NeoX's masks); the model makes its own."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ def load(
     pretrained now if it is not there). The tokenizer is what tokenizer.json says, where there is one. The device is the
     GPU, if there is one, unless named. Code and pickled objects of a repository are never run. Raises what `resolve`
     raises, and ValueError for a device that is not here and a checkpoint that cannot be read: damaged, of two saves,
-    without some weights or a tokenizer, or in need of a package that is not here.
+    without some weights or a tokenizer, with weights that its model has no place for or that are not floating-point, or
+    in need of a package that is not here.
     """
     device = find_device(device)
     if not dtype.is_floating_point:
@@ -85,13 +90,13 @@ def find_device(device: str | torch.device | None) -> torch.device:
     """The device of that name, or the GPU if there is one, else the CPU; `ValueError` for one that is not here."""
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    here = ["cpu"]
+    name, here = "cpu" if str(device) == "cpu:0" else str(device), ["cpu"]
     if torch.accelerator.is_available():
         kind = torch.accelerator.current_accelerator().type
         here += [kind, *(f"{kind}:{index}" for index in range(torch.accelerator.device_count()))]
-    if str(device) not in here:
-        raise ValueError(f"device is {str(device)!r}, and torch finds {', '.join(here)} here, no other")
-    return torch.device(device)
+    if name not in here:
+        raise ValueError(f"device is {name!r}, and torch finds {', '.join(here)} here, no other")
+    return torch.device(name)
 
 
 @checked
@@ -163,7 +168,7 @@ def _look_up(name: str | Path) -> tuple[str, Path | None, dict[str, str | None]]
 
 
 def _list(repository: str, folder: Path) -> tuple[str, Path, dict[str, str | None]]:
-    branches = {path.parent.name: None for path in sorted(folder.glob("*step*/config.json"))}
+    branches = {path.parent.name: None for path in sorted(folder.glob("*step*/config.json")) if path.is_file()}
     if not (read_steps(branches) or (folder / "config.json").is_file()):
         other = f"; there is {name_some(branches)}" if branches else ""
         raise ValueError(
@@ -191,15 +196,21 @@ def _read(
     )
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"it lacks {len(missing)} weights, {missing[0]} among them")
-    layers = model.config.get_text_config().num_hidden_layers
-    if beyond := sorted(key for key in report["unexpected_keys"] if _read_layer(key) >= layers):
-        raise ValueError(f"its configuration says {layers} layers, and its weights have more: {beyond[0]}")
+    if not hasattr(model.config, "quantization_config"):
+        _check_weights(folder, report["unexpected_keys"])
     return tokenizer, model
 
 
-def _read_layer(weight: str) -> int:
-    """The layer that a weight's name says, -1 for none."""
-    return next((int(part) for part in weight.split(".") if part.isdecimal()), -1)
+def _check_weights(folder: Path | None, unexpected: Iterable[str]) -> None:
+    """Refuse weights that the model has no place for, and, of a folder, those that are no real numbers."""
+    if beyond := sorted(key for key in unexpected if not BUFFERS.fullmatch(key)):
+        raise ValueError(f"it holds {len(beyond)} weights that the model of its configuration lacks, {beyond[0]} first")
+    for path in sorted(folder.glob("model*.safetensors")) if folder else ():
+        with safe_open(path, "pt") as file:
+            kinds = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118 (no mapping)
+        wrong = [key for key in kinds if not kinds[key].startswith(("F", "BF")) and not BUFFERS.fullmatch(key)]
+        if wrong:
+            raise ValueError(f"{len(wrong)} of its weights are not floating-point, {wrong[0]}: {kinds[wrong[0]]} first")
 
 
 def _read_tokenizer(source: str | Path, **options: str) -> PreTrainedTokenizerBase:

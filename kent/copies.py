@@ -87,6 +87,41 @@ def check_copyable(model: PreTrainedModel) -> None:
                              "would run the original: load the model anew, without torch.compile")  # fmt: skip
 
 
+def check_remade(model: PreTrainedModel) -> None:
+    """Raise `ValueError` for a model that its configuration does not make again, which could not be loaded as it is.
+
+    Its weights must have the names and shapes that the configuration gives, and be one where it makes them one.
+    """
+    with torch.device("meta"):
+        fresh = type(model)(copy.deepcopy(model.config))
+    hint = "merge its adapter, make its pruning or normalisation permanent, load it anew without torch.compile"
+    found, made = _list_shapes(model), _list_shapes(fresh)
+    for name in sorted(name for name in found.keys() | made.keys() if found.get(name) != made.get(name)):
+        raise ValueError(f"{type(model).__name__}'s configuration makes {_say(name, made)}, and the model has "
+                         f"{_say(name, found)}: {hint}")  # fmt: skip
+    if differing := _list_ties(model) ^ _list_ties(fresh):
+        names = " and ".join(sorted(min(differing, key=sorted)))
+        raise ValueError(f"{names} are one parameter in the model or in what its configuration makes, and not in both: "
+                         "set tie_word_embeddings in the configuration, or "
+                         "give each its own weight")  # fmt: skip
+
+
+def _list_shapes(model: PreTrainedModel) -> dict[str, list[int]]:
+    return {name: [*tensor.shape] for name, tensor in model.state_dict().items()}
+
+
+def _say(name: str, shapes: dict[str, list[int]]) -> str:
+    return f"{name} of shape {shapes[name]}" if name in shapes else f"no {name}"
+
+
+def _list_ties(model: PreTrainedModel) -> set[frozenset[str]]:
+    """The names of each parameter that has more than one."""
+    names: dict[nn.Parameter, set[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, set()).add(name)
+    return {frozenset(each) for each in names.values() if len(each) > 1}
+
+
 def copy_model(model: PreTrainedModel) -> PreTrainedModel:
     """A deep copy that shares nothing with the model. Errors as for `check_copyable`."""
     check_copyable(model)

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from kent.files import expand
 from kent.hub import UNREACHABLE, list_branches
 from kent.records import hash_file
-from kent.settings import Array, Count, checked
+from kent.settings import Count, TokenIds, checked
 from kent.texts import COMPRESSIONS, FORMATS, check_text, cut, looks_like_path, read_texts
 from kent.tokens import tokenise
 from kent.world import World
@@ -103,7 +103,7 @@ def sequences(
 
 
 @checked
-def describe(source: Source, *, column: str = "text", tokens: Array | None = None) -> dict:
+def describe(source: Source, *, column: str = "text", tokens: TokenIds | None = None) -> dict:
     """Say what `source` holds, as JSON: what a record stores beside a measurement.
 
     Always `kind` (files, texts, world, hub), `rows` (documents; None for the endless and the streamed) and `sha256`: of
@@ -111,8 +111,6 @@ def describe(source: Source, *, column: str = "text", tokens: Array | None = Non
     `revision`. Files come with name, bytes and hash. Given `tokens`, the sequences cut from it, also their number,
     length and hash. Raises what `sequences` raises for a source that cannot be read.
     """
-    if tokens is not None and (tokens.ndim != 2 or tokens.is_floating_point()):
-        raise ValueError(f"tokens must be token ids [n, length], not {tokens.dtype} {[*tokens.shape]}")
     kind, items = _locate(source)
     rows = sum(1 for _ in _read_documents(source, column)) if kind in ("files", "texts") else None
     if kind == "files":
@@ -146,6 +144,8 @@ def _locate(source: Source) -> tuple[str, Sequence[str | Path]]:
         return "files", [_check_path(item) for item in items]
     if not all(isinstance(item, str) for item in items):
         raise ValueError(f"a list holds either paths or texts, not both; source may be {ACCEPTED}")
+    if names := {*DOMAINS, *HUB} & {*items}:
+        raise ValueError(f"a corpus name stands alone, and this list holds {sorted(names)}; source may be {ACCEPTED}")
     return "texts", items
 
 

@@ -21,13 +21,13 @@ import pandas as pd
 import torch
 import yaml
 from tqdm.auto import tqdm
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.corpora import WORLD_SEED
 from kent.files import write_atomically
 from kent.hub import UNREACHABLE
-from kent.measurement import rows_together
-from kent.memory import Model
+from kent.measurement import rows_together, try_tokens
+from kent.memory import Model, count_vocabulary, find_device
 from kent.records import PACKAGE, cache_folder, digest, make_room
 from kent.settings import Count, checked
 from kent.streaming import find_exact, freeze
@@ -75,16 +75,32 @@ def evaluate(
     one document. Log probabilities are taken in float32 at least, whatever the model's dtype; what a batch holds
     besides never moves a score. The model, the tokenizer and the global random states are left as found.
 
-    Raises ValueError for an unknown or repeated task, and an argument of another type; ConnectionError, naming the
-    task, when the Hub cannot be reached and the cache does not hold its documents.
+    Raises ValueError for an unknown or repeated task, an argument of another type, logits that are not finite, weights
+    that are kept elsewhere, another model's tokenizer or one without an end-of-text token, and choices longer than the
+    model's positions; ConnectionError, naming the task, when the Hub cannot be reached and the cache does not hold its
+    documents.
     """
     names = choose_tasks(tasks)
+    _check_tokenizer(model, tokenizer)
     with tqdm(names, desc="tasks", unit="task", leave=False) as progress, _undisturbed(), freeze(model):
         from lm_eval.models.huggingface import HFLM
 
+        if find_device(model) != model.device:
+            raise ValueError(f"the weights of {type(model).__name__} are kept elsewhere: load it without offloading")
+        try_tokens(model)
         precision, size = find_exact(model.dtype), rows_together(model, batch_size)
         language_model = HFLM(pretrained=model, tokenizer=deepcopy(tokenizer), batch_size=size, softmax_dtype=precision)
         return pd.DataFrame([_score(language_model, name, limit) for name in progress]).set_index("task")
+
+
+def _check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    added = tokenizer.get_added_vocab()  # of which a model may lack those that no text holds (Gemma 3's image)
+    largest = max((number for token, number in tokenizer.get_vocab().items() if token not in added), default=0)
+    if largest >= count_vocabulary(model):
+        raise ValueError(f"the tokenizer has token ids up to {largest}, {type(model).__name__} up to "
+                         f"{count_vocabulary(model) - 1}: it is another model's")  # fmt: skip
+    if tokenizer.eos_token_id is None:
+        raise ValueError("the tokenizer has no end-of-text token (eos_token), which the tasks need")
 
 
 def find_chance(task: str) -> float:
@@ -125,7 +141,12 @@ def _score(language_model, name: str, limit: int | None) -> dict:
     """One row of the table; `language_model` is lm-evaluation-harness's wrapper of the model."""
     import lm_eval
 
-    found = lm_eval.evaluate(language_model, _load(name), limit=limit, bootstrap_iters=0)
+    task = _load(name)
+    try:
+        found = lm_eval.evaluate(language_model, task, limit=limit, bootstrap_iters=0)
+    except AssertionError as error:  # it asserts that a choice has tokens, and no more than the model has positions
+        raise ValueError(f"the task {name!r} cannot be asked: a document has a choice of no token, or of more tokens "
+                         f"than the model's {language_model.max_length} positions {error}") from error  # fmt: skip
     metric = TASKS[WORLD_TASKS.get(name, name)]
     correct = np.array([sample[metric] for sample in found["samples"][name]])
     error = correct.std(ddof=1) / np.sqrt(len(correct)) if len(correct) > 1 else np.nan

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Shaped
+from pydantic import Field
 from torch import Tensor
 
-from kent.settings import Array, checked
+from kent.settings import Array, NotNegative, checked
 
 DORMANT = 0.025
 
@@ -18,6 +20,13 @@ def normalize(coefficients: Array) -> Float[Tensor, "*batch neuron"]:
 
     Raises `ValueError` for a vector that is empty, all zero, negative somewhere or not finite.
     """
+    return _divide(coefficients)
+
+
+def _divide(coefficients: Tensor) -> Float[Tensor, "*batch neuron"]:
+    if coefficients.ndim == 0 or coefficients.is_complex():
+        raise ValueError(f"coefficients must be rows of real numbers, not {coefficients.dtype} "
+                         f"{[*coefficients.shape]}")  # fmt: skip
     values = coefficients.double()
     if values.shape[-1] == 0 or not torch.isfinite(values).all():
         raise ValueError("coefficients must be finite numbers and at least one per layer")
@@ -32,6 +41,13 @@ def normalize(coefficients: Array) -> Float[Tensor, "*batch neuron"]:
 def measure_entropy(coefficients: Shaped[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch"]:
     """Shannon entropy in nats of the normalised coefficients; 0·ln 0 counts as 0. Between 0 and ln(neurons)."""
     return torch.special.entr(normalize(coefficients)).sum(dim=-1)
+
+
+def _share(coefficients: Tensor) -> Float[Tensor, " neuron"]:
+    """The distribution of one row of coefficients; `ValueError` for anything else."""
+    if coefficients.ndim != 1:
+        raise ValueError(f"coefficients must be a row of numbers, not of shape {[*coefficients.shape]}")
+    return _divide(coefficients)
 
 
 @checked
@@ -70,42 +86,48 @@ def knowledge_entropy(coefficients: Sequence[Array]) -> float:
     return knowledge_entropy_by_layer(coefficients).sum().item()
 
 
-def entropy_bound(coefficients: Sequence[Float[Tensor, " _"]]) -> float:
-    """Upper bound Σₗ ln mₗ of the knowledge entropy, in nats."""
+@checked
+def entropy_bound(coefficients: Sequence[Array]) -> float:
+    """Upper bound Σₗ ln mₗ of the knowledge entropy, in nats. Raises `ValueError` for no layer or an empty one."""
+    if len(coefficients) == 0 or any(vector.ndim != 1 or len(vector) == 0 for vector in coefficients):
+        raise ValueError("coefficients must be a row of at least one number for each layer")
     return sum(math.log(len(vector)) for vector in coefficients)
 
 
-def effective_number(coefficients: Float[Tensor, " neuron"]) -> float:
+@checked
+def effective_number(coefficients: Array) -> float:
     """exp(H): how many equally used memory vectors have the same entropy (Hill number of order 1; 1 to m)."""
-    return measure_entropy(coefficients).exp().item()
+    return torch.special.entr(_share(coefficients)).sum().exp().item()
 
 
-def participation_ratio(coefficients: Float[Tensor, " neuron"]) -> float:
+@checked
+def participation_ratio(coefficients: Array) -> float:
     """1 / Σ p²: effective number that weighs large coefficients more (Hill number of order 2; 1 to m)."""
-    return 1 / normalize(coefficients).square().sum().item()
+    return 1 / _share(coefficients).square().sum().item()
 
 
-def gini(coefficients: Float[Tensor, " neuron"]) -> float:
+@checked
+def gini(coefficients: Array) -> float:
     """Gini coefficient: 0 when all are equal, (m - 1)/m when one has everything."""
-    share = normalize(coefficients).sort().values
+    share = _share(coefficients).sort().values
     rank = torch.arange(1, len(share) + 1, dtype=share.dtype, device=share.device)
     return (2 * (rank * share).sum().item() - len(share) - 1) / len(share)
 
 
-def top_share(coefficients: Float[Tensor, " neuron"], percent: float | int) -> float:
+@checked
+def top_share(coefficients: Array, percent: Annotated[float, Field(gt=0, le=100)]) -> float:
     """Share of the sum held by the largest `percent` % of neurons, at least one neuron."""
-    if not 0 < percent <= 100:
-        raise ValueError(f"percent must lie in (0, 100], not {percent}")
-    share = normalize(coefficients)
+    share = _share(coefficients)
     return share.topk(max(1, round(len(share) * percent / 100))).values.sum().item()
 
 
-def dormant_fraction(coefficients: Float[Tensor, " neuron"], threshold: float | int = DORMANT) -> float:
+@checked
+def dormant_fraction(coefficients: Array, threshold: NotNegative = DORMANT) -> float:
     """Fraction of neurons whose coefficient is at most `threshold` times the layer's mean.
 
     The τ-dormant neurons of Sokar et al. 2023 (ReDo), whose τ = 0.025 is the default.
     """
-    share = normalize(coefficients)
+    share = _share(coefficients)
     return (share * len(share) <= threshold).double().mean().item()
 
 

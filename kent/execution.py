@@ -28,7 +28,7 @@ from kent.measurement import profile
 from kent.outcomes import Outcome
 from kent.profiles import Profile
 from kent.recipes import Recipe
-from kent.records import cache_folder, hash_tensors, make_room, set_aside
+from kent.records import cache_folder, expect_whole, hash_tensors, make_room, set_aside
 from kent.resuscitation import change_model
 from kent.runs import Run, from_config, make_recipe, plan_coefficients, read_knowledge
 from kent.temperature import set_temperature
@@ -91,8 +91,10 @@ def _save(result: Result, path: Path) -> None:
 
 def _compare(run: Run, result: Result) -> Result:
     """The result, having said so when another step of the model has the same weights."""
-    name, step = run.config["name"], result.provenance["revision"]["step"]
-    steps = _SEEN.setdefault((name, run.config["dtype"], result.provenance["weights_sha256"]), [])
+    name = run.config["name"]
+    with expect_whole(run.path):
+        step = result.provenance["revision"]["step"]
+        steps = _SEEN.setdefault((name, run.config["dtype"], result.provenance["weights_sha256"]), [])
     if step is not None and step not in steps:
         steps.append(step)
         if len(steps) > 1:
@@ -161,8 +163,8 @@ def _profile(config: dict) -> Profile:
 
 
 def _familiarity(config: dict) -> Familiarity:
-    model, tokenizer = _load(config)
     documents = read_entities(config["corpus"], limit=config["limit"], column=config["column"])
+    model, tokenizer = _load(config)
     found = measure_familiarity(model, tokenizer, documents, length=config["length"], batch_size=config["batch_size"])
     text = describe(config["corpus"], column=config["column"])
     found.provenance.update(corpus=text, seed=SEED, weights_sha256=_weigh(model))

@@ -23,7 +23,7 @@ from kent.errors import NotFiniteError
 from kent.files import expand
 from kent.measurement import describe_model, find_head, rows_together
 from kent.memory import Model, check_tokens, find_decoder, find_device
-from kent.records import describe_run, load_tensors, save_tensors
+from kent.records import describe_run, expect_whole, load_tensors, save_tensors
 from kent.settings import Count, checked
 from kent.streaming import POSITIONS, freeze
 from kent.templates import Document
@@ -51,21 +51,25 @@ class Familiarity:
         """Standard error of the mean log perplexity, in nats: sample deviation / √n; NaN for one instance."""
         return (self.perplexities.log().var(correction=0) / (len(self.perplexities) - 1)).sqrt().item()
 
+    @checked
     def difference_from(self, other: "Familiarity") -> tuple[float, float]:
         """This mean log perplexity minus the other's, and its standard error, in nats; the samples are independent."""
         difference = self.mean_log_perplexity - other.mean_log_perplexity
         return difference, math.hypot(self.standard_error, other.standard_error)
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
         tensors = {"perplexities": self.perplexities, "entities": self.entities}
         save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
 
     @classmethod
+    @checked
     def load(cls, path: str | Path) -> "Familiarity":
-        """Read a familiarity; `ValueError` when the file is damaged or is something else."""
+        """Read a familiarity; `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else."""
         tensors, provenance = load_tensors(path, FORMAT)
-        return cls(**tensors, provenance=provenance)
+        with expect_whole(path):
+            return cls(**tensors, provenance=provenance)
 
 
 @checked

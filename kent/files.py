@@ -27,6 +27,7 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
 
     Raises OSError, before the block, where `path` is a folder or cannot be written.
     """
+    path = expand(path)
     if (state := _look(path)) and _is_stream(state):
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder, "record")
@@ -47,6 +48,7 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
 
 def check_writable(path: str | Path) -> None:
     """Raise OSError where `write_atomically` could not write, by beginning to: root may write where it yet cannot."""
+    path = expand(path)
     state = _look(path)
     if not (state and _is_stream(state)):
         _begin(path, state)[1].unlink()

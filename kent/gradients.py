@@ -1,9 +1,10 @@
 """Whether the size of a memory vector's update follows its coefficient, as appendix A.1 of the paper says it should."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import torch
@@ -18,13 +19,14 @@ from kent.copies import check_copyable, check_own, copy_model
 from kent.measurement import profile
 from kent.memory import Model, find_device, find_memories
 from kent.precision import keep_precision
-from kent.records import load_tensors, save_tensors
+from kent.records import expect_whole, load_tensors, save_tensors
 from kent.settings import Count, Positive, TokenIds, checked
 
 FORMAT = "kent gradients 1"
 QUANTITIES = ("gradients", "sgd", "adamw")
 OPTIMIZERS = {"sgd": SGD, "adamw": partial(AdamW, betas=(0.9, 0.95), weight_decay=0.1)}
 
+Quantity = Literal["gradients", "sgd", "adamw"]
 Layers = list[Float[Tensor, " _"]]
 
 
@@ -42,26 +44,26 @@ class Gradients:
     adamw: Layers
     provenance: dict = field(default_factory=dict)
 
-    def correlate(self, quantity: str) -> tuple[Float[Tensor, " layer"], Float[Tensor, " layer"]]:
+    @checked
+    def correlate(self, quantity: Quantity) -> tuple[Float[Tensor, " layer"], Float[Tensor, " layer"]]:
         """Spearman's rank correlation over neurons of the coefficients with a quantity, and its standard error.
 
         By layer, ties at their average rank; the error is sqrt((1 + r²/2)/(m - 3)) (Bonett and Wright 2000), which
         takes the neurons as independent. NaN for a layer whose values are all the same. Raises `ValueError` for a
         quantity other than "gradients", "sgd" and "adamw".
         """
-        if quantity not in QUANTITIES:
-            raise ValueError(f"quantity must be one of {QUANTITIES}, not {quantity!r}")
         pairs = list(zip(self.coefficients, getattr(self, quantity), strict=True))
         neurons = torch.tensor([len(values) for values, _ in pairs], device="cpu")
         ranked = [_rank(first).corr(_rank(second)) for first, second in pairs]
         found = torch.tensor(ranked, dtype=torch.float64, device="cpu")
         return found, ((1 + found.square() / 2) / (neurons - 3)).sqrt()
 
-    def average_correlation(self, quantity: str) -> tuple[float, float]:
+    def average_correlation(self, quantity: Quantity) -> tuple[float, float]:
         """Mean over layers of `correlate`, and its standard error."""
         found, errors = self.correlate(quantity)
         return found.mean().item(), errors.square().sum().sqrt().item() / len(errors)
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
         names = ("coefficients", *QUANTITIES)
@@ -69,11 +71,13 @@ class Gradients:
         save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
 
     @classmethod
+    @checked
     def load(cls, path: str | Path) -> "Gradients":
         """Read what `save` wrote; `ValueError` when the file is damaged or is something else."""
         tensors, provenance = load_tensors(path, FORMAT)
         layers = range(sum(name.startswith("coefficients.") for name in tensors))
-        found = {name: [tensors[f"{name}.{layer}"] for layer in layers] for name in ("coefficients", *QUANTITIES)}
+        with expect_whole(path):
+            found = {name: [tensors[f"{name}.{layer}"] for layer in layers] for name in ("coefficients", *QUANTITIES)}
         return cls(**found, provenance=provenance)
 
 
@@ -108,18 +112,26 @@ def _pull(model: PreTrainedModel, sequences: Int[Tensor, "instance position"], b
     memories = find_memories(student)
     for memory in memories:
         memory.values.weight.requires_grad_(True)
-    for batch in tqdm(sequences.split(batch_size), desc="gradients", unit="batch", leave=False):
+    for batch in tqdm(sequences.split(min(batch_size, len(sequences))), desc="gradients", unit="batch", leave=False):
         (_measure_loss(student, batch) * (len(batch) / len(sequences))).backward()
     for memory in memories:  # in the weight's place, where `vectors` reads its rows in any layout
         memory.values.weight.data = memory.values.weight.grad
     return _measure_norms([memory.vectors for memory in memories], "the gradient", "are the weights whole?")
 
 
-def _move(model: PreTrainedModel, batches: Sequence[Tensor], name: str, learning_rate: float | int) -> Layers:
+def _batch(sequences: Int[Tensor, "instance position"], size: int, steps: int) -> Iterator[Tensor]:
+    """For each step the next sequences, at most all of them, from the first again after the last."""
+    size = min(size, len(sequences))
+    rows = torch.arange(size, device=sequences.device)
+    for step in tqdm(range(steps), desc="updates", unit="step", leave=False):
+        yield sequences[(step * size + rows) % len(sequences)]
+
+
+def _move(model: PreTrainedModel, batches: Iterable[Tensor], name: str, learning_rate: float | int) -> Layers:
     """How far each memory vector is moved by one step of the named optimiser on each batch."""
     student = _copy(model, trained=True)
     optimizer = OPTIMIZERS[name](student.parameters(), lr=learning_rate)
-    for batch in tqdm(batches, desc=name, unit="step", leave=False):
+    for batch in batches:
         optimizer.zero_grad()
         _measure_loss(student, batch).backward()
         optimizer.step()
@@ -161,10 +173,9 @@ def measure_gradients(
     measured = profile(model, sequences, batch_size=batch_size, measures=("knowledge",))
     if sequences.shape[1] < 2:
         raise ValueError("sequences of 1 token have no next token to predict: the loss needs at least 2")
-    sequences, size = sequences.long(), min(batch_size, len(sequences))
-    batches = sequences[torch.arange(steps * size, device=sequences.device) % len(sequences)].split(size)
+    sequences = sequences.clone()  # what inference mode made cannot be trained on
     with torch.enable_grad():
         pulled = _pull(model, sequences, batch_size)
-        moved = {name: _move(model, batches, name, learning_rate) for name in OPTIMIZERS}
+        moved = {name: _move(model, _batch(sequences, batch_size, steps), name, learning_rate) for name in OPTIMIZERS}
     recipe = {"steps": steps, "learning_rate": learning_rate, "batch_size": batch_size}
     return Gradients(measured.coefficients, pulled, **moved, provenance=measured.provenance | recipe)

@@ -13,13 +13,13 @@ from importlib.resources import files
 from itertools import islice, permutations
 from pathlib import Path
 from random import Random
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, InstanceOf
 
 from kent.files import expand
-from kent.settings import Count, Whole, checked
+from kent.settings import Count, Whole, check_fields, checked
 from kent.templates import choose, fill, shuffle
 from kent.texts import check_text, parse_json
 from kent.world import Entity, World
@@ -40,32 +40,34 @@ class Probe:
     paragraphs of a setting from 0. The target of a memorization probe follows its input in the paragraph, a semantic
     probe says the same in other words, a compositional one needs two sentences together.
 
-    Raises ValueError for an input or target that is no text.
+    Raises ValueError for a field that is not of its type, and an input or target that is no text.
     """
 
-    item: int
-    setting: str
-    kind: str
+    item: Whole
+    setting: Literal[*SETTINGS]
+    kind: Literal[*KINDS]
     input: str
     target: str
 
     def __post_init__(self):
+        check_fields(self)
         for part in ("input", "target"):
             check_text(getattr(self, part), f"{part} of a {self.kind} probe, {self.setting} item {self.item}")
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A text, the same facts in other words (9 times), and the probes about them, kind after kind.
+    """A text, the same facts in other words (at least 9 times), and the probes about them, kind after kind.
 
-    Raises ValueError for one that is no text.
+    Raises ValueError for a field that is not of its type, and for a text that is none.
     """
 
     text: str
-    paraphrases: tuple[str, ...]
-    probes: tuple[Probe, ...]
+    paraphrases: Annotated[tuple[str, ...], Field(min_length=INJECTIONS - 1)]
+    probes: tuple[InstanceOf[Probe], ...]
 
     def __post_init__(self):
+        check_fields(self)
         check_text(self.text, "text of a paragraph")
         for number, text in enumerate(self.paraphrases, start=1):
             check_text(text, f"paraphrase {number} of the paragraph {self.text!r:.60}")
@@ -75,13 +77,15 @@ class Paragraph:
 class Knowledge:
     """Paragraphs of two settings: told once in all ten injections, or in every one, each time in other words.
 
-    Raises ValueError when there are none, or when those told once cannot be dealt evenly over ten injections.
+    Raises ValueError for what is no tuple of paragraphs, when there are none, or when those told once cannot be dealt
+    evenly over ten injections.
     """
 
-    once: tuple[Paragraph, ...]
-    paraphrase: tuple[Paragraph, ...]
+    once: tuple[InstanceOf[Paragraph], ...]
+    paraphrase: tuple[InstanceOf[Paragraph], ...]
 
     def __post_init__(self):
+        check_fields(self)
         if len(self.once) % INJECTIONS:
             raise ValueError(f"{len(self.once)} paragraphs told once: a multiple of {INJECTIONS} is wanted, "
                              "so that every injection tells as many")  # fmt: skip
@@ -158,7 +162,7 @@ def _read(path: Path, setting: str) -> Iterator[Paragraph]:
 def _parse(record: object, setting: str, item: int, place: str) -> Paragraph:
     if not isinstance(record, dict):
         raise ValueError(f"{place}: an object is wanted, not {record!r:.80}")
-    text, probes = _check_text(_find(record, "train_context", place), f"{place}, train_context"), []
+    text, probes = _check_words(_find(record, "train_context", place), f"{place}, train_context"), []
     for kind, key in KEYS.items():
         inputs, targets = _find_texts(record, f"{key}_input", place), _find_texts(record, f"{key}_target", place)
         if len(inputs) != len(targets):
@@ -180,10 +184,10 @@ def _find_texts(record: dict, key: str, place: str) -> list[str]:
     texts = _find(record, key, place)
     if not isinstance(texts, list) or not texts:
         raise ValueError(f"{place}, {key}: a list of texts that is not empty is wanted, not {texts!r:.80}")
-    return [_check_text(text, f"{place}, {key}[{index}]") for index, text in enumerate(texts)]
+    return [_check_words(text, f"{place}, {key}[{index}]") for index, text in enumerate(texts)]
 
 
-def _check_text(text: object, place: str) -> str:
+def _check_words(text: object, place: str) -> str:
     if not check_text(text, place).strip():
         raise ValueError(f"{place}: a text that is not empty is wanted, not {text!r:.80}")
     return text

@@ -18,6 +18,7 @@ from transformers import (
     set_seed,
 )
 
+from kent.copies import check_remade
 from kent.errors import DamagedError
 from kent.evaluations import Examiner, find_stop
 from kent.injection import InjectedRows
@@ -38,11 +39,14 @@ WIDE = (torch.float32, torch.bfloat16, torch.float64)
 
 
 class Trainer(transformers.Trainer):
-    """The Hugging Face Trainer, but embeddings decay only where that is asked for."""
+    """The Hugging Face Trainer, but embeddings decay only if asked to, and losses are per token predicted."""
 
     def __init__(self, *, decay_embeddings: bool, **settings):
         self.decay_embeddings = decay_embeddings
         super().__init__(**settings)
+        # It divides by the first token of a row too where it does not know the model's `loss_type` (GPT-2), but no
+        # causal model predicts that token.
+        self._loss_shifts_labels = True
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Names of the parameters that decay; an output projection that is tied to the embeddings is one with them."""
@@ -51,11 +55,12 @@ class Trainer(transformers.Trainer):
             return names
         kept = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
         parameters = dict(model.named_parameters(remove_duplicate=False))
-        return [name for name in names if id(parameters[name]) not in kept]
+        return [name for name in names if name in parameters and id(parameters[name]) not in kept]
 
 
 @checked
 @keep_precision()
+@torch.enable_grad()
 def learn(
     model: Model,
     tokenizer: PreTrainedTokenizerBase,
@@ -79,11 +84,12 @@ def learn(
     recipe's and the weights', whatever the surroundings say (`kent.precision.keep_precision`).
 
     A model that has learned is another one: load it afresh for the same call. Raises ValueError for a folder that
-    holds another run (naming what differs) or other things, for token ids or positions that the model does not have and
-    weights in float16, for rows that do not fit the recipe (see `kent.injection.InjectedRows`), a batch that rows and
-    devices do not divide and a model without the temperature asked for (see `kent.temperature.set_temperature`);
-    `kent.errors.DamagedError`, naming the file, for a finished run that is not whole; OSError where `out` cannot be
-    written, with nothing half-written left.
+    holds another run (naming what differs) or other things, for token ids or positions that the model does not have
+    and weights in float16, for a model that its configuration does not make again (under an adapter, pruned,
+    compiled in parts, with weights tied by hand: see `kent.copies.check_remade`), for rows that do not fit the
+    recipe (see `kent.injection.InjectedRows`), a batch that rows and devices do not divide and a model without the
+    temperature asked for (see `kent.temperature.set_temperature`); `kent.errors.DamagedError`, naming the file, for
+    a finished run that is not whole; OSError where `out` cannot be written, with nothing half-written left.
     """
     sequences = sequences.cpu()
     rows = InjectedRows(sequences, tokenizer, knowledge, batch=recipe.batch, steps=recipe.steps, epochs=recipe.epochs)
@@ -121,6 +127,9 @@ def _check_model(model: PreTrainedModel, rows: InjectedRows) -> None:
             f"weights in {', '.join(sorted(map(str, narrow)))} cannot be learned with: load the model in float32 "
             f"(bfloat16 and float64 are accepted too)"
         )
+    if any(parameter.is_inference() for parameter in parameters):
+        raise ValueError(f"{type(model).__name__} cannot learn: load it outside of torch.inference_mode()")
+    check_remade(model)
 
 
 def _identify(

@@ -14,7 +14,15 @@ from kent.attention import listen
 from kent.blocks import BlockMeans
 from kent.copies import is_plain
 from kent.errors import NotFiniteError
-from kent.memory import Memory, Model, check_tokens, find_decoder, find_device, find_memories
+from kent.memory import (
+    Memory,
+    Model,
+    check_tokens,
+    count_vocabulary,
+    find_decoder,
+    find_device,
+    find_memories,
+)
 from kent.profiles import Profile
 from kent.records import describe_run, hash_tensors
 from kent.rotations import depend_on_batch
@@ -26,11 +34,25 @@ MEASURES = ("knowledge", "attention", "token")
 Measures = Annotated[Sequence[Literal["knowledge", "attention", "token"]], Field(min_length=1)]
 
 
+def try_tokens(model: PreTrainedModel) -> Tensor:
+    """A model's own logits of a few tokens (`draw_tokens`).
+
+    Raises `NotFiniteError` for logits that are not finite, `ValueError` where there are fewer of them than tokens.
+    """
+    logits = model(draw_tokens(model), use_cache=False, return_dict=True).logits
+    if logits.shape[-1] < count_vocabulary(model):
+        raise ValueError(f"{type(model).__name__} has logits for {logits.shape[-1]} tokens, and embeddings for "
+                         f"{count_vocabulary(model)}: is its head another model's?")  # fmt: skip
+    if not logits.isfinite().all():
+        raise NotFiniteError(f"a logit of {type(model).__name__}")
+    return logits
+
+
 def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
     """The map from last hidden states to logits, tried on two tokens against the model's own logits.
 
     Raises `ValueError` when the model has no vocabulary projection, or does more than to project and to soft-cap, and
-    `NotFiniteError` for logits that are not finite.
+    as `try_tokens` does.
     """
     projection, decoder = model.get_output_embeddings(), find_decoder(model)
     if projection is None:
@@ -41,10 +63,7 @@ def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
         logits = projection(hidden).to(find_exact(hidden.dtype))
         return logits if softcap is None else logits.div_(softcap).tanh_().mul_(softcap)
 
-    tokens = draw_tokens(model)
-    expected, hidden = model(tokens, use_cache=False, return_dict=True).logits, Batch(tokens, None).run(decoder)
-    if not expected.isfinite().all():
-        raise NotFiniteError(f"a logit of {type(model).__name__}")
+    expected, hidden = try_tokens(model), Batch(draw_tokens(model), None).run(decoder)
     tolerance = 100 * torch.finfo(expected.dtype).eps
     near = {"rtol": tolerance, "atol": tolerance * expected.abs().max().item()}
     fits = getattr(projection, "in_features", hidden.shape[-1]) == hidden.shape[-1]
@@ -70,6 +89,10 @@ def _check_input(model: PreTrainedModel, sequences: Tensor, mask: Tensor | None)
         raise ValueError("attention_mask must hold 1 for a real token and 0 for padding")
     if not mask.any(dim=1).all():
         raise ValueError(f"instance {(~mask.bool().any(dim=1)).nonzero()[0].item()} has no real token")
+    broken = (mask.long().diff(dim=1) == 1).sum(dim=1) + mask[:, 0].long() > 1
+    if broken.any():
+        raise ValueError(f"instance {broken.nonzero()[0].item()} has padding between its real tokens: padding may "
+                         "stand on either side only")  # fmt: skip
 
 
 def _check_targets(sequences: Tensor, mask: Tensor | None) -> None:
@@ -80,14 +103,20 @@ def _check_targets(sequences: Tensor, mask: Tensor | None) -> None:
                          "tokens in a row")  # fmt: skip
 
 
-def _check_row(model: PreTrainedModel, batch: Batch, hidden: Tensor) -> None:
+def _check_rows(model: PreTrainedModel, batch: Batch, hidden: Tensor, tried: set[int]) -> None:
     """Raise `ValueError` unless a row is in the batch what it is alone, without padding, by the model's own attention.
 
-    Tried on one row: the longest that is padded on the left, or else at all, or else the first.
+    Tried on the longest row of each kind that was not tried yet: `tried` holds 0 for rows without padding, 1 for
+    padding on the right, 2 on the left, 3 on both sides, and takes in what is tried.
     """
     real = torch.ones_like(batch.tokens, dtype=torch.bool) if batch.mask is None else batch.mask.bool()
-    lengths, longest = real.sum(dim=1), real.shape[1]
-    row = (lengths + longest * (lengths < longest) + longest * ~real[:, 0]).argmax().item()
+    kinds, lengths = 2 * ~real[:, 0] + 1 * ~real[:, -1], real.sum(dim=1)
+    for kind in {*kinds.tolist()} - tried:
+        _check_row(model, batch, hidden, real, lengths.where(kinds == kind, 0).argmax().item())
+        tried.add(kind)
+
+
+def _check_row(model: PreTrainedModel, batch: Batch, hidden: Tensor, real: Tensor, row: int) -> None:
     expected = Batch(batch.tokens[row : row + 1, real[row]], None).run(find_decoder(model))[0]
     if deviation := find_deviation(hidden[row, real[row]], expected):
         raise ValueError(f"{type(model).__name__} makes other states of a sequence alone (by {deviation:.1g} of their "
@@ -116,7 +145,8 @@ def profile(
     left as found. Memory vectors that are not the rows of a plain weight (under an adapter) have no norms.
 
     Raises `ValueError` for an unsupported architecture, attention that kent's does not reproduce, parts of the model
-    whose hooks do not run, malformed sequences or mask, unknown measures or activation.
+    whose hooks do not run, malformed sequences or mask (padding between real tokens too), weights whose
+    dtypes do not go together, unknown measures or activation.
     """
     memories = find_memories(model)
     _check_input(model, sequences, attention_mask)
@@ -153,6 +183,7 @@ def _stream(
     decoder, device, means = find_decoder(model), find_device(model), {}
     size = batch_size if mask is None else rows_together(model, batch_size)
     project = find_head(model) if "token" in measures else None
+    tried = set() if "attention" in measures else {0}  # without kent's attention or padding a row is what it is
     for start in tqdm(range(0, len(sequences), size), desc="profile", unit="batch", leave=False):
         chosen = slice(start, start + size)
         real = None if mask is None else mask[chosen].long().to(device)
@@ -165,8 +196,7 @@ def _stream(
             batch.check_heard("coefficients", len(memories))
         if "attention" in measures:
             batch.check_heard("attention", len(memories))
-        if start == 0 and ("attention" in measures or mask is not None):
-            _check_row(model, batch, hidden)
+        _check_rows(model, batch, hidden, tried)
         if project is not None:
             entropies, losses = average_tokens(hidden, batch.tokens, real, project)
             batch.means |= {("token", 0): entropies, ("loss", 0): losses}

@@ -91,15 +91,26 @@ def find_decoder(model: PreTrainedModel) -> PreTrainedModel:
 def find_device(model: PreTrainedModel) -> torch.device:
     """The device that takes token ids: where the input embeddings are worked out, wherever accelerate keeps them.
 
-    Raises `ValueError` for a model whose weights are nowhere.
+    Raises `ValueError` for a model whose weights are nowhere, or were made in torch's inference mode.
     """
     embeddings = model.get_input_embeddings()
     offloaded = any(hasattr(module, "_hf_hook") for module in model.modules())
     if not offloaded and any(parameter.is_meta for parameter in model.parameters()):
         raise ValueError(f"weights of {type(model).__name__} are on the meta device, so there are none: load it with "
                          "from_pretrained")  # fmt: skip
+    if any(parameter.is_inference() for parameter in model.parameters()):
+        raise ValueError(f"{type(model).__name__} was made in torch's inference mode: load it outside")
     kept = next(embeddings.parameters()).device
     return torch.device(getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None) or kept)
+
+
+def count_vocabulary(model: PreTrainedModel) -> int:
+    """How many token ids a model knows: the rows of its input embeddings, also under an adapter."""
+    embeddings = model.get_input_embeddings()
+    weight = getattr(embeddings, "weight", None)
+    return getattr(embeddings, "num_embeddings", None) or (
+        find_decoder(model).config.vocab_size if weight is None else len(weight)
+    )
 
 
 def check_tokens(model: PreTrainedModel, tokens: Iterable[Int[Tensor, "..."]], noun: str) -> None:
@@ -107,7 +118,7 @@ def check_tokens(model: PreTrainedModel, tokens: Iterable[Int[Tensor, "..."]], n
 
     `noun` says whose they are.
     """
-    vocabulary = model.get_input_embeddings().num_embeddings
+    vocabulary = count_vocabulary(model)
     longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
     for each in tokens:
         if each.min() < 0 or each.max() >= vocabulary:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kent.knowledge import INJECTIONS, SETTINGS
 from kent.probes import MEASURES
-from kent.records import load_tensors, save_tensors
+from kent.records import expect_whole, load_tensors, save_tensors
 from kent.settings import checked
 
 FORMAT = "kent outcome 1"
@@ -177,11 +177,12 @@ class Outcome:
         """Read an outcome; `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else."""
         tensors, provenance = load_tensors(path, FORMAT)
         tables: dict[str, dict[str, Tensor]] = {"knowledge": {}, "control": {}, "answers": {}}
-        for name in [name for name in tensors if "/" in name]:
-            table, key = name.split("/", 1)
-            tables[table][key] = tensors.pop(name)
-        tables["answers"] = {task: tables["answers"][task] for task in provenance.get("tasks", tables["answers"])}
-        return cls(**tables, **tensors, provenance=provenance)
+        with expect_whole(path):
+            for name in [name for name in tensors if "/" in name]:
+                table, key = name.split("/", 1)
+                tables[table][key] = tensors.pop(name)
+            tables["answers"] = {task: tables["answers"][task] for task in provenance.get("tasks", tables["answers"])}
+            return cls(**tables, **tensors, provenance=provenance)
 
 
 def _draw(number: int, random: np.random.Generator) -> Float64[np.ndarray, "item sample"]:

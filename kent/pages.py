@@ -38,9 +38,14 @@ SHARE = 0.4
 
 
 def _assigned(cell: str) -> dict[str, object]:
-    """The names a cell of plain `NAME = literal` lines assigns, and their values."""
-    lines = [line for line in ast.parse(cell).body if isinstance(line, ast.Assign)]
-    return {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
+    """The names a cell of plain `NAME = literal` lines assigns, and their values; ValueError names another line."""
+    found = {}
+    for line in (line for line in ast.parse(cell).body if isinstance(line, ast.Assign)):
+        try:
+            found[line.targets[0].id] = ast.literal_eval(line.value)
+        except (ValueError, AttributeError):
+            raise ValueError(f"a parameter is a plain value, not as in {ast.unparse(line)!r}") from None
+    return found
 
 
 def check_parameters(history: Sequence[str] | None = None) -> None:

@@ -18,12 +18,11 @@ from kent.measurement import find_head
 from kent.memory import Model, check_tokens, find_decoder, find_device
 from kent.settings import Count, checked
 from kent.streaming import POSITIONS, freeze
+from kent.tokens import PATIENCE
 
 MEASURES = ("per_target_token", "padded_mean")
 PADDED = 16
 """Probes that the public code pads to one length."""
-PATIENCE = 5
-"""Seconds after which a progress bar is shown."""
 
 
 @dataclass(frozen=True)

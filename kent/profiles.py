@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kent.blocks import average, jackknife
 from kent.entropy import MEASURES, entropy_bound, knowledge_entropy_by_layer, measure_layers
-from kent.records import load_tensors, save_tensors
+from kent.records import expect_whole, load_tensors, save_tensors
 from kent.settings import checked
 
 FORMAT = "kent profile 2"
@@ -203,6 +203,7 @@ class Profile:
             return [means.shape[1] for means in self.coefficient_blocks]
         return [1] * len(self._estimate(measure, self.sizes))
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
         tensors = {"sizes": self.sizes}
@@ -214,16 +215,19 @@ class Profile:
         save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
 
     @classmethod
+    @checked
     def load(cls, path: str | Path) -> "Profile":
-        """Read a profile; `ValueError` when the file is damaged or is something else."""
+        """Read a profile; `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else."""
         tensors, provenance = load_tensors(path, FORMAT)
-        layers = sum(name.startswith("coefficients.") for name in tensors)
-        return cls(
-            sizes=tensors["sizes"],
-            coefficient_blocks=[tensors[f"coefficients.{layer}"] for layer in range(layers)] or None,
-            vector_norms=[tensors[f"norms.{layer}"] for layer in range(layers) if f"norms.{layer}" in tensors] or None,
-            attention_blocks=tensors.get("attention"),
-            token_blocks=tensors.get("token"),
-            loss_blocks=tensors.get("loss"),
-            provenance=provenance,
-        )
+        counts = [sum(name.startswith(kind) for name in tensors) for kind in ("coefficients.", "norms.")]
+        layers = range(max(counts))
+        with expect_whole(path):
+            return cls(
+                sizes=tensors["sizes"],
+                coefficient_blocks=[tensors[f"coefficients.{layer}"] for layer in layers] or None,
+                vector_norms=[tensors[f"norms.{layer}"] for layer in layers] if counts[1] else None,
+                attention_blocks=tensors.get("attention"),
+                token_blocks=tensors.get("token"),
+                loss_blocks=tensors.get("loss"),
+                provenance=provenance,
+            )

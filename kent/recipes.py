@@ -8,7 +8,7 @@ from transformers import TrainingArguments
 
 from kent.downstream import choose_tasks
 from kent.knowledge import INJECTIONS
-from kent.settings import Count, NotNegative, Positive, Share, ShareBelowOne, Whole, check_fields
+from kent.settings import Count, NotNegative, Positive, Seed, Share, ShareBelowOne, Temperature, check_fields
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Recipe:
     batch: Count = 128
     steps: Count = 1600
     epochs: Count = 1
-    seed: Whole = 6198
+    seed: Seed = 6198
     tasks: str = "paper"
     tasks_along: bool = False
     bf16: bool | None = None
-    temperature: Positive = 1.0
+    temperature: Temperature = 1.0
     cooling: bool = True
     rows: Count = 16
 

@@ -7,8 +7,8 @@ import logging
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from kent.errors import DamagedError
 from kent.files import expand, write_atomically
+from kent.texts import check_text
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +34,10 @@ PACKAGE = Path(__file__).parent
 def cache_folder() -> Path:
     """The folder of kent's cache: `$KENT_CACHE`, else the user's cache folder. Made when missing.
 
-    Raises OSError where it is a file or cannot be made.
+    Raises OSError where it is a file or cannot be made, and ValueError for a path that is not UTF-8.
     """
     folder = expand(os.environ.get("KENT_CACHE") or user_cache_dir("kent"))
+    check_text(str(folder), "kent's cache ($KENT_CACHE)")
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "kent's cache ($KENT_CACHE) must be a folder", str(folder))
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,13 +59,13 @@ def set_aside(path: Path) -> Path:
 def make_room(path: Path) -> Path:
     """Have kent's cache take a file at a path, which is returned.
 
-    A file that is where a folder belongs, or a folder where the file does, is set aside, which is said.
+    What is where a folder belongs and is none, or where the file does (a link to nowhere), is set aside, which is said.
     """
     top = cache_folder()
     folders = [each for each in reversed(path.parents) if top in each.parents]
-    for each, wrong in [*((folder, folder.is_file) for folder in folders), (path, path.is_dir)]:
-        if wrong():
-            logger.warning("%s in the cache is a file for a folder, or a folder for a file: kept as %s",
+    for each, right in [*((folder, Path.is_dir) for folder in folders), (path, Path.is_file)]:
+        if os.path.lexists(each) and not right(each):
+            logger.warning("%s in the cache is no folder where one belongs, or no file where one does: kept as %s",
                            each, set_aside(each).name)  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -99,6 +101,9 @@ def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict
     Raises `DamagedError` (a ValueError) when the file is not as it was written, `ValueError` when it is of another
     format, OSError when it cannot be read.
     """
+    path = expand(path)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise OSError(errno.EISDIR if path.is_dir() else errno.EINVAL, "is no file", str(path))
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
@@ -113,7 +118,18 @@ def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict
         raise DamagedError(path, "its header has no checksum (or it is an older kent's)")
     if header["checksum"] != _sum(tensors, header):
         raise DamagedError(path, "its content has changed since it was written")
-    return tensors, json.loads(header["provenance"])
+    if not isinstance(provenance := json.loads(header["provenance"]), dict):
+        raise DamagedError(path, "its provenance is no object")
+    return tensors, provenance
+
+
+@contextmanager
+def expect_whole(path: str | Path) -> Iterator[None]:
+    """Make a `DamagedError` of the error that a record's content leads to where something is missing in it."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError) as error:
+        raise DamagedError(path, f"it does not hold what it should: {error!r:.200}") from error
 
 
 def _sum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:

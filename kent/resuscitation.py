@@ -14,18 +14,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from kent.copies import PRECISIONS, check_own, check_scalable, check_vectors, copy_model, scale_rows
+from kent.copies import PRECISIONS, check_own, check_remade, check_scalable, check_vectors, copy_model, scale_rows
 from kent.memory import Model, find_memories
 from kent.precision import keep_precision
 from kent.rescaling import rescale
-from kent.settings import Array, NotNegative, Percent, Positive, Share, Whole, check, checked
+from kent.settings import Array, NotNegative, Percent, Positive, Seed, Share, check, checked
 
 Coefficients = Sequence[Array]
-
-
-def _check_percent(p: float | int) -> None:
-    if 0 < p < 1:
-        raise ValueError(f"p is in percent, from 0 to 100: for {p:g} write {100 * p:g}")
 
 
 def _read_layer(layer: int, coefficients: Tensor) -> Float[Tensor, " neuron"]:
@@ -48,7 +43,6 @@ def find_multipliers(coefficients: Coefficients, *, p: Percent = 50, q: Positive
     positive and finite, for coefficients that are not finite or negative, and where a chosen one is zero, since no
     factor makes a neuron fire that never does: it counts these by layer.
     """
-    _check_percent(p)
     multipliers, silent = [], []
     for layer, vector in enumerate(coefficients):
         values = _read_layer(layer, vector)
@@ -103,7 +97,7 @@ def resuscitate(model: Model, coefficients: Coefficients, *, p: Percent = 50, q:
 @keep_precision()
 @torch.no_grad()
 def resuscitate_random(
-    model: Model, coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0, seed: Whole = 0
+    model: Model, coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0, seed: Seed = 0
 ) -> PreTrainedModel:
     """Control: the multipliers of `resuscitate` on neurons drawn at random, whatever they are used for.
 
@@ -142,7 +136,7 @@ def _initialize(model: PreTrainedModel, seed: int) -> dict[str, Tensor]:
 @keep_precision()
 @torch.no_grad()
 def shrink_and_perturb(
-    model: Model, *, shrink: Share = 0.4, perturb: NotNegative = 0.1, seed: Whole = 0
+    model: Model, *, shrink: Share = 0.4, perturb: NotNegative = 0.1, seed: Seed = 0
 ) -> PreTrainedModel:
     """Control: every parameter becomes `shrink` × itself + `perturb` × a fresh initialisation drawn by `seed`.
 
@@ -153,14 +147,15 @@ def shrink_and_perturb(
     state of torch's random numbers is left as found.
 
     Raises `ValueError` for `shrink` outside 0 to 1, for `perturb` that is negative or not finite, for a model that its
-    configuration does not make again, parameter by parameter (one with adapters, or quantised), and for one that
+    configuration does not make again (see `kent.copies.check_remade`) or that is quantised, and for one that
     computes with other weights than its parameters.
     """
-    changed, fresh = copy_model(model), _initialize(model, seed)
+    changed = copy_model(model)
+    check_remade(changed)
+    fresh = _initialize(model, seed)
     for name, parameter in changed.named_parameters():
-        if name not in fresh or fresh[name].shape != parameter.shape or parameter.dtype not in PRECISIONS:
-            raise ValueError(f"{type(model).__name__}'s configuration makes no {name} of shape {[*parameter.shape]}: "
-                             "shrink and perturb needs a plain, unquantised model")  # fmt: skip
+        if parameter.dtype not in PRECISIONS:
+            raise ValueError(f"{name} is stored as {parameter.dtype}: shrink and perturb needs an unquantised model")
         precision = torch.promote_types(parameter.dtype, torch.float32)
         drawn = fresh[name].to(parameter.device, precision)
         parameter.copy_(shrink * parameter.to(precision) + perturb * drawn)
@@ -177,6 +172,7 @@ METHODS = {
 """The paper's method and its controls by name; all but "shrink" need coefficients."""
 
 
+@checked
 def check_method(method: str, **settings: object) -> None:
     """Raise `ValueError` for a method that is not one of `METHODS`, and for settings it does not have or accept."""
     if method not in METHODS:
@@ -186,7 +182,6 @@ def check_method(method: str, **settings: object) -> None:
     if unknown := settings.keys() - defaults.keys():
         raise ValueError(f"{method} has no {', '.join(sorted(unknown))}; it has {', '.join(defaults)}")
     check(get_type_hints(METHODS[method], include_extras=True), settings)
-    _check_percent(settings.get("p", 0))
 
 
 @checked

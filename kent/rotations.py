@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import torch
 from torch import Tensor, nn
 
 
@@ -56,5 +57,7 @@ def _restore(module: nn.Module, plain: dict[str, object], buffers: dict[str, tup
         delattr(module, name)
     vars(module).update(plain)
     module._buffers.clear()
-    for name, (buffer, held) in buffers.items():
-        module._buffers[name] = buffer.copy_(held)
+    module._buffers.update({name: buffer for name, (buffer, _) in buffers.items()})
+    for buffer, held in buffers.values():
+        if not buffer.is_meta and not torch.equal(buffer, held):
+            buffer.copy_(held)

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
 
 from kent import pretraining
 from kent.checkpoints import resolve
@@ -18,7 +18,7 @@ from kent.knowledge import Knowledge
 from kent.recipes import Recipe
 from kent.records import PACKAGE, cache_folder, digest, hash_code
 from kent.resuscitation import check_method
-from kent.settings import Count, Positive, Whole, checked
+from kent.settings import Count, Several, Temperature, Whole, check, checked
 from kent.texts import looks_like_path
 
 CODE = (
@@ -70,14 +70,14 @@ def plan_profile(
     *,
     corpus: Texts,
     column: str = "text",
-    length: Count,
+    length: Several,
     limit: Count,
     dtype: Dtype = "float32",
     batch_size: Count = 8,
     activation: Literal["abs", "relu"] = "abs",
     shuffled: bool = False,
     change: Mapping[str, object] | None = None,
-    temperature: Positive = 1.0,
+    temperature: Temperature = 1.0,
 ) -> Run:
     """The run that profiles one checkpoint on one corpus, with its tokens in order or shuffled (a null baseline).
 
@@ -102,7 +102,7 @@ def plan_familiarity(
     *,
     corpus: str,
     column: str = "text",
-    length: Count,
+    length: Several,
     limit: Count,
     dtype: Dtype = "float32",
     batch_size: Count = 8,
@@ -124,9 +124,9 @@ def plan_gradients(
     *,
     corpus: Texts,
     column: str = "text",
-    length: Count,
+    length: Several,
     limit: Count,
-    dtype: Dtype = "float32",
+    dtype: Literal["float32"] = "float32",
     batch_size: Count = 8,
     updates: Count,
 ) -> Run:
@@ -146,12 +146,12 @@ def plan_learning(
     *,
     corpus: Texts = "pubmed",
     column: str = "text",
-    length: Count = 1024,
+    length: Several = 1024,
     knowledge: Sequence[str] = (),
     control: Sequence[str] = (),
     once: Whole = 60,
     paraphrase: Whole = 70,
-    dtype: Dtype = "float32",
+    dtype: Literal["float32", "bfloat16", "float64"] = "float32",
     change: Mapping[str, object] | None = None,
     **recipe,
 ) -> Run:
@@ -177,13 +177,16 @@ def plan_learning(
 def plan_coefficients(name: Name, step: int | None, change: Mapping[str, object]) -> Run:
     """The profile of the unchanged checkpoint whose coefficients decide a `change` (as for `plan_profile`).
 
-    Raises `ValueError` for a change that does not say how it is measured, or by what method it is made.
+    Raises `ValueError` for a change that does not say how it is measured, or by what method it is made, and for one
+    that would be measured on another checkpoint or on a changed one.
     """
     settings = dict(change)
     if not {"method", "measured"} <= settings.keys():
         raise ValueError(f"a change needs a method, and what its coefficients are measured on; it has {settings}")
-    measured = settings.pop("measured")
-    check_method(**settings)
+    measured = check({"measured": Mapping[str, object]}, settings)["measured"]
+    if others := sorted(measured.keys() & {"name", "step", "change", "temperature"}):
+        raise ValueError(f"what a change is measured on is its own checkpoint, unchanged: without {', '.join(others)}")
+    check_method(**{key: value for key, value in settings.items() if key != "measured"})
     return _call(plan_profile, {"name": name, "step": step, **measured})
 
 
@@ -244,9 +247,10 @@ def read_config(path: str | Path) -> dict:
     There 4e-4 is a number, 010 is ten, and `no` is a word. Raises `ValueError`, naming the file, for what is not YAML,
     sets a name twice, or holds no settings; OSError for a file that cannot be read.
     """
+    text = Path(path).read_bytes()
     try:
-        config = YAML(typ="safe", pure=True).load(Path(path).read_bytes())
-    except (YAMLError, ValueError) as error:
+        config = YAML(typ="safe", pure=True).load(text)
+    except Exception as error:  # its reader also lets LookupError, RecursionError and others through
         raise ValueError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path} holds no settings: it needs lines such as `name: value`")
@@ -258,6 +262,8 @@ def from_config(config: dict) -> Run:
 
     Raises `ValueError` for an unknown kind of run, and for settings that are missing, unknown, or not of their type.
     """
+    if words := [key for key in config if not isinstance(key, str)]:
+        raise ValueError(f"a setting has a word for a name, not {words[0]!r}")
     settings = {key: value for key, value in config.items() if key != "run"}
     if config.get("run") not in [*PLANS]:
         raise ValueError(f"a run's configuration needs run: {' or '.join(PLANS)}, not run: {config.get('run')!r}")

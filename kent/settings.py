@@ -21,25 +21,42 @@ def _read_integer(value: object) -> object:
 
 
 def _read_array(value: object) -> object:
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        if value.dtype.itemsize > 8:
+            raise ValueError(f"an array of numbers that torch knows (found: {value.dtype})")
+        value = torch.from_numpy(np.ascontiguousarray(value, value.dtype.newbyteorder("=")))
+    if isinstance(value, Tensor) and (value.layout != torch.strided or value.is_meta or value.is_quantized):
+        raise ValueError(f"a plain array (found: {value.dtype}, {value.layout}, on {value.device})")
+    return value
 
 
 def _read_tokens(value: object) -> object:
     tokens = _read_array(value)
     if not isinstance(tokens, Tensor):
         return tokens
-    if tokens.ndim != 2 or 0 in tokens.shape or tokens.is_floating_point() or tokens.dtype == torch.bool:
+    kinds = tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool
+    if tokens.ndim != 2 or 0 in tokens.shape or kinds:
         raise ValueError(f"integer token ids [n, length] (found: {tokens.dtype} {[*tokens.shape]})")
     return tokens.long()
 
 
-Whole = Annotated[int, BeforeValidator(_read_integer), Field(ge=0)]
-Count = Annotated[int, BeforeValidator(_read_integer), Field(ge=1)]
+def _read_percent(value: object) -> object:
+    if isinstance(value, int | float) and 0 < value < 1:
+        raise ValueError(f"in percent, from 0 to 100: for {value:g} write {100 * value:g}")
+    return value
+
+
+LARGEST = 2**63 - 1
+Whole = Annotated[int, BeforeValidator(_read_integer), Field(ge=0, le=LARGEST)]
+Count = Annotated[int, BeforeValidator(_read_integer), Field(ge=1, le=LARGEST)]
+Several = Annotated[int, BeforeValidator(_read_integer), Field(ge=2, le=LARGEST)]
+Seed = Annotated[int, BeforeValidator(_read_integer), Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=1e-6, le=1e6)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
-Percent = Annotated[float, Field(ge=0, le=100)]
+Percent = Annotated[float, BeforeValidator(_read_percent), Field(ge=0, le=100)]
 Array = Annotated[Tensor, BeforeValidator(_read_array)]
 """A tensor, or a NumPy array of numbers, which becomes one."""
 TokenIds = Annotated[Tensor, BeforeValidator(_read_tokens)]
@@ -57,25 +74,31 @@ def checked(function: Callable) -> Callable:
     @wraps(function)
     def call(*arguments, **named):
         given = signature.bind(*arguments, **named)
-        given.arguments |= check(_declare(function), given.arguments)
+        given.arguments |= _hold(_declare(function), given.arguments)
         return function(*given.args, **given.kwargs)
 
     return call
 
 
 def check_fields(instance: object) -> None:
-    """Refuse a dataclass whose fields are not of their declared types: a ValueError that names them."""
-    check(_declare(type(instance)), {field.name: getattr(instance, field.name) for field in fields(instance)})
+    """Have a frozen dataclass hold its fields as their declared types read them; a ValueError names what is not one."""
+    given = {field.name: getattr(instance, field.name) for field in fields(instance)}
+    for name, value in _hold(_declare(type(instance)), given).items():
+        object.__setattr__(instance, name, value)
 
 
 def check(declared: Mapping[str, object], values: Mapping[str, Any]) -> dict[str, Any]:
     """The values that have a declared type, as what they stand for; ValueError, naming each that is something else."""
+    return _hold({name: _adapt(kind) for name, kind in declared.items()}, values)
+
+
+def _hold(declared: Mapping[str, TypeAdapter], values: Mapping[str, Any]) -> dict[str, Any]:
     found, wrong = {}, []
     for name in declared.keys() & values.keys():
         try:
-            found[name] = _adapt(declared[name]).validate_python(values[name])
+            found[name] = declared[name].validate_python(values[name])
         except ValidationError as error:
-            wrong.append(f"{name} must be {_say(error)}, not {values[name]!r:.80}")
+            wrong.append(f"{name} must be {_say(error)}, not {_show(values[name])}")
     if wrong:
         raise ValueError("; ".join(sorted(wrong)))
     return found
@@ -90,13 +113,18 @@ def _say(error: ValidationError) -> str:
     return " or ".join(dict.fromkeys(found))
 
 
+def _show(value: object) -> str:
+    """The beginning of what a value looks like; of a tensor its kind, since some cannot be shown."""
+    return f"a tensor of {value.dtype}" if isinstance(value, Tensor) else f"{value!r:.80}"
+
+
 @cache
-def _declare(owner: Callable) -> dict[str, object]:
-    """The declared types of a function's arguments or a dataclass's fields, by name."""
+def _declare(owner: Callable) -> dict[str, TypeAdapter]:
+    """The declared types of a function's arguments or a dataclass's fields, by name, made ready once."""
     declared = get_type_hints(owner, include_extras=True)
     packed = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     names = [each.name for each in inspect.signature(owner).parameters.values() if each.kind not in packed]
-    return {name: declared[name] for name in names if name in declared}
+    return {name: _adapt(declared[name]) for name in names if name in declared}
 
 
 def _adapt(declared: object) -> TypeAdapter:

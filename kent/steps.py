@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-STEP = re.compile(r"step(\d+)(-tokens.*)?")
-OTHER = re.compile(r".*[-_]step[-_]?(\d+).*")
+STEP = re.compile(r"step([0-9]+)(-tokens.*)?")
+OTHER = re.compile(r".*[-_]step[-_]?([0-9]+).*")
 """A name of another form with a step in it, such as OLMo 2's stage1-step10000-tokens21B."""
 
 

@@ -14,7 +14,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, unwrap_model
 
 from kent.attention import check_known, replace_attention
 from kent.memory import Model, find_decoder
-from kent.settings import Count, Positive, Whole, checked
+from kent.settings import Count, Temperature, Whole, checked
 from kent.streaming import draw_tokens, freeze
 
 OWN = "kent_own_scaling"
@@ -81,14 +81,14 @@ def _find_attentions(model: PreTrainedModel) -> list[nn.Module]:
 
 
 @checked
-def set_temperature(model: Model, temperature: Positive) -> None:
+def set_temperature(model: Model, temperature: Temperature) -> None:
     """Divide the attention logits of every layer by `temperature` from now on, in place.
 
     Always relative to the model's own scaling: 1.5 and then 2 is 2, and 1 is the model as it was, bit for bit. The
     temperature is seen by every attention function (eager, sdpa, flash and the one `kent.profile` measures with) and
     by a deep copy, but not by what is saved: a model saved and loaded again is at 1.
 
-    Raises `ValueError` for a temperature that is not finite and above 0, and for an architecture whose logits are more
+    Raises `ValueError` for a temperature outside 1e-6 to 1e6, and for an architecture whose logits are more
     than scaled (the soft-cap of Gemma 2), which has cross-attention, or which lets no other attention function in.
     """
     _check_effect(model, _find_attentions(model))
@@ -104,10 +104,10 @@ def _divide(model: PreTrainedModel, temperature: float | int) -> None:
 
 
 @checked
-def find_temperature(start: Positive, step: Whole, total: Count, *, decay: bool) -> float:
+def find_temperature(start: Temperature, step: Whole, total: Count, *, decay: bool) -> float:
     """The temperature after `step` of `total` optimizer steps: linear from `start` to exactly 1, or constant.
 
-    Raises `ValueError` for a start that is not finite and above 0, and for a step outside 0 to `total`.
+    Raises `ValueError` for a start outside 1e-6 to 1e6, and for a step outside 0 to `total`.
     """
     if step > total:
         raise ValueError(f"step {step} is not within a run of {total} steps")
@@ -127,7 +127,7 @@ class Cooling(TrainerCallback):
     """
 
     @checked
-    def __init__(self, start: Positive, *, decay: bool = True):
+    def __init__(self, start: Temperature, *, decay: bool = True):
         self.start, self.decay = start, decay
 
     def on_train_begin(self, args, state, control, *, model, **kwargs) -> None:

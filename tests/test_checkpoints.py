@@ -279,8 +279,51 @@ def test_an_index_that_is_none_is_refused(alone, index, message):
 def test_weights_of_more_layers_than_the_configuration_says_are_refused(alone, layers):
     config = json.loads((alone / "config.json").read_text())
     (alone / "config.json").write_text(json.dumps(config | {"num_hidden_layers": layers}))
-    with pytest.raises(ValueError, match=rf"says {layers} layers, and its weights have more: model\.layers"):
+    with pytest.raises(ValueError, match=r"holds \d+ weights that the model of its configuration lacks, model\.layers"):
         load(alone)
+
+
+def rewrite(folder: Path, change) -> None:
+    weights = load_file(folder / "model.safetensors")
+    save_file(change(weights), folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mlp.up_proj.bias", "mlp.up_proj.lora_A.weight", "self_attn.q_norm.weight", "mlp.up_proj.weight_mask",
+     "mlp.up_proj.weight_scale", "self_attn.c_attn.bias"],
+)  # fmt: skip
+def test_weights_that_the_model_has_no_place_for_are_refused(alone, name):
+    rewrite(alone, lambda weights: weights | {f"model.layers.0.{name}": torch.ones(32)})
+    with pytest.raises(ValueError, match=rf"holds 1 weights that .* lacks, model\.layers\.0\.{name} first"):
+        load(alone)
+
+
+def test_the_tables_of_older_saves_are_no_weights(tmp_path):
+    folder, layer = save_checkpoint(tmp_path / "old", NEOX, 0), "gpt_neox.layers.0.attention"
+    tables = {"bias": torch.ones(1, 1, 4, 4, dtype=torch.bool), "masked_bias": torch.tensor(-1e9)}
+    tables["rotary_emb.inv_freq"] = torch.ones(4)
+    rewrite(folder, lambda weights: weights | {f"{layer}.{name}": table for name, table in tables.items()})
+    assert load(folder)[0].config.num_hidden_layers == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.complex64])
+def test_weights_that_are_not_floating_point_are_refused(alone, dtype):
+    rewrite(alone, lambda weights: {name: each.to(dtype) for name, each in weights.items()})
+    with pytest.raises(ValueError, match=r"of its weights are not floating-point, model\."):
+        load(alone)
+
+
+def test_a_step_is_a_file_in_a_folder_of_ascii_digits(steps, tmp_path):
+    folder = shutil.copytree(steps, tmp_path / "run")
+    (folder / "step970" / "config.json").mkdir(parents=True)
+    shutil.copytree(steps / "step8", folder / "step٩٩٩")
+    assert list_steps(folder) == [0, 8, 512] and resolve(folder).step == 512
+
+
+@pytest.mark.parametrize("device", ["cpu:0", torch.device("cpu", 0)])
+def test_the_first_cpu_is_the_cpu(alone, device):
+    assert load(alone, device=device)[0].device == torch.device("cpu")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,10 @@ def checkpoint(tmp_path) -> str:
         (["--record", "{tmp}/" + "x" * 300], "File name too long"),
         (["--device", "gpu"], "device is 'gpu', and torch finds cpu"),
         (["--device", "cuda:99"], "device is 'cuda:99'"),
+        (["--record", "{tmp}/checkpoint/config.json"], "would take the place of what is measured"),
+        (["--record", "{tmp}/text.txt", "--corpus", "{tmp}/text.txt"], "would take the place of what is measured"),
         (["--limit", "0"], "limit must be"),
+        (["--length", "1"], "length must be"),
         (["--batch-size", "-1"], "batch_size must be"),
         (["--step", "-1"], "step must be"),
         (["--step", "3"], "has no checkpoint of step 3"),
@@ -38,6 +41,7 @@ def test_what_would_stop_it_is_found_before_anything_is_loaded(
     checkpoint, tmp_path, monkeypatch, capsys, option, message
 ):
     monkeypatch.setattr(kent, "load", pytest.fail)
+    (tmp_path / "text.txt").write_text("the user's own")
     option = [word.format(tmp=tmp_path) for word in option]
     assert main(["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new"), *option]) == 2
     said = capsys.readouterr()

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 
+import accelerate
 import numpy as np
 import pytest
 import torch
@@ -161,3 +162,33 @@ def test_other_tasks_are_refused(tokenizer):
             ask("glue")
     with pytest.raises(ValueError, match="'sciq' is no task about the world"):
         downstream.write_documents("sciq")
+
+
+def spoil(model, tokenizer, how):
+    if how == "not finite":
+        model.lm_head.weight.data[0, 0] = torch.nan
+    if how == "kept elsewhere":
+        accelerate.cpu_offload(model, execution_device="cpu")
+    if how == "up to 255, OlmoForCausalLM up to 99":
+        model.resize_token_embeddings(100)
+    if how == "no end-of-text token":
+        tokenizer.eos_token = None
+    if how == "more tokens than the model's 8 positions":
+        model.config.max_position_embeddings = 8
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "not finite",
+        "kept elsewhere",
+        "up to 255, OlmoForCausalLM up to 99",
+        "no end-of-text token",
+        "more tokens than the model's 8 positions",
+    ],
+)
+def test_a_model_or_tokenizer_that_cannot_be_asked_is_refused(message):
+    model, tokenizer = make_model(), make_byte_tokenizer()
+    spoil(model, tokenizer, message)
+    with pytest.raises(ValueError, match=message):
+        downstream.evaluate(model, tokenizer, ["facts"], limit=12)

@@ -79,7 +79,7 @@ def test_top_share():
 
 @pytest.mark.parametrize("percent", [0, -1, 101])
 def test_top_share_refuses_other_percentages(percent):
-    with pytest.raises(ValueError, match=r"\(0, 100\]"):
+    with pytest.raises(ValueError, match=r"percent must be (greater than 0|less than or equal to 100)"):
         top_share(vector(1, 2), percent)
 
 
@@ -171,3 +171,31 @@ def test_a_matrix_in_a_layers_place_is_refused():
 def test_arrays_of_numpy_are_taken():
     layers = [np.array([2.0, 1.0, 1.0]), np.array([1, 1], dtype="int64")]
     assert kent.knowledge_entropy(layers) == pytest.approx(1.5 * math.log(2) + math.log(2), **close)
+
+
+@pytest.mark.parametrize(
+    ("measure", "arguments", "message"),
+    [
+        (top_share, ("1",), "percent must be"),
+        (top_share, (0,), "percent must be greater than 0"),
+        (top_share, (101,), "percent must be less than or equal to 100"),
+        (dormant_fraction, (math.nan,), "threshold must be"),
+        (dormant_fraction, (-1,), "threshold must be greater than or equal to 0"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(measure, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        measure(vector(1, 2), *arguments)
+
+
+@pytest.mark.parametrize("measure", [gini, effective_number, participation_ratio, dormant_fraction])
+@pytest.mark.parametrize("wrong", [[1.0, 2.0], None, torch.tensor(3.0), torch.ones(2, 2), torch.ones(2).cfloat()])
+def test_what_is_no_row_of_numbers_is_refused(measure, wrong):
+    with pytest.raises(ValueError, match="coefficients must be"):
+        measure(wrong)
+
+
+@pytest.mark.parametrize("wrong", [[], [torch.ones(0)], [torch.tensor(3.0)], [3], None])
+def test_layers_without_a_bound_are_refused(wrong):
+    with pytest.raises(ValueError, match="coefficients must be"):
+        entropy_bound(wrong)

@@ -11,10 +11,10 @@ from learner import make_model
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from kent import execution, runs
+from kent import execution, familiarity, profiles, runs
 from kent.errors import DamagedError
 from kent.outcomes import Outcome
-from kent.records import cache_folder, hash_tensors
+from kent.records import cache_folder, hash_tensors, load_tensors, save_tensors
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
 LESSON = {"corpus": "world-near", "length": 500, "batch": 2, "steps": 10, "once": 10, "paraphrase": 1, "tasks": ""}
@@ -71,6 +71,24 @@ def test_a_record_that_is_not_whole_is_set_aside_and_measured_again(micro, caplo
     caplog.clear()
     execution.fetch(run)
     assert not caplog.text
+
+
+@pytest.mark.parametrize("kind", ["profile", "familiarity"])
+@pytest.mark.parametrize("lost", ["sizes", "perplexities", "coefficients.0", "revision", "weights_sha256", "step"])
+def test_a_record_with_a_right_checksum_and_a_part_missing_is_measured_again(micro, caplog, kind, lost):
+    run = runs.PLANS[kind]("tiny", 4, **SMALL | {"length": 32})
+    result = execution.fetch(run)
+    format = profiles.FORMAT if kind == "profile" else familiarity.FORMAT
+    tensors, provenance = load_tensors(run.path, format)
+    if lost in tensors or lost in provenance:
+        (tensors if lost in tensors else provenance).pop(lost)
+    elif lost == "step":
+        provenance["revision"] = {}
+    else:
+        return  # of the other kind of record
+    save_tensors(tensors, run.path, format=format, provenance=provenance)
+    again = execution.fetch(run)
+    assert caplog.text.count("kept as") == 1 and again.provenance["revision"] == result.provenance["revision"]
 
 
 def hash_of(path: Path) -> str:

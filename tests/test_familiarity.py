@@ -418,3 +418,9 @@ def test_the_text_of_a_spans_file_is_under_the_column_named(tmp_path):
     assert document.text[slice(*document.entities[0])] == "Aspirin"
     with pytest.raises(ValueError, match="line 1: needed are 'text'"):
         read_entities(path, limit=1)
+
+
+def test_a_difference_from_something_else_is_refused():
+    one = Familiarity(torch.ones(2, dtype=torch.float64), torch.ones(2, dtype=torch.int64))
+    with pytest.raises(ValueError, match="other must be an instance of Familiarity"):
+        one.difference_from(3)

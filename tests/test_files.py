@@ -157,3 +157,12 @@ def test_a_file_that_cannot_be_replaced_is_written_to(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(busy))
     write(tmp_path / "record")
     assert (tmp_path / "record").read_text() == "new" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_path_may_begin_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    check_writable("~/k.json")
+    with write_atomically("~/k.json") as temporary:
+        temporary.write_text("mine")
+    assert (tmp_path / "k.json").read_text() == "mine" and not (tmp_path / "~").exists()

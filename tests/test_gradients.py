@@ -11,8 +11,10 @@ from architectures import NEURONS, REFUSED, build, build_reference, draw_tokens,
 from safetensors.torch import save_file
 
 import kent
-from kent.gradients import QUANTITIES, Gradients, measure_gradients
+from kent.errors import DamagedError
+from kent.gradients import QUANTITIES, Gradients, _batch, measure_gradients
 from kent.memory import find_memories
+from kent.records import save_tensors
 
 VALUES = {
     "Llama": "model.layers.{}.mlp.down_proj.weight",
@@ -206,9 +208,9 @@ def test_values_that_are_all_the_same_have_no_correlation():
     assert all(map(math.isnan, correlate([1.0, 2.0, 3.0, 4.0], [1.0] * 4)))
 
 
-@pytest.mark.parametrize("quantity", ["coefficients", "adam", "provenance"])
+@pytest.mark.parametrize("quantity", ["coefficients", "adam", ["sgd"], None])
 def test_an_unknown_quantity_is_refused(quantity):
-    with pytest.raises(ValueError, match=rf"one of \('gradients', 'sgd', 'adamw'\), not '{quantity}'"):
+    with pytest.raises(ValueError, match="quantity must be 'gradients', 'sgd' or 'adamw'"):
         Gradients([], [], [], []).correlate(quantity)
 
 
@@ -363,3 +365,14 @@ def test_a_truncated_file_is_refused(tmp_path, kept, measured):
     path.write_bytes(whole[: kept if isinstance(kept, int) else int(len(whole) * kept)])
     with pytest.raises(ValueError, match="is not whole"):
         Gradients.load(path)
+
+
+def test_a_record_without_a_layer_is_not_whole(tmp_path):
+    save_tensors({"coefficients.0": torch.ones(2)}, tmp_path / "g", format="kent gradients 1", provenance={})
+    with pytest.raises(DamagedError, match="does not hold what it should"):
+        Gradients.load(tmp_path / "g")
+
+
+def test_no_more_rows_are_held_than_an_update_takes():
+    batches = _batch(torch.arange(6).view(3, 2), 2, 10**15)
+    assert [next(batches)[:, 0].tolist() for _ in range(4)] == [[0, 2], [4, 0], [2, 4], [0, 2]]

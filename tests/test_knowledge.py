@@ -183,6 +183,32 @@ def test_other_files_are_refused_by_file_item_and_key(tmp_path):
         Knowledge.from_json(tmp_path / "bytes.json", None)
 
 
+PROBE = {"item": 0, "setting": "once", "kind": "semantic", "input": "a", "target": "b"}
+PARAGRAPH = {"text": "a", "paraphrases": ("b",) * 9, "probes": (Probe(**PROBE),)}
+KNOWLEDGE = {"once": (), "paraphrase": (Paragraph(**PARAGRAPH),)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "name", "wrong"),
+    [
+        *((Probe, PROBE, "item", wrong) for wrong in (-1, 1.0, True, "0")),
+        *((Probe, PROBE, "setting", wrong) for wrong in ("Once", None)),
+        *((Probe, PROBE, "kind", wrong) for wrong in ("mem", "Memorization")),
+        *((Probe, PROBE, name, 3) for name in ("input", "target")),
+        *((Paragraph, PARAGRAPH, "text", wrong) for wrong in (b"a", None)),
+        *((Paragraph, PARAGRAPH, "paraphrases", wrong) for wrong in ("paraphras", ("b",) * 8, (3,) * 9, None)),
+        *((Paragraph, PARAGRAPH, "probes", wrong) for wrong in (("a",), None)),
+        *((Knowledge, KNOWLEDGE, name, wrong) for name in KNOWLEDGE for wrong in (("a",) * 10, None, "a" * 10)),
+    ],
+)
+def test_what_is_put_together_by_hand_is_looked_at(kind, fields, name, wrong):
+    made = object.__new__(kind)  # beartype, which only tests have, would stand before __post_init__
+    for field, value in (fields | {name: wrong}).items():
+        object.__setattr__(made, field, value)
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        made.__post_init__()
+
+
 def test_half_of_a_surrogate_pair_is_no_text():
     with pytest.raises(
         ValueError, match=r"target of a semantic probe, once item 3: character 1 of the text is '.ud83d'"

@@ -17,13 +17,16 @@ import pytest
 import torch
 import yaml
 from accelerate import Accelerator
+from architectures import make
 from hub import make_byte_tokenizer
 from learner import RECIPE, make_model, run
 from safetensors.torch import load_file
+from torch.nn.utils import parametrizations, prune
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
 from kent import learning, runs
 from kent.errors import DamagedError
+from kent.injection import InjectedRows
 from kent.knowledge import Knowledge
 from kent.outcomes import Outcome
 from kent.probes import probe
@@ -575,3 +578,48 @@ def test_only_embeddings_and_what_is_tied_to_them_are_spared(tmp_path, tied):
     assert names[True] - names[False] == {"transformer.wte.weight", "transformer.wpe.weight"}
     assert ("lm_head.weight" in names[False]) is not tied
     assert not any("bias" in name or "ln_" in name for name in names[True])
+
+
+@pytest.mark.parametrize("name", ["GPT-2", "Llama", "GPT-NeoX"])
+def test_the_first_loss_is_the_models_own(name, tmp_path):
+    plain = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0} if name == "GPT-2" else {}
+    longest = "n_positions" if name == "GPT-2" else "max_position_embeddings"
+    model = make(name, **plain, vocab_size=300, **{longest: 512})
+    sequences = torch.randint(97, 122, (40, 400), generator=torch.Generator().manual_seed(0))
+    tokenizer, facts = make_byte_tokenizer(), Knowledge.synthetic(0, once=10, paraphrase=2)
+    rows = InjectedRows(sequences, tokenizer, facts, batch=4, steps=10, epochs=1)
+    batch = torch.stack([torch.as_tensor(rows[row]["input_ids"]) for row in range(4)])
+    with torch.no_grad():
+        expected = model(batch, labels=batch).loss.item()
+    with torch.no_grad():  # of the surroundings, which learning does not mind
+        outcome = learning.learn(model, tokenizer, sequences, facts, replace(RECIPE, steps=10), tmp_path / "run")
+    assert outcome.curve[0, 0].item() == pytest.approx(expected, rel=1e-5)
+
+
+def change(model, how):
+    layer = model.model.layers[0]
+    if how == "embed_tokens":
+        model.lm_head.weight = model.model.embed_tokens.weight
+    if how == "no model.layers.0.mlp.up_proj.weight":
+        prune.l1_unstructured(layer.mlp.up_proj, "weight", 0.3)
+    if how == "parametrizations":
+        parametrizations.spectral_norm(layer.mlp.up_proj)
+    if how == "_orig_mod":
+        model.model.layers[0] = torch.compile(layer, backend="eager")
+    return model
+
+
+@pytest.mark.parametrize(
+    "name", ["embed_tokens", "no model.layers.0.mlp.up_proj.weight", "parametrizations", "_orig_mod"]
+)
+def test_a_model_that_could_not_be_loaded_again_is_refused_before_any_work(name, tmp_path):
+    with pytest.raises(ValueError, match=f"{name}.*(merge its adapter|set tie_word_embeddings)"):
+        run(tmp_path / "run", model=change(make_model(), name))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_module_without_a_parameter_has_none_that_decays(tmp_path):
+    model = make_model()
+    model.model.layers[0].mlp.register_parameter("absent", None)
+    trainer = learning.Trainer(model=model, args=arrange(RECIPE, tmp_path), decay_embeddings=False)
+    assert "model.layers.0.mlp.up_proj.weight" in trainer.get_decay_parameter_names(model)

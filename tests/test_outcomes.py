@@ -208,3 +208,10 @@ def test_the_table_of_learning_has_a_column_per_initial_model():
     assert table[7]["K before (nats)"] == (-9, 0) and table[7]["P before (%)"] == (100, 0)
     assert table[7]["F (points)"][0] == 50
     assert table[7]["P after minus guessing (points)"][0] == 25
+
+
+@pytest.mark.parametrize("name", ["nope/x", "x"])
+def test_a_record_that_holds_something_else_is_not_whole(tmp_path, name):
+    save_tensors({name: torch.ones(2)}, tmp_path / "o", format="kent outcome 1", provenance={})
+    with pytest.raises(DamagedError, match="does not hold what it should"):
+        Outcome.load(tmp_path / "o")

@@ -31,6 +31,7 @@ def test_known_parameters_pass_and_a_page_run_by_hand_is_not_asked():
         ("limit = 8.0", "limit must be a valid integer, not 8.0"),
         ("share = True", "share must be a valid number, not True"),
         ("share = '4e-4'", "share must be a valid number, not '4e-4'"),  # as YAML 1.1 reads 4e-4
+        ("limit = float('nan')", "a parameter is a plain value, not as in .limit = float"),  # as papermill writes .nan
         ("checkpoints = 1", "checkpoints must be a valid string or a valid list, not 1"),
     ],
 )

@@ -14,7 +14,9 @@ def observe() -> tuple:
     """What the surroundings do to a new tensor, to a product, and to accelerate."""
     product = torch.ones(2, 2, dtype=torch.float32, device="cpu") @ torch.ones(2, 2, dtype=torch.float32, device="cpu")
     new = torch.empty(1)
-    return new.dtype, new.device.type, product.dtype, torch.get_float32_matmul_precision(), os.environ.get(AMBIENT)
+    products = torch.backends.mkldnn.matmul.fp32_precision
+    modes = (torch.is_inference_mode_enabled(), os.environ.get(AMBIENT))
+    return new.dtype, new.device.type, product.dtype, products, *modes
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def disturbed(monkeypatch):
     torch.set_default_dtype(torch.bfloat16)
     torch.set_default_device("meta")
     torch.set_float32_matmul_precision("medium")
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
         yield
     torch.set_float32_matmul_precision("highest")
     torch.set_default_device(None)
@@ -33,11 +35,18 @@ def disturbed(monkeypatch):
 
 def test_precision_is_that_of_the_tensors_and_the_surroundings_come_back(disturbed):
     before = observe()
-    assert before == (torch.bfloat16, "meta", torch.bfloat16, "medium", "bf16")
+    assert before == (torch.bfloat16, "meta", torch.bfloat16, "bf16", True, "bf16")
     with keep_precision():
-        assert observe() == (torch.float32, "cpu", torch.float32, "highest", None)
+        assert observe() == (torch.float32, "cpu", torch.float32, "ieee", False, None)
         os.environ[AMBIENT] = os.environ["ACCELERATE_USE_CPU"] = "true"  # as a Trainer may
     assert observe() == before and "ACCELERATE_USE_CPU" not in os.environ
+
+
+def test_the_precision_of_one_backend_is_kept_out_too(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn.matmul, "fp32_precision", "bf16")  # torch then refuses to tell the whole
+    with keep_precision():
+        assert torch.backends.mkldnn.matmul.fp32_precision == "ieee"
+    assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
 
 
 def test_the_surroundings_come_back_after_an_error(disturbed):

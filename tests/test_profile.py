@@ -28,10 +28,12 @@ from reference import run_neox, run_olmo, shannon, softmax
 from safetensors.torch import save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import GraniteConfig, GraniteForCausalLM
+from transformers import AttentionInterface, BartConfig, BartForCausalLM, GraniteConfig, GraniteForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 import kent
 from kent.entropy import gini
+from kent.familiarity import Familiarity
 from kent.memory import find_memories
 
 LENGTH = 150  # more than one block of 128 queries, no multiple of it, longer than the sliding windows
@@ -686,3 +688,60 @@ def test_text_is_refused(tmp_path):
     (tmp_path / "a.safetensors").write_text("step,entropy\n0,1.0\n" * 20)
     with pytest.raises(ValueError, match="is not whole"):
         kent.Profile.load(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("kind", [kent.Profile, Familiarity])
+def test_a_path_that_is_none_is_refused(kind):
+    for ask in (kind.load, lambda path: kind.save(object.__new__(kind), path)):
+        with pytest.raises(ValueError, match="path must be a valid string or an instance of Path, not 3"):
+            ask(3)
+
+
+def test_padding_between_real_tokens_is_refused():
+    mask = torch.ones(3, 12, dtype=torch.bool)
+    mask[1, 0], mask[2, 5] = False, False
+    with pytest.raises(ValueError, match="instance 2 has padding between its real tokens"):
+        kent.profile(build("Mistral"), draw_tokens(3, 12), attention_mask=mask)
+
+
+@pytest.mark.parametrize("first", [slice(0, 0), slice(9, None)])
+def test_padding_that_counts_is_refused_in_a_later_batch_too(first):
+    torch.manual_seed(0)
+    sides = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in
+             {"layers": 2, "attention_heads": 4, "ffn_dim": 48}.items()}  # fmt: skip
+    model = BartForCausalLM(BartConfig(vocab_size=211, d_model=32, max_position_embeddings=64, init_std=0.25, **sides))
+    mask = torch.ones(4, 12, dtype=torch.bool)
+    mask[0, first], mask[3, :5] = False, False
+    with pytest.raises(ValueError, match="nor padding that counts"):
+        kent.profile(model, draw_tokens(4, 12), attention_mask=mask, batch_size=2, measures=["knowledge"])
+
+
+def sharpen(module, query, key, value, mask, *, scaling, **others):
+    return sdpa_attention_forward(module, query, key, value, mask, scaling=1.1 * scaling, **others)
+
+
+AttentionInterface.register("sharpened", sharpen)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_attention_a_tenth_sharper_is_told_from_rounding(dtype):
+    model = make("OLMo").to(dtype)
+    kent.profile(model, draw_tokens(4, 30), measures=["attention"])
+    model.set_attn_implementation("sharpened")
+    with pytest.raises(ValueError, match="makes other states of a sequence alone"):
+        kent.profile(model, draw_tokens(4, 30), measures=["attention"])
+
+
+@pytest.mark.parametrize("measures", [["knowledge"], ["token"]])
+def test_a_model_that_mixes_dtypes_is_refused(measures):
+    model = make("Llama")
+    model.model.layers[0].mlp.double()
+    with pytest.raises(ValueError, match="does not run with weights in float32, float64"):
+        kent.profile(model, draw_tokens(2, 9), measures=measures)
+
+
+def test_a_head_with_fewer_outputs_than_tokens_is_refused():
+    model = make("Llama")
+    model.lm_head = torch.nn.Linear(32, 100, bias=False)
+    with pytest.raises(ValueError, match="has logits for 100 tokens, and embeddings for 211"):
+        kent.profile(model, draw_tokens(2, 9), measures=["token"])

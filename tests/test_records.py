@@ -3,6 +3,8 @@
 import json
 import logging
 import math
+import os
+import re
 import struct
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from kent import records
 from kent.errors import DamagedError
 from kent.files import write_atomically
 from kent.records import (
@@ -198,3 +201,36 @@ def test_the_cache_may_be_named_from_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("KENT_CACHE", "~/mine")
     assert cache_folder() == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("place", ["records", "x.safetensors"])
+@pytest.mark.parametrize("kind", ["nowhere", "loop", "pipe"])
+def test_links_to_nowhere_and_pipes_make_room(tmp_path, monkeypatch, place, kind):
+    monkeypatch.setenv("KENT_CACHE", str(tmp_path))
+    path = tmp_path / "records" / "x.safetensors"
+    wrong = path if place == path.name else path.parent
+    wrong.parent.mkdir(exist_ok=True)
+    os.mkfifo(wrong) if kind == "pipe" else wrong.symlink_to("nowhere" if kind == "nowhere" else wrong)
+    make_room(path).write_text("whole")
+    assert path.is_file() and os.path.lexists(wrong.with_name(f"{place}.broken"))
+
+
+def test_what_is_no_file_is_an_error_with_its_path(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((tmp_path, IsADirectoryError), (tmp_path / "pipe", OSError), (tmp_path / "no", OSError)):
+        with pytest.raises(kind, match=re.escape(str(path))):
+            load_tensors(path, FORMAT)
+
+
+def test_a_cache_that_is_no_text_is_refused_by_name(monkeypatch):
+    monkeypatch.setenv("KENT_CACHE", "/tmp/caf\udce9")
+    with pytest.raises(ValueError, match=r"KENT_CACHE.*udce9"):
+        cache_folder()
+
+
+def test_a_provenance_that_is_no_object_is_damage(record):
+    header = {"format": FORMAT, "provenance": "[]"}
+    header["checksum"] = records._sum(TENSORS, header)
+    save_file(TENSORS, record, metadata=header)
+    with pytest.raises(DamagedError, match="its provenance is no object"):
+        load_tensors(record, FORMAT)

@@ -102,7 +102,7 @@ def test_every_layer_has_its_own_percentile_and_mean():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"p": 0.5}, "p is in percent, from 0 to 100: for 0.5 write 50"),
+        ({"p": 0.5}, "p must be in percent, from 0 to 100: for 0.5 write 50"),
         ({"p": 0.07}, "for 0.07 write 7"),
         ({"p": -1}, "p must be greater than or equal to 0, not -1"),
         ({"p": 100.5}, "p must be less than or equal to 100, not 100.5"),
@@ -349,9 +349,9 @@ def test_a_model_that_its_configuration_does_not_make_is_refused():
     resized.lm_head = nn.Linear(32, 5, bias=False)
     packed.lm_head.weight = nn.Parameter(torch.ones(211, 32, dtype=torch.int8), requires_grad=False)
     for model, message in [
-        (grown, r"OlmoForCausalLM's configuration makes no model\.layers\.0\.adapter\.weight of shape \[3, 2\]"),
-        (resized, r"makes no lm_head\.weight of shape \[5, 32\]"),
-        (packed, "needs a plain, unquantised model"),
+        (grown, r"OlmoForCausalLM's configuration makes no model\.layers\.0\.adapter\.bias, and the model"),
+        (resized, r"makes lm_head\.weight of shape \[211, 32\], and the model has lm_head\.weight of shape \[5, 32\]"),
+        (packed, "needs an unquantised model"),
     ]:
         with pytest.raises(ValueError, match=message):
             shrink_and_perturb(model)

@@ -166,7 +166,7 @@ def test_a_profile_at_a_temperature_leaves_the_checkpoint_as_it_was(micro):
     [
         ({"method": "resuscitate"}, "a change needs a method, and what its coefficients are measured on"),
         (WAKE | {"method": "wake"}, "a model is changed by resuscitate, random, rescale, shrink, not by 'wake'"),
-        (WAKE | {"p": 0.5}, "p is in percent"),
+        (WAKE | {"p": 0.5}, "p must be in percent"),
         (WAKE | {"factor": 2}, "resuscitate has no factor; it has p, q"),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_change_that_is_none_is_refused_before_anything_is_loaded(micro, chang
 
 def test_a_temperature_that_is_none_is_refused_before_anything_is_loaded(micro):
     for plan, settings in ((runs.plan_profile, SMALL), (runs.plan_learning, LESSON)):
-        with pytest.raises(ValueError, match="temperature must be greater than 0"):
+        with pytest.raises(ValueError, match="temperature must be greater than or equal to"):
             plan("tiny", 4, **settings, temperature=0.0)
 
 
@@ -265,6 +265,8 @@ def test_words_and_numbers_are_read_as_their_writer_meant_them(tmp_path):
         ("- profile", "run.yaml holds no settings"),
         ("", "run.yaml holds no settings"),
         ("a: \x01", "run.yaml cannot be read as YAML"),
+        ("run: " + "[" * 5000, "run.yaml cannot be read as YAML"),
+        ("run: !!bool 3", "run.yaml cannot be read as YAML"),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=f"(?s){message}"):
@@ -277,6 +279,8 @@ def test_words_and_numbers_are_read_as_their_writer_meant_them(tmp_path):
     ("setting", "wrong"),
     [
         *(("limit", value) for value in (8.0, "8", True, 10.0, None, 0, [8])),
+        ("limit", 10**20),
+        ("length", 1),
         *(("step", value) for value in (-1, 1.5, "4", True)),
         *(("shuffled", value) for value in ("no", 0, None)),
         *(("batch_size", value) for value in (0, 2.0, "2")),
@@ -306,6 +310,21 @@ def test_settings_of_a_recipe_and_of_a_change_are_looked_at_with_the_run(micro):
         runs.plan_profile("tiny", 4, **SMALL, change={"method": "resuscitate", "measured": {**SMALL, "limits": 3}})
     with pytest.raises(ValueError, match="run: pretrain or profile"):
         runs.from_config({"run": ["profile"]})
+    with pytest.raises(ValueError, match="a setting has a word for a name, not 1"):
+        runs.from_config({"run": "profile", 1: 2})
+
+
+@pytest.mark.parametrize(
+    ("measured", "message"),
+    [
+        *((value, "measured must be a valid dictionary") for value in (None, "abc", 3, ["a"], [["corpus", "world"]])),
+        ({**SMALL, "name": "tiny-1"}, "its own checkpoint, unchanged: without name"),
+        ({**SMALL, "temperature": 2.0, "step": 1}, "its own checkpoint, unchanged: without step, temperature"),
+    ],
+)
+def test_a_change_is_measured_on_its_own_checkpoint(micro, measured, message):
+    with pytest.raises(ValueError, match=message):
+        runs.plan_profile("tiny", 4, **SMALL, change={"method": "resuscitate", "measured": measured})
 
 
 def test_a_folder_that_is_called_like_a_suite_is_a_folder(micro, tmp_path, monkeypatch):
