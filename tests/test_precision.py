@@ -42,11 +42,15 @@ def test_precision_is_that_of_the_tensors_and_the_surroundings_come_back(disturb
     assert observe() == before and "ACCELERATE_USE_CPU" not in os.environ
 
 
-def test_the_precision_of_one_backend_is_kept_out_too(monkeypatch):
-    monkeypatch.setattr(torch.backends.mkldnn.matmul, "fp32_precision", "bf16")  # torch then refuses to tell the whole
-    with keep_precision():
-        assert torch.backends.mkldnn.matmul.fp32_precision == "ieee"
-    assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+def test_the_precision_of_one_backend_is_kept_out_too():
+    products = torch.backends.mkldnn.matmul
+    before, products.fp32_precision = products.fp32_precision, "bf16"  # torch then refuses to tell the whole
+    try:
+        with keep_precision():
+            assert products.fp32_precision == "ieee"
+        assert products.fp32_precision == "bf16"
+    finally:
+        products.fp32_precision = before
 
 
 def test_the_surroundings_come_back_after_an_error(disturbed):
