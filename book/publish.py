@@ -9,6 +9,7 @@ Pages come from _build/pages/tiny and prose from book/; both are copied to a sta
 import argparse
 import filecmp
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -98,7 +99,8 @@ def stage(site: Path, table: dict) -> list[Path]:
 
 def build(site: Path, output: Path, *options: str) -> int:
     """Run Jupyter Book; a failed build is forgotten, since Sphinx would not repeat its warnings the next time."""
-    status = subprocess.call(["jupyter-book", "build", str(site), "--path-output", str(output), *options])
+    own = os.environ | {"PYTHONPATH": str(ROOT / "book")}  # where Sphinx finds declared_types.py
+    status = subprocess.call(["jupyter-book", "build", str(site), "--path-output", str(output), *options], env=own)
     if status:
         shutil.rmtree(output / "_build" / ".doctrees", ignore_errors=True)
     return status

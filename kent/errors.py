@@ -1,6 +1,5 @@
 """Errors of kent's own."""
 
-import os
 from pathlib import Path
 
 
@@ -14,6 +13,6 @@ class NotFiniteError(ValueError):
 class DamagedError(ValueError):
     """A file or folder that kent wrote itself is not whole: cut short, changed, or with a part of it missing."""
 
-    def __init__(self, path: str | os.PathLike, what: str):
+    def __init__(self, path: str | Path, what: str):
         super().__init__(f"{path} is not whole: {what}")
         self.path = Path(path)

@@ -1,0 +1,24 @@
+"""A Sphinx extension: signatures show the types that are declared, without the ranges and readers they carry."""
+
+import inspect
+from typing import get_type_hints
+
+from sphinx.application import Sphinx
+
+
+def strip_ranges(app: Sphinx, documented: object, bound: bool) -> None:
+    """Before a signature is written: `Count`, a whole number from 1 on with a reader for NumPy's, becomes int."""
+    if not inspect.isfunction(inspect.unwrap(documented)):
+        return
+    types = get_type_hints(inspect.unwrap(documented))
+    layer = getattr(documented, "__func__", documented)
+    while layer is not None:  # every wrapper around a function has its annotations, too
+        if inspect.isfunction(layer):
+            layer.__annotations__ = types
+        layer = getattr(layer, "__wrapped__", None)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("autodoc-before-process-signature", strip_ranges)
+    return {"parallel_read_safe": True}
