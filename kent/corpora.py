@@ -73,7 +73,7 @@ def sequences(
     `source` is a corpus name (world, world-near, world-far, dolma, c4, pubmed), a path or a list of paths, or a list of
     texts; a list of strings is taken as paths when every one ends like one. A .txt file is one document; `column` names
     the text in .jsonl (or .json, one object per line) and .csv files. Nothing is added by the tokenizer, no token that
-    begins a text either; a special token that a text spells out, such as <|endoftext|>, is read as that token, as the
+    begins a text either; a special token that a text spells out, such as `<|endoftext|>`, is read as that token, as the
     tokenizer itself does. Documents without text are passed over; tokens that do not fill a last sequence are left out.
 
     A limit changes no token, and only about as much is read and tokenised as it takes, of a long document too; what is
