@@ -147,7 +147,8 @@ def test_what_can_be_written_is_left_as_it_is(tmp_path):
 
 
 def test_a_name_as_long_as_may_be_is_written(tmp_path):
-    write(tmp_path / ("é" * 120 + ".json"))
+    write(path := tmp_path / ("é" * 120 + ".json"))
+    assert path.read_text() == "new"
 
 
 def test_a_file_that_cannot_be_replaced_is_written_to(tmp_path, monkeypatch):
