@@ -28,22 +28,22 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 notebooks: $(STAMP) ## make notebooks/NAME.ipynb from notebooks/NAME.py
-	@python book/pair.py
+	@python scripts/pair.py
 
 pages: notebooks ## run every page on the tiny suite, where out of date
 	$(call snakemake)
 
 book: pages ## run the pages, build the book, say where it is
-	@python book/publish.py
+	@python scripts/publish.py
 
 page: notebooks ## NAME=fig02_knowledge_entropy: run one page and build a draft with it
 	@test -n '$(NAME)' || { echo 'which page? make page NAME=fig02_knowledge_entropy'; exit 1; }
 	$(call snakemake,_build/pages/tiny/$(NAME).ipynb)
-	@python book/publish.py $(NAME)
+	@python scripts/publish.py $(NAME)
 
 record: notebooks ## SUITE=tiny-1: run Figures 4, 5, 11, 12, 15 to 18 and Is it the entropy? on another suite, keep them
 	$(call snakemake,--config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb))
-	@python book/record.py $(SUITE) $(RECORDED)
+	@python scripts/record.py $(SUITE) $(RECORDED)
 
 # What takes most learning runs of its own is not run a second time: 16 for tables 1 and 2, 5 for the controls, 4 for figure 17.
 DEAREST := table1_hyperparameters entropy_or_not fig17_amplification_by_stage
@@ -66,8 +66,8 @@ unlock: $(STAMP) ## remove the lock that a killed run left behind
 	snakemake --unlock
 
 address: $(STAMP) ## URL=https://github.com/OWNER/REPOSITORY [REVISION=v1]: set the public address everywhere
-	@python book/address.py '$(URL)' $(REVISION)
-	@python book/pair.py
+	@python scripts/address.py '$(URL)' $(REVISION)
+	@python scripts/pair.py
 
 clean: ## remove what was built here (the records in the cache stay)
 	rm -rf _build .snakemake

@@ -11,8 +11,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from kent import contents, records, runs
-from kent.suites import SUITES
+from kent import records
+from kent.runs import contents, runs
+from kent.models.suites import SUITES
 
 SUITE = config.get("suite", "tiny")
 PAGES = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
@@ -118,7 +119,7 @@ rule page:
     input:
         notebook="notebooks/{page}.ipynb",
         parameters="params/{suite}.yaml",
-        sources=sorted([*Path("kent").glob("*.py"), *Path("kent").glob("*.yaml")]),
+        sources=sorted([*Path("kent").rglob("*.py"), *Path("kent").rglob("*.yaml")]),
         results=sorted(path for path in Path("results").rglob("*") if path.is_file()),
         records=lambda wildcards: sorted({STAMP[run.path] for listed in PLAN.get(wildcards.page, {}).values() for run in listed}),
         pages=lambda wildcards: [

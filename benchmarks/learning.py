@@ -27,12 +27,12 @@ from profiling import count_operations, interleave, matrix_rate, name_device, pe
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
 from ways import SHAPES, build, draw_tokens
 
-from kent.downstream import evaluate
-from kent.evaluations import Examiner
-from kent.knowledge import INJECTIONS, Knowledge
-from kent.learning import learn
-from kent.probes import probe
-from kent.recipes import Recipe
+from kent.learning.downstream import evaluate
+from kent.learning.evaluations import Examiner
+from kent.learning.knowledge import INJECTIONS, Knowledge
+from kent.learning.learning import learn
+from kent.learning.probes import probe
+from kent.learning.recipes import Recipe
 from kent.records import describe_run, save_json
 
 FAST = {"bound": "at least", "target": 1.0}  # the plain Trainer's time over kent's

@@ -1,4 +1,4 @@
-"""What probing costs: kent.probes.probe beside the plain way, one probe at a time.
+"""What probing costs: kent.learning.probes.probe beside the plain way, one probe at a time.
 
     python benchmarks/probing.py                                  this machine, the shape of the suite tiny
     python benchmarks/probing.py --device cuda --shape olmo-1b    a GPU; random weights of the true shape
@@ -16,10 +16,10 @@ from tokenizers import ByteLevelBPETokenizer, Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from ways import SHAPES, build
 
-from kent.knowledge import Knowledge
-from kent.probes import probe
+from kent.learning.knowledge import Knowledge
+from kent.learning.probes import probe
 from kent.records import describe_run, save_json
-from kent.world import World
+from kent.text.world import World
 
 TARGET = {"bound": "at least", "target": 5.0}
 """What is aimed at on a CPU at shape tiny."""

@@ -36,7 +36,11 @@ COMPARISONS = (  # the first's time over the second's; what is aimed at on a CPU
     ("lens", "knowledge", "", {}),
 )
 ALL = ("knowledge", "attention", "token")
-COMPARED, WHOLE, BATCH = 4, 2048, 8  # sequences in a comparison, in a measurement of a checkpoint, and per batch of it
+COMPARED, WHOLE, BATCH = (
+    4,
+    2048,
+    8,
+)  # sequences in a comparison, in a measurement of a checkpoint, and per batch of it
 WHOLE_SECONDS = 75  # a measurement of a checkpoint that would take longer is timed on a sample of its batches
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import OlmoConfig, OlmoForCausalLM, PreTrainedTokenizerFast
 
 from kent import profile
-from kent.memory import find_memories
+from kent.measure.memory import find_memories
 
 SHAPES = {  # width, layers, neurons per layer, heads, vocabulary, tied embeddings
     "debug": (32, 2, 64, 4, 256, True),

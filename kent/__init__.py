@@ -4,17 +4,17 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"execution", "records", "runs"},
+    submodules={"records", "runs"},
     submod_attrs={
-        "checkpoints": ["load", "resolve"],
-        "corpora": ["describe", "sequences"],
-        "entropy": ["knowledge_entropy"],
-        "knowledge": ["Knowledge"],
-        "learning": ["learn"],
-        "measurement": ["profile"],
-        "probes": ["probe"],
-        "profiles": ["Profile"],
-        "recipes": ["Recipe"],
-        "resuscitation": ["resuscitate"],
+        "models.checkpoints": ["load", "resolve"],
+        "text.corpora": ["describe", "sequences"],
+        "measure.entropy": ["knowledge_entropy"],
+        "learning.knowledge": ["Knowledge"],
+        "learning.learning": ["learn"],
+        "measure.measurement": ["profile"],
+        "learning.probes": ["probe"],
+        "measure.profiles": ["Profile"],
+        "learning.recipes": ["Recipe"],
+        "change.resuscitation": ["resuscitate"],
     },
 )

@@ -49,8 +49,8 @@ def do_profile(options: argparse.Namespace) -> None:
     """Measure one checkpoint, print a table, write a JSON record; what would stop this is found before the work."""
     import torch
 
-    from kent.checkpoints import find_device
     from kent.files import check_writable
+    from kent.models.checkpoints import find_device
     from kent.settings import Count, Several, check
 
     check({"length": Several, "limit": Count, "batch_size": Count}, vars(options))
@@ -76,7 +76,7 @@ def do_profile(options: argparse.Namespace) -> None:
 def _check_record(options: argparse.Namespace) -> None:
     """Raise `ValueError` for a record that would take the place of what is measured."""
     from kent.files import expand
-    from kent.folders import PARTS
+    from kent.models.folders import PARTS
 
     record, folder = expand(options.record), expand(options.name).resolve()
     read = [path for path in map(expand, options.corpus) if path.exists() and record.exists()]
@@ -103,15 +103,19 @@ def format_table(summary: dict, provenance: dict) -> str:
 
 def do_run(options: argparse.Namespace) -> None:
     """Do the runs that YAML files describe, unless their records are there, and print where the records are."""
+    from kent.runs.execution import complete
+
     for run in [_plan(path) for path in options.configs]:
-        kent.execution.complete(run)
+        complete(run)
         print(run.path)
 
 
-def _plan(path: Path) -> "kent.runs.Run":
-    config = kent.runs.read_config(path)
+def _plan(path: Path) -> "kent.runs.runs.Run":
+    from kent.runs.runs import from_config, read_config
+
+    config = read_config(path)
     try:
-        return kent.runs.from_config(config)
+        return from_config(config)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -93,7 +93,7 @@ def infer_before(quantity: str) -> dict[str, tuple[float, float]]:
 
 
 def _read(name: str) -> dict:
-    return yaml.safe_load(files("kent").joinpath(name).read_text(encoding="utf-8"))
+    return yaml.safe_load(files(__package__).joinpath(name).read_text(encoding="utf-8"))
 
 
 CLAIMS = {key: Claim(key, **claim) for key, claim in _read("paper.yaml").items()}

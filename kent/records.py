@@ -1,5 +1,6 @@
 """What a result is kept with: where the cache is, what is whole in it, what a number was made from."""
 
+import ast
 import errno
 import hashlib
 import json
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from itertools import count
+from itertools import chain, count
 from math import isfinite
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from kent.errors import DamagedError
 from kent.files import expand, write_atomically
-from kent.texts import check_text
+from kent.settings import check_text
 
 logger = logging.getLogger(__name__)
 
@@ -157,9 +158,42 @@ def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
     return found.hexdigest()
 
 
-def hash_code(*files: str) -> str:
-    """Hash of kent's own source files (names relative to the package): the code that decides a run's numbers."""
-    return digest({name: hash_file(PACKAGE / name) for name in sorted(files)})
+def hash_code(*patterns: str) -> str:
+    """Hash of kent's own sources (patterns relative to the package): the code that decides a run's numbers.
+
+    A source that only moves to another place, or gets other comments, docstrings or imports, keeps its hash.
+    """
+    found = {pattern: [path for path in PACKAGE.glob(pattern) if path.is_file()] for pattern in patterns}
+    if missing := [pattern for pattern, paths in found.items() if not paths]:
+        raise ValueError(f"kent has no source {', '.join(missing)}")
+    paths = set(chain.from_iterable(found.values()))
+    return digest(
+        sorted(_hash_source(path.read_text("utf-8")) if path.suffix == ".py" else hash_file(path) for path in paths)
+    )
+
+
+@cache
+def _hash_source(source: str) -> str:
+    return digest(_outline(ast.parse(source)))
+
+
+def _outline(node: object) -> object:
+    """A syntax tree as plain lists, without imports, docstrings, places, and the fields that are empty.
+
+    (Which empty fields there are, and with them what `ast.dump` says, depends on the version of Python.)
+    """
+    if isinstance(node, list):
+        return [_outline(each) for each in node if not _is_mute(each)]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {name: _outline(value) for name, value in ast.iter_fields(node) if value not in (None, [])}
+    return {"node": type(node).__name__, **fields}
+
+
+def _is_mute(statement: object) -> bool:
+    """Whether a statement computes nothing: an import, or a text that stands alone."""
+    alone = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return isinstance(statement, ast.Import | ast.ImportFrom) or alone
 
 
 @cache

@@ -133,3 +133,19 @@ def _adapt(declared: object) -> TypeAdapter:
     if is_dataclass(declared):  # pydantic lets no settings be given for one
         return TypeAdapter(InstanceOf[declared])
     return TypeAdapter(declared, config=STRICT)
+
+
+def check_text(text: object, place: str) -> str:
+    """The text; ValueError, naming `place`, for what is none, and for half of a surrogate pair, which is no character.
+
+    JSON can spell such a half and Python hold it; UTF-8 has no bytes for it, and tokenizers do not take it.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{place}: a text is wanted, not {text!r:.80}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = text[error.start]
+        raise ValueError(f"{place}: character {error.start} of the text is {half!a}, half of a surrogate pair: "
+                         "write the whole pair, or leave it out") from error  # fmt: skip
+    return text

@@ -49,10 +49,13 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 import pandas as pd
 import torch
 
-from kent import Knowledge, learning_plans, load, pages, probe, resuscitate, resuscitation_plots, seeds
-from kent.downstream import evaluate
-from kent.resuscitation import find_multipliers
-from kent.summaries import ENTROPIES
+from kent import Knowledge, load, probe, resuscitate
+from kent.change.resuscitation import find_multipliers
+from kent.learning.downstream import evaluate
+from kent.pages import pages, seeds
+from kent.pages.plots import resuscitation_plots
+from kent.pages.summaries import ENTROPIES
+from kent.runs import learning_plans
 
 pages.check_parameters()
 
@@ -130,7 +133,7 @@ for label, value in {"unchanged": None, **{f"q = {each:g}": each for each in q}}
     changed = model if value is None else resuscitate(model, unchanged.coefficients, p=p, q=value)
     known = probe(changed, tokenizer, facts).groupby(["setting", "item"]).per_target_token.mean()
     tasks = 100 * evaluate(changed, tokenizer, "world")[["score", "standard_error"]]
-    K, P = (known.mean(), known.sem()), (tasks.score.mean(), (tasks.standard_error**2).sum() ** 0.5 / len(tasks))
+    K, P = ((known.mean(), known.sem()), (tasks.score.mean(), (tasks.standard_error**2).sum() ** 0.5 / len(tasks)))
     able[label] = {"K (nats)": seeds.format_interval(*K), "P (%)": seeds.format_interval(*P)}
 pd.DataFrame(able)
 
@@ -146,7 +149,7 @@ assert torch.equal(find_multipliers([coefficients], p=p, q=factor)[0], multiplie
 assert all((each == 1).all() for each in find_multipliers(unchanged.coefficients, p=0))
 
 # %%
-from kent.memory import find_memories
+from kent.measure.memory import find_memories
 
 gated = find_memories(model)[0].gate is not None
 first = find_multipliers(unchanged.coefficients[:1], p=p, q=factor)[0].double() * unchanged.coefficients[0]

@@ -45,7 +45,9 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import pages, plans, plots, seeds
+from kent.pages import pages, seeds
+from kent.pages.plots import plots
+from kent.runs import plans
 
 pages.check_parameters()
 
@@ -56,7 +58,7 @@ pages.check_parameters()
 # norm of the gradient of the mean loss over all sequences, $\lVert \sum_t c_i(t)\, \partial L / \partial
 # \mathrm{FFN}(t) \rVert$; and the distance that 16 steps of SGD, and of AdamW with the paper's settings (learning rate
 # 4e-4, β 0.9 and 0.95, weight decay 0.1, fresh state), move the vector, each step on the next `batch_size` sequences
-# (`kent.gradients`). At the checkpoints nearest to 16, 50 and 100 % of the run.
+# (`kent.measure.gradients`). At the checkpoints nearest to 16, 50 and 100 % of the run.
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}

@@ -46,7 +46,9 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plans, learning_plots, pages, seeds, summaries
+from kent.pages import pages, seeds, summaries
+from kent.pages.plots import learning_plots
+from kent.runs import learning_plans
 
 pages.check_parameters()
 
@@ -61,7 +63,7 @@ pages.check_parameters()
 #
 # compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 #
-# Pearson's and Spearman's correlation over the checkpoints of one model (`kent.summaries.correlate`), with the interval of
+# Pearson's and Spearman's correlation over the checkpoints of one model (`kent.pages.summaries.correlate`), with the interval of
 # two standard errors of the Fisher transform; the error in the reading is that of its side towards zero. Checkpoints of one run are neighbours in time: two
 # quantities that both drift with training correlate whatever joins them. So the correlation with the logarithm of the
 # pretraining step stands beside: only what knowledge entropy says beyond the step would speak for it.
@@ -103,7 +105,7 @@ pd.concat({name: summaries.tabulate_correlations(table) for name, table in table
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); entropies between 0 and the bound, and a checkpoint of a model for every outcome.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); entropies between 0 and the bound, and a checkpoint of a model for every outcome.
 
 # %%
 pages.check_outcomes(outcomes)
@@ -146,7 +148,7 @@ print(f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acqu
 # `twin` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on
 # learns on, of both models.
 #
-# For a suite of the Hub the recipe is the paper's (`kent.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
+# For a suite of the Hub the recipe is the paper's (`kent.learning.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
 # [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.

@@ -53,14 +53,16 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 # %% tags=["hide-input"]
 from itertools import product
 
-from kent import learning_plans, pages, resuscitation_plots, seeds, summaries
+from kent.pages import pages, seeds, summaries
+from kent.pages.plots import resuscitation_plots
+from kent.runs import learning_plans
 
 pages.check_parameters()
 
 # %% [markdown]
 # ## Method
 #
-# The final model is changed in these ways (`kent.resuscitation.METHODS`), and each of them learns on:
+# The final model is changed in these ways (`kent.change.resuscitation.METHODS`), and each of them learns on:
 #
 # - **resuscitate**: Algorithm 1 of the paper ([step by step](algorithm1_resuscitation.ipynb)).
 # - **random**: the same multipliers, dealt out within the layer to neurons drawn at random.
@@ -124,7 +126,7 @@ seeds.Estimates(pd.concat({"as they are": summaries.tabulate_changes(models).T})
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
 # also names runs that were stopped), and knowledge entropies between 0 and the bound; and the rescaled model computes what
 # the unchanged one does, with the same contribution entropy.
 
@@ -184,7 +186,7 @@ pd.DataFrame(found).T.unstack(1)
 # One checkpoint: thirteen runs, of which eight are those of [Figure 5](fig05_resuscitation.ipynb) and [Figure
 # 18](fig18_attention_temperature.ipynb). The suites of plain models leave the rescale out; for a plain checkpoint of your
 # own (GPT-NeoX, GPT-2, OPT) add `-y "controls: [random]"`. For a suite of the Hub the recipe is the paper's
-# (`kent.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
+# (`kent.learning.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.
 #
 # *Beyond the paper.* All of it but its own method. On the tiny suites facts, text, tasks and model are small and synthetic

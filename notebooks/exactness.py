@@ -42,7 +42,9 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import pages, plans, plots
+from kent.pages import pages
+from kent.pages.plots import plots
+from kent.runs import plans
 
 pages.check_parameters()
 
@@ -113,7 +115,7 @@ ways = {
 # %%
 found = {profile.provenance["dtype"]: (profile.knowledge_entropy, 0) for profile in results["dtype"]} | ways
 shares = [layer / layer.sum() for layer in whole.coefficients]
-found["1e-9 in the logarithm"] = -sum((share * (share + 1e-9).log()).sum().item() for share in shares), 0
+found["1e-9 in the logarithm"] = (-sum((share * (share + 1e-9).log()).sum().item() for share in shares), 0)
 table = pd.DataFrame(found, index=["H (nats)", "padding"]).T
 table["moved (nats)"] = table["H (nats)"] - whole.knowledge_entropy
 table.style.format({"padding": "{:.1%}", "H (nats)": "{:.6f}", "moved (nats)": "{:+.6f}"}).set_table_attributes(

@@ -48,7 +48,9 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plans, pages, resuscitation_plots, seeds, summaries
+from kent.pages import pages, seeds, summaries
+from kent.pages.plots import resuscitation_plots
+from kent.runs import learning_plans
 
 pages.check_parameters()
 
@@ -101,7 +103,7 @@ seeds.Estimates(pd.concat({"final model": summaries.tabulate_changes(models)}), 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
@@ -137,7 +139,7 @@ seeds.Estimates(pd.concat({f"final model, {summaries.COMPARED}": differences}), 
 # ```
 #
 # One checkpoint, as it is and with each q: five runs. For a suite of the Hub the recipe is the paper's
-# (`kent.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
+# (`kent.learning.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the

@@ -43,7 +43,9 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import evidence, pages, plans, plots, seeds
+from kent.pages import evidence, pages, seeds
+from kent.pages.plots import plots
+from kent.runs import plans
 
 pages.check_parameters()
 

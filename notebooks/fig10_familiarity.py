@@ -45,7 +45,9 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import pages, plans, plots
+from kent.pages import pages
+from kent.pages.plots import plots
+from kent.runs import plans
 
 pages.check_parameters()
 
@@ -53,7 +55,7 @@ pages.check_parameters()
 # ## Method
 #
 # Each document is read on its own. The perplexity of an entity $e$ is $\exp\bigl(-\frac{1}{|e|} \sum_{t \in e} \ln p(x_t
-# \mid x_{<t})\bigr)$ over its tokens, that of an instance the mean over its entities (`kent.familiarity`). The synthetic
+# \mid x_{<t})\bigr)$ over its tokens, that of an instance the mean over its entities (`kent.measure.familiarity`). The synthetic
 # world knows where its entities stand. For real text, `corpus` and `others` are spans files: `.jsonl` with the text under
 # `column` and character pairs under `entities`. The comparison is of means of ln perplexity over instances, since
 # perplexities are spread over orders of magnitude.

@@ -45,9 +45,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plans, learning_plots, pages, seeds
-from kent.evidence import label_steps
-from kent.outcomes import estimate
+from kent.learning.outcomes import estimate
+from kent.pages import pages, seeds
+from kent.pages.evidence import label_steps
+from kent.pages.plots import learning_plots
+from kent.runs import learning_plans
 
 pages.check_parameters()
 
@@ -93,7 +95,7 @@ seeds.Estimates(table, plan)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); K of all facts is the mean of both settings, weighted by their paragraphs.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); K of all facts is the mean of both settings, weighted by their paragraphs.
 
 # %%
 pages.check_outcomes(outcomes)
@@ -128,7 +130,7 @@ print(f"A of facts told once minus A of the control, final stage: {seeds.format_
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# For a suite of the Hub the recipe is the paper's (`kent.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
+# For a suite of the Hub the recipe is the paper's (`kent.learning.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
 # [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.

@@ -48,10 +48,13 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 # %% tags=["hide-input"]
 import pandas as pd
 
-from kent import learning_plans, learning_plots, load, pages, plans, seeds, summaries
-from kent.downstream import evaluate, find_chance
-from kent.evidence import label_steps
-from kent.outcomes import estimate
+from kent import load
+from kent.learning.downstream import evaluate, find_chance
+from kent.learning.outcomes import estimate
+from kent.pages import pages, seeds, summaries
+from kent.pages.evidence import label_steps
+from kent.pages.plots import learning_plots
+from kent.runs import learning_plans, plans
 
 pages.check_parameters()
 
@@ -103,7 +106,7 @@ pd.concat([scores, scores.mean().to_frame("P").T]).map("{:.1f}".format)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); A and F are what K and P before and after make them.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); A and F are what K and P before and after make them.
 
 # %%
 pages.check_outcomes(outcomes)
@@ -133,7 +136,7 @@ pages.read({key: estimate(samples) for key, samples in ends.items()}, outcomes, 
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# For a suite of the Hub the recipe is the paper's (`kent.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
+# For a suite of the Hub the recipe is the paper's (`kent.learning.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
 # [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.

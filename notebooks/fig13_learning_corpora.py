@@ -46,8 +46,10 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plans, learning_plots, pages, seeds, summaries
-from kent.outcomes import estimate
+from kent.learning.outcomes import estimate
+from kent.pages import pages, seeds, summaries
+from kent.pages.plots import learning_plots
+from kent.runs import learning_plans
 
 pages.check_parameters()
 
@@ -93,7 +95,7 @@ seeds.Estimates(pd.concat(shown), plan)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); all runs on a corpus start from the same checkpoints and ask the same probes, so K before
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); all runs on a corpus start from the same checkpoints and ask the same probes, so K before
 # learning is the same on each.
 
 # %%
@@ -124,7 +126,7 @@ pages.read({"fig13": estimate(falls[0] - falls[1])}, [*outcomes, *near], recorde
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# For a suite of the Hub the recipe is the paper's (`kent.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
+# For a suite of the Hub the recipe is the paper's (`kent.learning.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
 # [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.

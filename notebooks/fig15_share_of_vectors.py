@@ -46,8 +46,10 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plans, pages, resuscitation_plots, seeds, summaries
-from kent.outcomes import estimate
+from kent.learning.outcomes import estimate
+from kent.pages import pages, seeds, summaries
+from kent.pages.plots import resuscitation_plots
+from kent.runs import learning_plans
 
 pages.check_parameters()
 
@@ -104,7 +106,7 @@ seeds.Estimates(pd.concat({"final model": summaries.tabulate_changes(models)}), 
 # How many of the chosen memory vectors were above $q$ times the mean of their layer, and scaled down:
 
 # %% tags=["hide-input"]
-from kent.resuscitation import find_multipliers
+from kent.change.resuscitation import find_multipliers
 
 coefficients = models["unchanged"][0].coefficients
 multipliers = {f"p = {each:g}": find_multipliers(coefficients, p=each, q=q) for each in p}
@@ -114,7 +116,7 @@ pd.DataFrame(scaled).rename_axis("layer")
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
@@ -149,7 +151,7 @@ seeds.Estimates(pd.concat({f"final model, {summaries.COMPARED}": differences}), 
 # ```
 #
 # One checkpoint, as it is and with each p: five runs. For a suite of the Hub the recipe is the paper's
-# (`kent.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
+# (`kent.learning.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the

@@ -50,17 +50,19 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plans, pages, resuscitation_plots, seeds, summaries
-from kent.outcomes import estimate
+from kent.learning.outcomes import estimate
+from kent.pages import pages, seeds, summaries
+from kent.pages.plots import resuscitation_plots
+from kent.runs import learning_plans
 
 pages.check_parameters()
 
 # %% [markdown]
 # ## Method
 #
-# At temperature $T$ the attention's logits are divided by $T$ before the softmax (`kent.temperature.set_temperature`; the
+# At temperature $T$ the attention's logits are divided by $T$ before the softmax (`kent.change.temperature.set_temperature`; the
 # model is not forked). *Cooled*: $T$ is lowered linearly to 1 over the run (the public code's default,
-# `kent.temperature.Cooling`). *Constant*: it stays; below 1 attention is sharper, which is the control.
+# `kent.change.temperature.Cooling`). *Constant*: it stays; below 1 attention is sharper, which is the control.
 #
 # **At which temperature a model is evaluated**: what is measured *before* learning (entropies, loss, K, P) is at the
 # temperature the run starts at. What is measured *after* is at 1 for the cooled runs, and at their temperature for the
@@ -115,7 +117,7 @@ seeds.Estimates(pd.concat({"final model": summaries.tabulate_changes(models)}), 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
@@ -158,7 +160,7 @@ seeds.Estimates(pd.concat({f"final model, {summaries.COMPARED}": differences}), 
 #
 # One checkpoint: nine runs, of which the woken ones are those of
 # [Figure 5](fig05_resuscitation.ipynb). For a suite of the Hub the recipe is the paper's
-# (`kent.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
+# (`kent.learning.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.
 #
 # *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the

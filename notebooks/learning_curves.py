@@ -45,12 +45,14 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plans, learning_plots, pages, seeds
-from kent.evidence import label_steps
-from kent.injection import list_injections
-from kent.outcomes import summarize_paragraphs
+from kent.learning.injection import list_injections
+from kent.learning.outcomes import summarize_paragraphs
+from kent.pages import pages, seeds
+from kent.pages.evidence import label_steps
+from kent.pages.plots import learning_plots
 from kent.paper import is_effect
-from kent.runs import read_knowledge
+from kent.runs import learning_plans
+from kent.runs.runs import read_knowledge
 
 pages.check_parameters()
 
@@ -65,7 +67,7 @@ pages.check_parameters()
 #
 # compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 #
-# Ten injections in a run; text $i$ stands in front of row $i$ of its batch (`kent.injection`). This is the schedule of the
+# Ten injections in a run; text $i$ stands in front of row $i$ of its batch (`kent.learning.injection`). This is the schedule of the
 # first two.
 
 # %%
@@ -119,7 +121,7 @@ table.round(3)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); a row of losses for every step, at rates that warm up to the peak and never exceed it.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); a row of losses for every step, at rates that warm up to the peak and never exceed it.
 
 # %%
 pages.check_outcomes(outcomes)
@@ -150,7 +152,7 @@ for step, difference, error, _ in table.itertuples():
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# For a suite of the Hub the recipe is the paper's (`kent.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
+# For a suite of the Hub the recipe is the paper's (`kent.learning.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
 # [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.

@@ -35,9 +35,10 @@
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-from kent import evidence, records
+from kent import records
+from kent.models.suites import SUITES
+from kent.pages import evidence
 from kent.paper import CLAIMS
-from kent.suites import SUITES
 
 root = records.PACKAGE.parent
 read = [row for folder in ("_build/pages", "results/pages") for row in evidence.collect_readings(root / folder)]

@@ -23,7 +23,8 @@ from statistics import median
 import pandas as pd
 from IPython.display import Markdown, display
 
-from kent import pages, records
+from kent import records
+from kent.pages import pages
 
 roots = [Path(), records.PACKAGE.parent]
 folder = next((root / "results/benchmarks" for root in roots if (root / "results/benchmarks").is_dir()), Path())
@@ -210,5 +211,5 @@ pages.estimate_full_runs().map("{:,.1f}".format)
 # %%
 for record in found:
     for comparison in record["comparisons"]:
-        entropies, close = comparison["knowledge_entropy"], 1e-4 if comparison["dtype"] == "float32" else 0.05
+        entropies, close = (comparison["knowledge_entropy"], 1e-4 if comparison["dtype"] == "float32" else 0.05)
         assert max(entropies.values()) - min(entropies.values()) < close * entropies["knowledge"]

@@ -16,7 +16,8 @@ import json
 
 import pandas as pd
 
-from kent import pretraining, records
+from kent import records
+from kent.models import pretraining
 
 # %% [markdown]
 # ## Machine and versions

@@ -46,9 +46,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import learning_plans, learning_plots, pages, seeds, summaries
-from kent.outcomes import estimate
+from kent.learning.outcomes import estimate
+from kent.pages import pages, seeds, summaries
+from kent.pages.plots import learning_plots
 from kent.paper import TABLES, infer_before
+from kent.runs import learning_plans
 
 pages.check_parameters()
 
@@ -63,7 +65,7 @@ pages.check_parameters()
 #
 # compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 #
-# Each setting changes the baseline by the paper's factor (`kent.learning_plans.vary_recipe`): peak rate × 2.5 and × 0.25, three
+# Each setting changes the baseline by the paper's factor (`kent.runs.learning_plans.vary_recipe`): peak rate × 2.5 and × 0.25, three
 # epochs, and a larger batch over the same rows, × 16 or as far as a step for every injection is left (on the tiny suites × 5).
 
 # %%
@@ -113,7 +115,7 @@ pd.DataFrame({f"{key} before": infer_before(key) for key in "KP"}).map(lambda en
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.check_outcomes`); every setting starts from the same models, so K before learning is the same; and both ends of
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); every setting starts from the same models, so K before learning is the same; and both ends of
 # each published range are in order.
 
 # %%
@@ -152,7 +154,7 @@ pages.read(changes, outcomes, recorded)
 # Five settings from four checkpoints: one run of three epochs and four of one for each checkpoint, seven times the cost of
 # Figure 4.
 #
-# For a suite of the Hub the recipe is the paper's (`kent.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
+# For a suite of the Hub the recipe is the paper's (`kent.learning.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in
 # [measuring](speed.ipynb). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.

@@ -36,8 +36,9 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 # %% tags=["hide-input"]
 import pandas as pd
 
-from kent import paper, plots
-from kent.regressions import SCHEDULES, match_ratios, regress, tabulate_cells
+from kent import paper
+from kent.pages.plots import plots
+from kent.pages.regressions import SCHEDULES, match_ratios, regress, tabulate_cells
 
 # %% [markdown]
 # ## Method

@@ -42,8 +42,10 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent import evidence, pages, plans, plots
-from kent.entropy import MEASURES
+from kent.measure.entropy import MEASURES
+from kent.pages import evidence, pages
+from kent.pages.plots import plots
+from kent.runs import plans
 
 pages.check_parameters()
 
@@ -77,14 +79,14 @@ figure = plots.plot_yardsticks(profiles, shuffled)
 # ## A rescaling that changes nothing but the number
 #
 # Every key of the last checkpoint is scaled so that all mean coefficients of a layer are alike, and its memory vector is
-# scaled back (`kent.rescaling.rescale`). Knowledge entropy jumps to its bound; the function, and with it the loss, stays.
+# scaled back (`kent.change.rescaling.rescale`). Knowledge entropy jumps to its bound; the function, and with it the loss, stays.
 
 # %%
 import pandas as pd
 
 import kent
-from kent.memory import find_memories
-from kent.rescaling import rescale
+from kent.change.rescaling import rescale
+from kent.measure.memory import find_memories
 
 last = profiles[-1].provenance["revision"]
 model, tokenizer = kent.load(last["repository"], last["step"])

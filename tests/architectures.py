@@ -39,10 +39,7 @@ GATED = {
         _GROUPED | {"use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1},
     ),
     "Qwen3": ("Qwen3ForCausalLM", _GROUPED | {"head_dim": 12}),
-    "Gemma 2": (
-        "Gemma2ForCausalLM",
-        _GEMMA | _MIXED | {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 1.5},
-    ),
+    "Gemma 2": ("Gemma2ForCausalLM", _GEMMA | _MIXED | {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 1.5}),
     "Gemma 3": ("Gemma3ForCausalLM", _GEMMA | _MIXED | {"final_logit_softcapping": 1.5}),
     "Phi-3": ("Phi3ForCausalLM", _GROUPED | {"sliding_window": WINDOW}),
     "SmolLM3": ("SmolLM3ForCausalLM", _GROUPED | {"no_rope_layer_interval": 2}),
@@ -54,10 +51,7 @@ PLAIN = {
         {"vocab_size": VOCABULARY, "n_embd": WIDTH, "n_inner": NEURONS, "n_layer": 2, "n_head": HEADS}
         | {"n_positions": LONGEST, "scale_attn_by_inverse_layer_idx": True, "bos_token_id": 1, "eos_token_id": 2},
     ),
-    "OPT": (
-        "OPTForCausalLM",
-        _SHAPE | {"ffn_dim": NEURONS, "word_embed_proj_dim": 24, "do_layer_norm_before": True},
-    ),
+    "OPT": ("OPTForCausalLM", _SHAPE | {"ffn_dim": NEURONS, "word_embed_proj_dim": 24, "do_layer_norm_before": True}),
 }
 _EXPERTS = _GROUPED | {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
 REFUSED = {
@@ -79,7 +73,7 @@ def _configure(name: str, **changes) -> PreTrainedModel:
     if class_name == "Gemma3ForConditionalGeneration":
         text = GATED["Gemma 3"][1] | {"final_logit_softcapping": None} | changes
         vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-        options, changes = {"text_config": text, "vision_config": vision | {"image_size": 28, "patch_size": 14}}, {}
+        options, changes = ({"text_config": text, "vision_config": vision | {"image_size": 28, "patch_size": 14}}, {})
     return model_class._from_config(model_class.config_class(**(options | changes)))
 
 

@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def micro(monkeypatch, tmp_path):
     """The recipe of a suite small enough to be pretrained within a test, in a cache of the test's own."""
-    from kent import pretraining
+    from kent.models import pretraining
 
     shape = {"layers": 1, "width": 16, "neurons": 32, "heads": 2, "vocabulary": 300}
     text = {"length": 32, "batch": 2, "warmup": 1, "tokenizer_documents": 40}

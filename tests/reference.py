@@ -50,7 +50,7 @@ def standardise(hidden: ndarray, epsilon: float = 1e-5) -> ndarray:
 def run_olmo(model: PreTrainedModel, tokens: ndarray) -> tuple[list[ndarray], list[float], ndarray]:
     """One sequence through OLMo: per layer what enters the down-projection [position, neuron] and the mean attention
     entropy; then the logits."""
-    weights, heads, clip = read_weights(model), model.config.num_attention_heads, model.config.clip_qkv
+    weights, heads, clip = (read_weights(model), model.config.num_attention_heads, model.config.clip_qkv)
     hidden = weights["model.embed_tokens.weight"][tokens]
     coefficients, entropies = [], []
     for layer in range(model.config.num_hidden_layers):
@@ -93,4 +93,4 @@ def run_neox(model: PreTrainedModel, tokens: ndarray) -> tuple[list[ndarray], li
         entropies.append(entropy)
         hidden = hidden + apply("attention.dense", mixed) + apply("mlp.dense_4h_to_h", coefficients[-1])
     last = standardise(hidden) * weights["gpt_neox.final_layer_norm.weight"] + weights["gpt_neox.final_layer_norm.bias"]
-    return coefficients, entropies, last @ model.get_output_embeddings().weight.detach().double().numpy().T
+    return (coefficients, entropies, last @ model.get_output_embeddings().weight.detach().double().numpy().T)

@@ -7,8 +7,9 @@ from hub import make_byte_tokenizer
 from learner import make_model
 
 import kent
-from kent import execution, pretraining, runs
 from kent.__main__ import main
+from kent.models import pretraining
+from kent.runs import execution, runs
 
 SIZES = ["--length", "16", "--limit", "4"]
 

@@ -44,7 +44,7 @@ def test_precision_is_that_of_the_tensors_and_the_surroundings_come_back(disturb
 
 def test_the_precision_of_one_backend_is_kept_out_too():
     products = torch.backends.mkldnn.matmul
-    before, products.fp32_precision = products.fp32_precision, "bf16"  # torch then refuses to tell the whole
+    before, products.fp32_precision = (products.fp32_precision, "bf16")  # torch then refuses to tell the whole
     try:
         with keep_precision():
             assert products.fp32_precision == "ieee"

@@ -81,8 +81,53 @@ def test_hash_of_a_file(tmp_path):
 
 
 def test_hash_of_code_ignores_order_and_tells_files_apart():
-    assert hash_code("entropy.py", "blocks.py") == hash_code("blocks.py", "entropy.py")
-    assert hash_code("entropy.py") != hash_code("blocks.py")
+    entropy, blocks = "measure/entropy.py", "measure/blocks.py"
+    assert hash_code(entropy, blocks) == hash_code(blocks, entropy) != hash_code(entropy)
+    assert hash_code(entropy) != hash_code(blocks)
+    assert hash_code("measure/e*.py", entropy) == hash_code(entropy)
+
+
+def test_code_that_is_not_there_has_no_hash():
+    with pytest.raises(ValueError, match=r"no source .*measure/entropie\.py"):
+        hash_code("measure/blocks.py", "measure/entropie.py")
+
+
+SOURCE = '''"""Means."""
+import torch
+from kent.entropy import measure
+
+
+def mean(values: list[float]) -> float:
+    """The mean."""
+    return sum(values) / len(values)  # nats
+'''
+
+
+@pytest.fixture
+def hash_written(tmp_path, monkeypatch):
+    """The hash of a source that is written to a file of the package."""
+    monkeypatch.setattr("kent.records.PACKAGE", tmp_path)
+
+    def hash_written(name: str, source: str) -> str:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(source)
+        return hash_code(name)
+
+    return hash_written
+
+
+def test_code_that_moves_keeps_its_hash_with_other_imports_comments_and_docstrings(hash_written):
+    moved = SOURCE.replace("kent.entropy", "kent.measure.entropy").replace("import torch", "import math")
+    wrapped = moved.replace("(values: list[float])", "(\n    values: list[float],\n)").replace("nats", "in nats")
+    said = wrapped.replace('"""The mean."""', '"""Their mean."""').replace('"""Means."""', '"""Means of numbers."""')
+    assert hash_written("entropy.py", SOURCE) == hash_written("measure/means.py", said)
+
+
+@pytest.mark.parametrize(
+    "change", [("/ len", "* len"), ("sum", "max"), ("mean(", "average("), ("values)", "values, 0)")]
+)
+def test_code_that_computes_otherwise_has_another_hash(hash_written, change):
+    assert hash_written("means.py", SOURCE) != hash_written("means.py", SOURCE.replace(*change))
 
 
 def test_cache_folder_follows_the_environment(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from kent.recipes import Recipe
+from kent.learning.recipes import Recipe
 from kent.settings import Array, Count, Positive, ShareBelowOne, Whole, check, check_fields, checked
 
 

@@ -1,0 +1,1 @@
+"""Section 4.3: a model changed, never trained."""

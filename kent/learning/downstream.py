@@ -1,0 +1,214 @@
+"""P: what a model can do, by lm-evaluation-harness, zero-shot: the paper's six tasks, or six about the world.
+
+The tasks about the world are files of lm-evaluation-harness (`tasks/*.yaml`). Their metadata say how documents are
+made: a form takes each of the `first` entities of a kind with each opening and each ending [text, choice], with
+slots as in `world.yaml`. The text is about one entity, the choices about it and others that `differ` in what is asked.
+"""
+
+import io
+import json
+import logging
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from copy import deepcopy
+from functools import cache
+from itertools import islice, product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from kent.files import write_atomically
+from kent.hub import UNREACHABLE
+from kent.measure.measurement import rows_together, try_tokens
+from kent.measure.memory import Model, count_vocabulary, find_device
+from kent.measure.streaming import find_exact, freeze
+from kent.records import cache_folder, digest, make_room
+from kent.settings import Count, checked
+from kent.text.corpora import WORLD_SEED
+from kent.text.templates import Chance, Subject, fill, shuffle
+from kent.text.world import World
+
+TASKS = {
+    "sciq": "acc",
+    "winogrande": "acc",
+    "piqa": "acc_norm",
+    "openbookqa": "acc_norm",
+    "hellaswag": "acc_norm",
+    "arc_easy": "acc",
+}
+"""The paper's tasks and which of lm-evaluation-harness's metrics it reports for each (section 5)."""
+WORLD_TASKS = {
+    "facts": "sciq",
+    "coreference": "winogrande",
+    "procedure": "piqa",
+    "open_book": "openbookqa",
+    "continuation": "hellaswag",
+    "exam": "arc_easy",
+}
+"""The tasks about the world, each with the paper's task that it is in the spirit of, whose metric it has."""
+CHANCE = {"sciq": 0.25, "winogrande": 0.5, "piqa": 0.5, "openbookqa": 0.25, "hellaswag": 0.25, "arc_easy": 0.25}
+"""What guessing scores in each of the paper's tasks, by the number of choices (nearly always four in ARC-Easy)."""
+DOCUMENTS = 200
+"""Documents of a task about the world."""
+
+
+@checked
+def evaluate(
+    model: Model,
+    tokenizer: PreTrainedTokenizerBase,
+    tasks: str | Sequence[str] = "world",
+    *,
+    limit: Count | None = None,
+    batch_size: Count = 64,
+) -> pd.DataFrame:
+    """Zero-shot scores, one row a task, which is the index: score (0 to 1), standard_error, documents (how many), and
+    correct (a list with 0 or 1 for each, in the task's order). P(θ) of section 5 is the unweighted mean of the scores.
+
+    `tasks` is "paper" (the six, read from the Hub), "world" (the six about the world) or a list of names out of either;
+    `limit` asks only the first documents of each. The standard error is the documents' sample deviation / √n, NaN for
+    one document. Log probabilities are taken in float32 at least, whatever the model's dtype; what a batch holds
+    besides never moves a score. The model, the tokenizer and the global random states are left as found.
+
+    Raises ValueError for an unknown or repeated task, an argument of another type, logits that are not finite, weights
+    that are kept elsewhere, another model's tokenizer or one without an end-of-text token, and choices longer than the
+    model's positions; ConnectionError, naming the task, when the Hub cannot be reached and the cache does not hold its
+    documents.
+    """
+    names = choose_tasks(tasks)
+    _check_tokenizer(model, tokenizer)
+    with tqdm(names, desc="tasks", unit="task", leave=False) as progress, _undisturbed(), freeze(model):
+        from lm_eval.models.huggingface import HFLM
+
+        if find_device(model) != model.device:
+            raise ValueError(f"the weights of {type(model).__name__} are kept elsewhere: load it without offloading")
+        try_tokens(model)
+        precision, size = find_exact(model.dtype), rows_together(model, batch_size)
+        language_model = HFLM(pretrained=model, tokenizer=deepcopy(tokenizer), batch_size=size, softmax_dtype=precision)
+        return pd.DataFrame([_score(language_model, name, limit) for name in progress]).set_index("task")
+
+
+def _check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    added = tokenizer.get_added_vocab()  # of which a model may lack those that no text holds (Gemma 3's image)
+    largest = max((number for token, number in tokenizer.get_vocab().items() if token not in added), default=0)
+    if largest >= count_vocabulary(model):
+        raise ValueError(f"the tokenizer has token ids up to {largest}, {type(model).__name__} up to "
+                         f"{count_vocabulary(model) - 1}: it is another model's")  # fmt: skip
+    if tokenizer.eos_token_id is None:
+        raise ValueError("the tokenizer has no end-of-text token (eos_token), which the tasks need")
+
+
+def find_chance(task: str) -> float:
+    """What guessing scores in a task, from 0 to 1; ValueError for an unknown one."""
+    choose_tasks([task])
+    return CHANCE[WORLD_TASKS.get(task, task)]
+
+
+@checked
+def choose_tasks(tasks: str | Sequence[str]) -> list[str]:
+    """The names that `evaluate` takes `tasks` for; ValueError for an unknown or repeated one."""
+    sets = {"paper": list(TASKS), "world": list(WORLD_TASKS)}
+    names = sets.get(tasks, [tasks]) if isinstance(tasks, str) else list(tasks)
+    accepted = [*TASKS, *WORLD_TASKS]
+    if not names or len(set(names)) < len(names) or not set(names) <= set(accepted):
+        raise ValueError(
+            f"tasks may be 'paper', 'world' or different names out of {', '.join(accepted)}, not {tasks!r}"
+        )
+    return names
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Within the block lm-evaluation-harness says nothing; the global random states are put back after it."""
+    logger, states = logging.getLogger("lm_eval"), (random.getstate(), np.random.get_state())
+    level = logger.level
+    try:
+        logger.setLevel(logging.ERROR)
+        with redirect_stderr(io.StringIO()), torch.random.fork_rng():
+            yield
+    finally:
+        logger.setLevel(level)
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _score(language_model, name: str, limit: int | None) -> dict:
+    """One row of the table; `language_model` is lm-evaluation-harness's wrapper of the model."""
+    import lm_eval
+
+    task = _load(name)
+    try:
+        found = lm_eval.evaluate(language_model, task, limit=limit, bootstrap_iters=0)
+    except AssertionError as error:  # it asserts that a choice has tokens, and no more than the model has positions
+        raise ValueError(f"the task {name!r} cannot be asked: a document has a choice of no token, or of more tokens "
+                         f"than the model's {language_model.max_length} positions {error}") from error  # fmt: skip
+    metric = TASKS[WORLD_TASKS.get(name, name)]
+    correct = np.array([sample[metric] for sample in found["samples"][name]])
+    error = correct.std(ddof=1) / np.sqrt(len(correct)) if len(correct) > 1 else np.nan
+    row = {"task": name, "score": correct.mean(), "standard_error": error, "documents": len(correct)}
+    return row | {"correct": correct.astype(int).tolist()}
+
+
+def _load(name: str) -> dict:
+    """The task with its documents, as lm-evaluation-harness keeps it."""
+    from lm_eval import tasks
+
+    if name in WORLD_TASKS:
+        return tasks.TaskManager(include_defaults=False).load([_configure(name)])
+    folder = Path(tasks.__file__).parent / name.partition("_")[0]  # reading its whole registry takes ten seconds
+    try:
+        return tasks.TaskManager(include_path=folder, include_defaults=False).load([name])
+    except UNREACHABLE as error:
+        raise ConnectionError(
+            f"the documents of the task {name!r} are neither in the cache nor within reach on the Hub: {error}"
+        ) from error
+
+
+def _configure(name: str) -> dict:
+    """A task about the world with its documents, which are written to the cache where they are not there as a whole."""
+    documents = write_documents(name)
+    path = make_room(cache_folder() / "tasks" / f"{name}-{digest(documents)}.jsonl")
+    text = "".join(json.dumps(document) + "\n" for document in documents)
+    if not path.exists() or path.read_bytes() != text.encode():
+        with write_atomically(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return _read(name) | {"dataset_kwargs": {"data_files": {"test": str(path)}, "cache_dir": str(path.parent)}}
+
+
+def _read(name: str) -> dict:
+    return yaml.safe_load(files(__package__).joinpath(f"tasks/{name}.yaml").read_text(encoding="utf-8"))
+
+
+@checked
+@cache
+def write_documents(name: str) -> list[dict]:
+    """The documents of a task about the world, always the same: opening, text, choices, and label, the answer's place.
+
+    The places take turns; no two documents are the same. Raises ValueError for a task that is not about the world.
+    """
+    if name not in WORLD_TASKS:
+        raise ValueError(f"{name!r} is no task about the world; these are: {', '.join(WORLD_TASKS)}")
+    plan, entities = _read(name)["metadata"], World(WORLD_SEED).entities
+    chance, drafts = random.Random(f"task {name}").random, []
+    for form in plan["forms"]:
+        known = entities[form["about"]][: form["first"]]
+        drafts += product([(known, form.get("differ"))], known, form.get("openings", [""]), form["endings"])
+    chosen = islice(shuffle(drafts, chance), DOCUMENTS)
+    return [_ask(*draft, number % plan["choices"], plan["choices"], chance) for number, draft in enumerate(chosen)]
+
+
+def _ask(others: tuple, subject: Subject, opening: str, ending: list, label: int, count: int, chance: Chance) -> dict:
+    """One document: `count` choices, the one about the subject in the place `label`."""
+    (text, choice), (known, differ) = ending, others
+    chosen = {fill(differ or choice, subject): subject}
+    for other in shuffle(known, chance):
+        if len(chosen) < count:
+            chosen.setdefault(fill(differ or choice, other), other)
+    choices = [fill(choice, entity) for entity in chosen.values()]
+    choices.insert(label, choices.pop(0))
+    return {"opening": fill(opening, subject), "text": fill(text, subject), "choices": choices, "label": label}

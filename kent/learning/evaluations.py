@@ -1,0 +1,145 @@
+"""What is asked of a model while it learns on: its probes after every injection, its tasks before and at the end."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+from kent.errors import DamagedError, NotFiniteError
+from kent.learning.downstream import evaluate
+from kent.learning.knowledge import Knowledge
+from kent.learning.probes import MEASURES, probe
+from kent.records import load_tensors, save_tensors
+
+FORMAT = "kent evaluation 1"
+
+Tables = dict[str, dict[str, Tensor]]
+
+
+class Examiner(TrainerCallback):
+    """Scores probes after every injection and tasks in their turn, and stops at a loss that is not finite.
+
+    Every evaluation is a file in `folder` that names the `run`, so that an interrupted run keeps those it has. `asked`
+    are the facts under their names (knowledge, control); `tasks` as for `kent.learning.downstream.evaluate`, "" for none, asked
+    before learning, at its end, and where `along` says so after every injection. `stopped` names step and learning rate
+    where a loss, a gradient or a probe was first not finite; all that is asked from there on is NaN.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        asked: Mapping[str, Knowledge],
+        run: str,
+        folder: Path,
+        *,
+        tasks: str,
+        along: bool,
+    ):
+        self.tokenizer, self.asked, self.run, self.folder = tokenizer, asked, run, folder
+        self.tasks, self.along = tasks, along
+        self.bar = self.stopped = None
+
+    def examine(self, model: PreTrainedModel, step: int, *, rate: float = 0.0, last: bool = False) -> None:
+        """Evaluate the model as it is after `step`, learned at a learning rate, and keep the scores."""
+        scores, tasks = None, self.tasks if step == 0 or last or self.along else ""
+        try:
+            with _without_autocast(model):
+                scores = None if self.stopped else self._score(model, tasks)
+        except NotFiniteError:
+            if step == 0:
+                raise
+            self.stopped = {"step": step, "learning_rate": rate}
+        if scores is None:
+            before, _ = self._read(0)
+            asked = {name: tensor for name, tensor in before.items() if tasks or not name.startswith("answers/")}
+            scores = {name: torch.full_like(tensor, torch.nan) for name, tensor in asked.items()}
+        kept = {"run": self.run, "step": step, "stopped": self.stopped}
+        save_tensors(scores, self.folder / f"step{step}.safetensors", format=FORMAT, provenance=kept)
+
+    def _score(self, model: PreTrainedModel, tasks: str) -> dict[str, Tensor]:
+        scores = {}
+        for name, knowledge in self.asked.items():
+            table = probe(model, self.tokenizer, knowledge)
+            scores |= {f"{name}/{measure}": torch.tensor(table[measure].to_numpy()) for measure in MEASURES}
+        for task, correct in evaluate(model, self.tokenizer, tasks).correct.items() if tasks else ():
+            scores[f"answers/{task}"] = torch.tensor(correct, dtype=torch.float64)
+        return scores
+
+    def collect(self, last: int, every: int) -> tuple[list[int], Tables]:
+        """The steps of all evaluations up to the last, in order, and what was scored there, as `Outcome` has it.
+
+        Raises ValueError (DamagedError as a rule) for an evaluation that is missing or not whole.
+        """
+        steps = sorted({*range(0, last + 1, every), last})
+        evaluations, tables = ([self._read(step)[0] for step in steps], {"knowledge": {}, "control": {}, "answers": {}})
+        for name in evaluations[0]:
+            table, key = name.split("/", 1)
+            tables[table][key] = torch.stack([scores[name] for scores in evaluations if name in scores])
+        return steps, tables
+
+    def find_gap(self, last: int, every: int) -> str | None:
+        """What is wrong with the first evaluation that is missing or not whole up to a step; None if none is."""
+        try:
+            self.collect(last, every)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _read(self, step: int) -> tuple[dict[str, Tensor], dict]:
+        """One evaluation, scores and header."""
+        path = self.folder / f"step{step}.safetensors"
+        try:
+            scores, header = load_tensors(path, FORMAT)
+        except FileNotFoundError:
+            raise DamagedError(path, "it is missing") from None
+        if (header.get("run"), header.get("step")) != (self.run, step):
+            raise DamagedError(path, "it is of another run or step")
+        return scores, header
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        """Show a bar, where the run has got to already; remember that it was stopped, if it was."""
+        marks = [self._read(step)[1]["stopped"] for step in range(0, state.global_step + 1, args.save_steps)]
+        stops = [each for each in (*marks, find_stop(state.log_history)) if each]
+        self.stopped = min(stops, key=lambda each: each["step"], default=None)
+        hidden = not state.is_world_process_zero
+        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="learning", unit="step", disable=hidden)
+
+    def on_log(self, args, state, control, *, model, logs, **kwargs) -> None:
+        """After a step, before its checkpoint: stop at a loss that is not finite, examine after an injection."""
+        if "loss" not in logs:
+            return
+        self.bar.update()
+        step, rate = state.global_step, logs["learning_rate"]
+        if stopped := find_stop([{"step": step, **logs}]):
+            self.stopped = self.stopped or stopped
+            control.should_training_stop = True
+        elif step % args.save_steps == 0 and state.is_world_process_zero:
+            self.examine(model, step, rate=rate, last=step == state.max_steps)
+
+    def on_train_end(self, args, state, control, **kwargs) -> None:
+        """Put the bar away."""
+        self.bar.close()
+
+
+def find_stop(logs: Sequence[Mapping[str, float | int]]) -> dict[str, float | int] | None:
+    """Step and learning rate of the first step whose loss or gradient was not finite, out of the Trainer's logs."""
+    for log in logs:
+        if "loss" in log and not (math.isfinite(log["loss"]) and math.isfinite(log["grad_norm"])):
+            return {"step": log["step"], "learning_rate": log["learning_rate"]}
+    return None
+
+
+@contextmanager
+def _without_autocast(model: PreTrainedModel) -> Iterator[None]:
+    """Evaluate in the weights' own dtype, as before learning: under bf16 accelerate wraps `forward` on the instance."""
+    wrapped = model.__dict__.pop("forward", None)
+    try:
+        yield
+    finally:
+        if wrapped is not None:
+            model.forward = wrapped

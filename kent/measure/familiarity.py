@@ -1,0 +1,230 @@
+"""How familiar a corpus is to a model: the perplexity of the entities that its documents name (figure 10)."""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from numbers import Integral
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from jaxtyping import Float64, Int64
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from kent.errors import NotFiniteError
+from kent.files import expand
+from kent.measure.measurement import describe_model, find_head, rows_together
+from kent.measure.memory import Model, check_tokens, find_decoder, find_device
+from kent.measure.streaming import POSITIONS, freeze
+from kent.records import describe_run, expect_whole, load_tensors, save_tensors
+from kent.settings import Count, check_text, checked
+from kent.text.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED
+from kent.text.templates import Document
+from kent.text.texts import read_json_lines
+from kent.text.world import World
+
+FORMAT = "kent familiarity 1"
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """Per instance the mean perplexity of its entities, and how many of them were scored, in the documents' order."""
+
+    perplexities: Float64[Tensor, " instance"]
+    entities: Int64[Tensor, " instance"]
+    provenance: dict = field(default_factory=dict)
+
+    @property
+    def mean_log_perplexity(self) -> float:
+        """Mean over instances of ln(perplexity), in nats."""
+        return self.perplexities.log().mean().item()
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean log perplexity, in nats: sample deviation / √n; NaN for one instance."""
+        return (self.perplexities.log().var(correction=0) / (len(self.perplexities) - 1)).sqrt().item()
+
+    @checked
+    def difference_from(self, other: "Familiarity") -> tuple[float, float]:
+        """This mean log perplexity minus the other's, and its standard error, in nats; the samples are independent."""
+        difference = self.mean_log_perplexity - other.mean_log_perplexity
+        return difference, math.hypot(self.standard_error, other.standard_error)
+
+    @checked
+    def save(self, path: str | Path) -> None:
+        """Write to a safetensors file, atomically, with the provenance in its header."""
+        tensors = {"perplexities": self.perplexities, "entities": self.entities}
+        save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
+
+    @classmethod
+    @checked
+    def load(cls, path: str | Path) -> "Familiarity":
+        """Read a familiarity; `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else."""
+        tensors, provenance = load_tensors(path, FORMAT)
+        with expect_whole(path):
+            return cls(**tensors, provenance=provenance)
+
+
+@checked
+def read_entities(source: str | Path, *, limit: Count, column: str = "text") -> list[Document]:
+    """The first `limit` documents of `source` that name at least one entity.
+
+    `source` is a corpus of the world (world, world-near, world-far) or the path of a spans file: .jsonl, one object a
+    line with the text under `column` and under `entities` a list of [start, end) pairs that count characters (Unicode
+    code points).
+
+    Raises ValueError for any other source, a damaged line (named by file and number) or too few documents;
+    FileNotFoundError for a missing file.
+    """
+    check_source(source)
+    if source in DOMAINS:
+        documents = World(seed=WORLD_SEED).documents(domain=DOMAINS[source], seed=HELD_OUT_SEED)
+    else:
+        documents = _read_spans(expand(source), column)
+    found = list(islice((document for document in documents if document.entities), limit))
+    if len(found) < limit:
+        raise ValueError(f"{source} ends after {len(found)} documents with entities; {limit} wanted")
+    return found
+
+
+def check_source(source: str | Path) -> None:
+    """Refuse a source whose entities are not known: `ValueError` for what `read_entities` does not take."""
+    if str(source) not in DOMAINS and not str(source).lower().endswith(".jsonl"):
+        raise ValueError(
+            f"{str(source)!r:.200} is no source of entities: it may be {', '.join(DOMAINS)} or the path of a spans "
+            "file (.jsonl). A plain text needs one, because its entities must be known: the paper had GPT-4o find them"
+        )
+
+
+def _read_spans(path: Path, column: str) -> Iterator[Document]:
+    for place, record in read_json_lines(path):
+        found = record if isinstance(record, dict) else {}
+        text, spans = found.get(column), found.get("entities")
+        if not isinstance(text, str) or not isinstance(spans, list):
+            raise ValueError(f"{place}: needed are {column!r}, a string, and 'entities', a list; found {record!r:.80}")
+        _check_marks(text, spans, place)
+        yield Document(text, tuple(map(tuple, spans)))
+
+
+def _check_marks(text: object, spans: object, place: str) -> None:
+    length = len(check_text(text, place))
+    spans = spans if isinstance(spans, tuple | list) else [spans]
+    wrong = [span for span in spans if not _is_span(span, length)]
+    if wrong:
+        raise ValueError(f"{place}: an entity is two integers [start, end) with 0 <= start < end <= {length} "
+                         f"(the text's length), not {wrong[0]!r:.80}")  # fmt: skip
+
+
+def _is_span(span: object, length: int) -> bool:
+    if not isinstance(span, tuple | list) or len(span) != 2:
+        return False
+    whole = all(isinstance(edge, Integral) and not isinstance(edge, bool) for edge in span)
+    return whole and 0 <= span[0] < span[1] <= length
+
+
+@dataclass(frozen=True)
+class _Instance:
+    """A document's token ids behind the end-of-text token, and the positions of each entity that is whole."""
+
+    tokens: Int64[Tensor, " position"]
+    entities: list[list[int]]
+
+
+@checked
+def measure_familiarity(
+    model: Model,
+    tokenizer: PreTrainedTokenizerBase,
+    documents: Sequence[Document],
+    *,
+    length: Annotated[Count, Field(ge=2)],
+    batch_size: Count = 8,
+) -> Familiarity:
+    """Mean perplexity of the entities in each document (figure 10), in one streaming pass.
+
+    An entity's perplexity is exp(mean -ln p) over its tokens, each given everything before it in its document and the
+    end-of-text token in front. A token is an entity's when a character that both hold is not white space. Documents are
+    cut to `length` tokens; entities not whole then are left out, and so are documents that keep none. Log probabilities
+    are taken in float32 at least, of 256 positions of entities at a time. Documents are read one by one where the
+    model's positions depend on the longest row of a batch. The model is left as found.
+
+    Raises ValueError for a document that is no text or has spans beyond it (named by its index); a tokenizer without
+    offsets or end-of-text token, or another model's; a length below 2 or beyond the model's positions; no entity left;
+    a perplexity that is not finite.
+    """
+    _check_tokenizer(tokenizer)
+    for index, document in enumerate(documents):
+        _check_marks(document.text, document.entities, f"documents[{index}]")
+    instances = [_tokenise(document, tokenizer, length) for document in documents]
+    instances = [instance for instance in instances if instance.entities]
+    _check_instances(instances, model, length)
+    order = sorted(range(len(instances)), key=lambda index: -len(instances[index].tokens))
+    size, perplexities = (rows_together(model, batch_size), torch.empty(len(instances), dtype=torch.float64))
+    with freeze(model):
+        project = find_head(model)
+        for start in tqdm(range(0, len(order), size), desc="familiarity", unit="batch", leave=False):
+            chosen = order[start : start + size]
+            perplexities[chosen] = _score([instances[index] for index in chosen], model, project)
+    if not perplexities.isfinite().all():
+        raise NotFiniteError("a perplexity")
+    entities = torch.tensor([len(instance.entities) for instance in instances])
+    counts = {"documents": len(documents), "instances": len(entities), "entities": int(entities.sum())}
+    provenance = {**describe_model(model), **counts, "length": length, **describe_run()}
+    return Familiarity(perplexities, entities, provenance)
+
+
+def _tokenise(document: Document, tokenizer: PreTrainedTokenizerBase, length: int) -> _Instance:
+    encoded = tokenizer(document.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    tokens = torch.tensor([tokenizer.eos_token_id, *encoded["input_ids"]][:length])
+    entities = [_find_positions(document.text, span, encoded["offset_mapping"]) for span in document.entities]
+    return _Instance(tokens, [positions for positions in entities if positions and positions[-1] < length])
+
+
+def _find_positions(text: str, span: tuple[int, int], offsets: list[tuple[int, int]]) -> list[int]:
+    """Positions, counted from 1, of the tokens that share a character other than white space with the span."""
+    first = bisect_right(offsets, span[0], key=lambda offset: offset[1])
+    last = bisect_left(offsets, span[1], key=lambda offset: offset[0])
+    shared = [text[max(span[0], start) : min(span[1], end)] for start, end in offsets[first:last]]
+    return [position for position, part in enumerate(shared, start=first + 1) if part.strip()]
+
+
+def _score(
+    batch: list[_Instance], model: PreTrainedModel, project: Callable[[Tensor], Tensor]
+) -> Float64[Tensor, " instance"]:
+    """Mean perplexity of each instance's entities."""
+    device = find_device(model)
+    tokens = pad_sequence([instance.tokens for instance in batch], batch_first=True).to(device)
+    real = pad_sequence([torch.ones_like(instance.tokens) for instance in batch], batch_first=True).to(device)
+    asked = torch.zeros(tokens.shape, dtype=torch.bool)
+    for row, instance in zip(asked, batch, strict=True):
+        row[[position for positions in instance.entities for position in positions]] = True
+    hidden = find_decoder(model)(
+        input_ids=tokens, attention_mask=real, use_cache=False, return_dict=True
+    ).last_hidden_state
+    blocks = zip(hidden[:, :-1][asked[:, 1:]].split(POSITIONS), tokens[asked].split(POSITIONS), strict=True)
+    losses = torch.cat([cross_entropy(project(states), answers, reduction="none") for states, answers in blocks])
+    surprise = torch.zeros(tokens.shape, dtype=torch.float64).masked_scatter(asked, losses.cpu().double())
+    perplexities = [
+        torch.stack([row[positions].mean().exp() for positions in instance.entities])
+        for row, instance in zip(surprise, batch, strict=True)
+    ]
+    return torch.stack([each.mean() for each in perplexities])
+
+
+def _check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
+    if not tokenizer.is_fast:
+        raise ValueError(f"{type(tokenizer).__name__} is slow and tells no offsets: a fast tokenizer is needed")
+    if tokenizer.eos_token_id is None:
+        raise ValueError("the tokenizer has no end-of-text token (eos_token), which is to stand before every document")
+
+
+def _check_instances(instances: list[_Instance], model: PreTrainedModel, length: int) -> None:
+    if not instances:
+        raise ValueError(f"no document has a whole entity within {length} tokens: give longer ones, or other documents")
+    check_tokens(model, (instance.tokens for instance in instances), "documents")

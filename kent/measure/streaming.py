@@ -1,0 +1,217 @@
+"""What streams out of a forward pass: each layer's coefficients and attention, and each position's distribution, as
+means over an instance, without a tensor of all of them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+from transformers import PreTrainedModel
+
+from kent.measure.memory import Memory, count_vocabulary, find_device
+from kent.measure.rotations import start_afresh
+from kent.precision import keep_precision
+
+POSITIONS = 256
+"""Positions whose logits are held at once."""
+ROWS = 16
+"""Positions whose distributions are worked out at once on a CPU, so that they stay in its cache."""
+DEVIATION = {torch.float64: 1e-5, torch.float32: 1e-5, torch.float16: 0.008, torch.bfloat16: 0.06}
+"""How far what must be equal may lie apart by rounding, as a share of its size: three times the most found over
+the architectures of the tests in half precision (2.3 eps), ten times in the others (where also a float64 model takes
+its norms and positions in float32)."""
+
+Tokens = Int[Tensor, "instance position"]
+Mask = Int[Tensor, "instance position"] | Bool[Tensor, "instance position"] | None
+
+
+def find_exact(dtype: torch.dtype) -> torch.dtype:
+    """Float32, or the dtype itself where that is wider."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def average_positions(values: Float[Tensor, "instance position ..."], mask: Mask) -> Float[Tensor, "instance ..."]:
+    """Mean over each instance's real tokens, in float32 at least; padding never enters, not even as NaN."""
+    if mask is None:
+        return values.mean(dim=1, dtype=find_exact(values.dtype))
+    real = mask.bool().view(*mask.shape, *[1] * (values.ndim - 2))
+    return values.masked_fill(~real, 0).sum(dim=1, dtype=find_exact(values.dtype)) / real.sum(dim=1)
+
+
+def average_magnitudes(
+    activations: Float[Tensor, "instance position neuron"], mask: Mask
+) -> Float[Tensor, "instance neuron"]:
+    """Mean |coefficient| over each instance's real tokens, one instance at a time: its magnitudes stay in the cache."""
+    masks = [None] * len(activations) if mask is None else mask.split(1)
+    return torch.cat(
+        [average_positions(each.abs(), real) for each, real in zip(activations.split(1), masks, strict=True)]
+    )
+
+
+def average_tokens(
+    hidden: Float[Tensor, "instance position width"], tokens: Tokens, mask: Mask, project: Callable[[Tensor], Tensor]
+) -> tuple[Float[Tensor, " instance"], Float[Tensor, " instance"]]:
+    """Next-token entropy and loss per instance, in nats, projecting 256 positions onto the vocabulary at a time."""
+    flat, targets = hidden.flatten(0, 1), tokens.roll(-1, dims=1).view(-1, 1)
+    rows = ROWS if flat.device.type == "cpu" else POSITIONS
+    found = [
+        _spread(logits, answers)
+        for block, following in zip(flat.split(POSITIONS), targets.split(POSITIONS), strict=True)
+        for logits, answers in zip(project(block).split(rows), following.split(rows), strict=True)
+    ]
+    entropies, losses = (torch.cat(parts).view(tokens.shape) for parts in zip(*found, strict=True))
+    predicted = None if mask is None else mask[:, :-1] * mask[:, 1:]
+    return average_positions(entropies, mask), average_positions(losses[:, :-1], predicted)
+
+
+def _spread(
+    logits: Float[Tensor, "position vocabulary"], answers: Int[Tensor, "position 1"]
+) -> tuple[Float[Tensor, " position"], Float[Tensor, " position"]]:
+    """Entropy of softmax(logits) and -log softmax of the answers, with one exponential; `logits` are overwritten.
+
+    With z shifted by its maximum, e = exp(z) and s = Σe, the entropy is ln s - Σ e·z / s.
+    """
+    logits -= logits.amax(dim=-1, keepdim=True)
+    answered = logits.gather(1, answers).squeeze(1)
+    weights = logits.exp()
+    total = weights.sum(dim=-1)
+    return total.log() - torch.linalg.vecdot(weights, logits) / total, total.log() - answered
+
+
+class Batch:
+    """One batch on its way through the model: its tokens and mask, and the per-instance means met so far."""
+
+    def __init__(self, tokens: Tokens, mask: Mask):
+        self.tokens, self.mask = tokens, mask
+        self.means: dict[tuple[str, int], Tensor] = {}
+        self.heard: Counter[tuple[str, int]] = Counter()
+
+    def keep_coefficients(self, layer: int, activations: Tensor) -> None:
+        """Take in what a layer's memory is read with."""
+        if activations.shape[:-1].numel() != self.tokens.numel():
+            raise ValueError(f"layer {layer} reads its memory at {activations.shape[:-1].numel()} positions where the "
+                             f"batch has {self.tokens.numel()}: not known")  # fmt: skip
+        activations = activations.view(*self.tokens.shape, -1)
+        self._keep("coefficients", layer, average_magnitudes(activations, self.mask))
+
+    def keep_attention(self, layer: int, entropies: Float[Tensor, "instance head position"]) -> None:
+        """Take in the entropies of a layer's attention rows."""
+        self._keep("attention", layer, average_positions(entropies.mT, self.mask).mean(dim=-1))
+
+    def _keep(self, name: str, layer: int, means: Tensor) -> None:
+        self.means[name, layer] = means
+        self.heard[name, layer] += len(means)
+
+    def run(self, decoder: PreTrainedModel) -> Float[Tensor, "instance position width"]:
+        """Last hidden states; positions are counted over real tokens, so that padding on the left shifts nothing."""
+        padding = {}
+        if self.mask is not None:
+            padding = {"attention_mask": self.mask, "position_ids": (self.mask.cumsum(dim=1) - 1).clamp(min=0)}
+        output = decoder(input_ids=self.tokens, use_cache=False, return_dict=True, **padding)
+        if getattr(output, "last_hidden_state", None) is None:
+            raise ValueError(f"{type(decoder).__name__} is not supported: its output has no last hidden states")
+        return output.last_hidden_state
+
+    def check_heard(self, name: str, layers: int) -> None:
+        """Raise `ValueError` unless a quantity came in once from every layer, for every instance, and from no other."""
+        expected = {(name, layer): len(self.tokens) for layer in range(layers)}
+        heard = {key: count for key, count in self.heard.items() if key[0] == name}
+        if wrong := sorted(layer for _, layer in {key for key, _ in expected.items() ^ heard.items()}):
+            hybrid = ", or has it layers without softmax attention" if name == "attention" else ""
+            raise ValueError(f"the {name} of layers {', '.join(map(str, wrong))} did not come in once for each of "
+                             f"{len(self.tokens)} sequences: hooks did not run. Is a part of the model compiled (load "
+                             f"it anew, without torch.compile){hybrid}?")  # fmt: skip
+
+
+def draw_tokens(model: PreTrainedModel) -> Tokens:
+    """Eight rows of two tokens from all over the vocabulary, since a padding token's embedding is zero."""
+    return torch.linspace(0, count_vocabulary(model) - 1, 16, device=find_device(model)).long().view(8, 2)
+
+
+def find_deviation(found: Tensor, expected: Tensor) -> float | None:
+    """How far states lie apart as a share of their size, where it is more than rounding (`DEVIATION`); else None."""
+    share = ((found.double() - expected.double()).norm() / expected.double().norm()).item()
+    return share if share > DEVIATION[found.dtype] else None
+
+
+@contextmanager
+def watch(memories: Sequence[Memory], batch: Batch, activation: str) -> Iterator[None]:
+    """Within the block `batch` is given every layer's coefficients; the hooks go, also on an exception."""
+    with ExitStack() as stack:
+        for layer, memory in enumerate(memories):
+            hooks = _hook_magnitudes if activation == "abs" else _hook_rectified
+            for handle in hooks(memory, lambda activations, layer=layer: batch.keep_coefficients(layer, activations)):
+                stack.callback(handle.remove)
+        yield
+
+
+def _hook_magnitudes(memory: Memory, keep: Callable[[Tensor], None]) -> list[RemovableHandle]:
+    return [memory.values.register_forward_pre_hook(lambda _, inputs: keep(inputs[0]))]
+
+
+def _hook_rectified(memory: Memory, keep: Callable[[Tensor], None]) -> list[RemovableHandle]:
+    outputs = {}
+
+    def rectify(_, inputs) -> None:
+        if not outputs:  # the projections ran where no hook does, which is found out at the end of the batch
+            return
+        gate, keys = outputs["gate"].chunk(2, dim=-1) if memory.fused else (outputs["gate"], outputs["keys"])
+        outputs.clear()
+        keep(gate.relu().mul_(keys).relu_())
+
+    return [
+        memory.gate.register_forward_hook(lambda _, inputs, output: outputs.update(gate=output)),
+        memory.keys.register_forward_hook(lambda _, inputs, output: outputs.update(keys=output)),
+        memory.values.register_forward_pre_hook(rectify),
+    ]
+
+
+@contextmanager
+def freeze(model: nn.Module) -> Iterator[None]:
+    """Within the block the model only answers, and each answer is its own.
+
+    Evaluation mode without gradients, the precision that tensors say (`kent.precision`), rotary positions that do not
+    remember earlier batches (`kent.measure.rotations`), and no compiled code, which runs no hooks. After the block all is as
+    before: every submodule's training flag, and the settings of torch. Raises `ValueError` where the model does not run
+    because its weights differ in dtype.
+    """
+    training = {module: module.training for module in model.modules()}
+    with keep_precision(), start_afresh(model), torch.no_grad(), _run_eagerly(model), _explain_mixing(model):
+        try:
+            model.eval()
+            yield
+        finally:
+            for module, flag in training.items():
+                module.training = flag
+
+
+@contextmanager
+def _explain_mixing(model: nn.Module) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        dtypes = {str(each.dtype).removeprefix("torch.") for each in model.parameters() if each.is_floating_point()}
+        if len(dtypes) < 2:
+            raise
+        raise ValueError(f"{type(model).__name__} does not run with weights in {', '.join(sorted(dtypes))}: load it "
+                         f"in one dtype ({error})") from error  # fmt: skip
+
+
+@contextmanager
+def _run_eagerly(model: nn.Module) -> Iterator[None]:
+    """Set compiled code aside where the model has any; else leave alone what compiles for itself (flex attention)."""
+    if not any(map(_is_compiled, model.modules())):
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    marks = (hasattr(module, "_orig_mod"), hasattr(module.forward, "_torchdynamo_orig_callable"))
+    return module._compiled_call_impl is not None or any(marks)

@@ -1,0 +1,176 @@
+"""Claims against evidence: what a page measured for a claim, kept in the executed page, and read by the scorecard."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kent.measure.profiles import Profile
+from kent.pages.seeds import READINGS, Seed, collect_outputs, format_interval, pool
+from kent.paper import CLAIMS, Claim, is_effect
+from kent.runs.execution import Result
+from kent.runs.plans import pick_stages
+
+UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
+"""Measures of concentration that grow as coefficients grow more uneven; the others fall."""
+
+
+def label_steps(results: Sequence[Result]) -> list[int]:
+    """The pretraining step of each result; its place in the list where a checkpoint does not name its step."""
+    steps = [result.provenance["revision"]["step"] for result in results]
+    return [index if step is None else step for index, step in enumerate(steps)]
+
+
+def pick_results(results: Sequence[Result]) -> dict[str, Result]:
+    """For each stage of the paper (`kent.paper.STAGES`) the result of the nearest checkpoint."""
+    return {stage: results[index] for stage, index in pick_stages(label_steps(results)).items()}
+
+
+def measure_change(profiles: Sequence[Profile], measure: str = "knowledge") -> tuple[float, float]:
+    """Change of a measure from 16 % of the run (the paper's earliest stage) to its end, and its standard error.
+
+    Measures as for `kent.Profile.estimate`.
+    """
+    stages = pick_results(profiles)
+    return stages["738k"].change_since(stages["118k"], measure)
+
+
+def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
+    """Change of the last layer's knowledge entropy minus the mean change of the others, and its standard error.
+
+    In nats; both are 0 for a model of one layer.
+    """
+    others = len(late.coefficients) - 1
+    return late.change_since(early, weights=[-1 / others] * others + [1]) if others else (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A page's reading: for each claim the published value, the one measured here with its error, and the verdict.
+
+    Where the page was recorded for other seeds, their values and the mean over all stand beside. Shown as a table; the
+    numbers travel in the executed page beside it.
+    """
+
+    measured: Mapping[str, tuple[float, float]]
+    model: str
+    text: str
+    seeds: Sequence[Seed] = ()
+
+    def list_rows(self) -> list[dict]:
+        """What was found for each claim, as JSON-able rows."""
+        return [
+            {"claim": key, "value": value, "error": error, "verdict": CLAIMS[key].judge(value, error),
+             "model": self.model, "text": self.text, **self._pool(key)}
+            for key, (value, error) in self.measured.items()
+        ]  # fmt: skip
+
+    def _pool(self, key: str) -> dict:
+        """Mean of a claim's statistic over this seed and the recorded ones (`kent.pages.seeds.pool`), and its verdict."""
+        values = [self.measured[key][0], *(seed.readings[key][0] for seed in self.seeds if key in seed.readings)]
+        if len(values) < 2:
+            return {}
+        mean, error = pool(values)
+        verdict = CLAIMS[key].judge(mean, error)
+        return {"seeds": {"values": values, "value": mean, "error": error, "verdict": verdict}}
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
+        rows = self.list_rows()
+        outdated = [seed.suite for seed in self.seeds if seed.changed]
+        tables = [_tabulate(CLAIMS[row["claim"]], row, outdated) for row in rows]
+        return {"text/markdown": "\n\n".join(tables)}, {READINGS: rows}
+
+
+def _tabulate(claim: Claim, found: dict, outdated: Sequence[str]) -> str:
+    rows = {
+        "claim": f"{claim.statement} ({claim.source})",
+        "statistic": claim.statistic,
+        "published": f"{claim.published}; {claim.setting}",
+        "measured here": format_statistic(claim, found["value"], found["error"]),
+        "verdict": f"**{found['verdict']}**",
+    }
+    if seeds := found.get("seeds"):
+        rows |= {f"mean of {len(seeds['values'])} seeds": format_seeds(claim, seeds)}
+    if seeds and outdated:
+        rows |= {"note": f"recorded by code that has changed since: {', '.join(outdated)}"}
+    return _table(["", ""], list(rows.items()))
+
+
+def format_seeds(claim: Claim, seeds: dict) -> str:
+    """The mean over seeds with its interval and verdict, and each seed's value."""
+    each = ", ".join(f"{value:+.3g}".replace("-", "−") for value in seeds["values"])
+    return f"{format_statistic(claim, seeds['value'], seeds['error'])}: **{seeds['verdict']}** (each: {each})"
+
+
+def format_statistic(claim: Claim, value: float, error: float) -> str:
+    """A claim's statistic with two standard errors and its unit."""
+    return f"{format_interval(value, error, '+')} {claim.unit}".rstrip()
+
+
+def collect_readings(folder: Path) -> list[dict]:
+    """Every row of every reading in the executed pages under `folder`, which holds one folder per suite.
+
+    Beside what `Reading.list_rows` says: `suite` and `page`.
+    """
+    rows = []
+    for path in sorted(folder.glob("*/*.ipynb")):
+        found = [row for reading in collect_outputs(path, READINGS) for row in reading]
+        rows += [{**row, "suite": path.parent.name, "page": path.stem} for row in found]
+    return rows
+
+
+def name_direction(measure: str, change: float, error: float) -> str:
+    """What a measure's change says of the coefficients beyond two standard errors: "more even" or "more uneven"."""
+    if not is_effect(change, error):
+        return "too small to tell"
+    return "more even" if (change > 0) != (measure in UNEVEN) else "more uneven"
+
+
+def tabulate_verdicts(readings: Sequence[dict], suites: Sequence[str]) -> str:
+    """Markdown table of every claim's verdict in each suite ("not run" without a reading), and where it is tested.
+
+    Where recorded seeds come to another verdict together, it stands beside.
+    """
+    found = {(row["claim"], row["suite"]): _name_verdicts(row) for row in readings}
+    return _table(
+        ["claim", "source", *suites],
+        [
+            [claim.statement, _link(claim), *(found.get((claim.key, suite), "not run") for suite in suites)]
+            for claim in CLAIMS.values()
+        ],
+    )
+
+
+def _name_verdicts(row: dict) -> str:
+    pooled = row.get("seeds", row)
+    if pooled["verdict"] == row["verdict"]:
+        return row["verdict"]
+    return f"{row['verdict']}; over {len(pooled['values'])} seeds: {pooled['verdict']}"
+
+
+def _link(claim: Claim) -> str:
+    return f"[{claim.source}]({claim.page}.ipynb)" if claim.page else f"{claim.source}; no page yet"
+
+
+def tabulate_readings(readings: Sequence[dict]) -> str:
+    """Markdown table of what was measured for each claim, on what, and what it came to over several seeds."""
+    columns = ["suite", "claim", "measured", "verdict", "over seeds", "model", "text"]
+    rows = []
+    for row in readings:
+        claim = CLAIMS[row["claim"]]
+        measured = format_statistic(claim, row["value"], row["error"])
+        pooled = format_seeds(claim, row["seeds"]) if "seeds" in row else "one seed"
+        rows.append([row["suite"], claim.statement, measured, row["verdict"], pooled, row["model"], row["text"]])
+    return _table(columns, rows)
+
+
+def tabulate_settings() -> str:
+    """Markdown table of every claim's statistic, the sign the paper reports, its published value and its setting."""
+    columns = ["claim", "statistic", "sign", "published", "setting"]
+    rows = [[claim.statement, claim.statistic, f"{claim.sign:+d}", claim.published, claim.setting]
+            for claim in CLAIMS.values()]  # fmt: skip
+    return _table(columns, rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [[cell.replace("|", r"\|") for cell in cells] for cells in [columns, ["---"] * len(columns), *rows]]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

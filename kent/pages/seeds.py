@@ -1,0 +1,94 @@
+"""Other seeds: a page's numbers travel in its executed copy; those recorded for other seeds are found by its plan."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import floor, isfinite, log10
+from pathlib import Path
+from statistics import mean, stdev
+
+import pandas as pd
+from scipy.stats import t as student
+
+from kent.models.suites import SUITES
+from kent.records import PACKAGE
+from kent.runs.plans import Checkpoints, Plan, describe_plan
+
+READINGS, ESTIMATES = "kent", "kent-estimates"
+"""Where an executed page keeps the numbers of a reading and of a table: under these keys of the output's metadata."""
+RECORDED = PACKAGE.parent / "results" / "pages"
+"""Executed pages of other seeds and of larger runs: a folder per suite."""
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """A page's table of (value, standard error), shown with two of them; the numbers travel in the executed page."""
+
+    table: pd.DataFrame
+    plan: Plan
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
+        rows = {_name(row): [list(pair) for pair in self.table.loc[row]] for row in self.table.index}
+        kept = {"columns": [_name(column) for column in self.table], "rows": rows, **describe_plan(self.plan)}
+        shown = self.table.map(lambda pair: format_interval(*pair))
+        return {"text/html": shown.to_html(), "text/plain": shown.to_string()}, {ESTIMATES: kept}
+
+
+def _name(label: object) -> str:
+    return ", ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+
+
+def format_interval(value: float, error: float, sign: str = "-") -> str:
+    """A value with two standard errors, of which two digits count; `sign` as in a format, "+" to show every sign."""
+    places = min(max(1 - floor(log10(2 * error)), 0), 6) if isfinite(error) and error > 0 else 4
+    return f"{value:{sign}z.{places}f} ± {2 * error:.{places}f}".replace("-", "−")
+
+
+def pool(values: Sequence[float]) -> tuple[float, float]:
+    """Mean over seeds, and half the 95 % interval's half-width (Student's t between seeds): two of it are the interval.
+
+    With few seeds that is more than the standard error of the mean: 1.6 times for four. What is drawn within a seed
+    (paragraphs, documents, blocks of text) is part of the spread only as far as it differs between seeds.
+    """
+    return mean(values), float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5 / 2
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What a page came to for another seed of the suite, as recorded under `results/pages/`.
+
+    `readings` are (value, standard error) by claim, `estimates` by the name of a table's row, then of its column;
+    `changed` says whether the code that decides the numbers is another one now.
+    """
+
+    suite: str
+    readings: Mapping[str, tuple[float, float]]
+    estimates: Mapping[str, Mapping[str, tuple[float, float]]]
+    changed: bool
+
+
+def recall(plan: Plan, checkpoints: Checkpoints, folder: Path = RECORDED) -> list[Seed]:
+    """The recorded results of this plan for the suite's other seeds; none for other checkpoints."""
+    suite = SUITES.get(checkpoints) if isinstance(checkpoints, str) else None
+    found = [_recall(describe_plan(plan), name, folder) for name in (suite.seeds if suite else ())]
+    return [seed for seed in found if seed.readings or seed.estimates]
+
+
+def _recall(asked: dict, name: str, folder: Path) -> Seed:
+    """What every page with this plan kept for one seed."""
+    readings, estimates, changed = {}, {}, False
+    for path in sorted((folder / name).glob("*.ipynb")):
+        for table in collect_outputs(path, ESTIMATES):
+            if table["configurations"] == asked["configurations"]:
+                for row, pairs in table["rows"].items():
+                    estimates[row] = dict(zip(table["columns"], map(tuple, pairs), strict=True))
+                rows = [row for found in collect_outputs(path, READINGS) for row in found]
+                readings |= {row["claim"]: (row["value"], row["error"]) for row in rows}
+                changed |= table["code"] != asked["code"]
+    return Seed(name, readings, estimates, changed)
+
+
+def collect_outputs(path: Path, key: str) -> list:
+    """What the outputs of an executed page keep under a key of their metadata."""
+    outputs = [output for cell in json.loads(path.read_text("utf-8"))["cells"] for output in cell.get("outputs", [])]
+    return [output["metadata"][key] for output in outputs if key in output.get("metadata", {})]

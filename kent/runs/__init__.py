@@ -1,0 +1,1 @@
+"""Which runs a page needs, doing one, and finding it again."""

@@ -1,0 +1,37 @@
+"""The book's pages that need runs, and what plans the runs of each."""
+
+from kent.runs import learning_plans, plans
+
+PAGES = {
+    "fig01_memory_coefficients": plans.sweep_stages,
+    "fig02_knowledge_entropy": plans.sweep_with_baseline,
+    "fig03_other_entropies": plans.sweep,
+    "fig04_acquisition_and_forgetting": learning_plans.learn_stages,
+    "fig06_other_architecture": plans.sweep_twins,
+    "fig07_other_corpora": plans.sweep_corpora,
+    "fig08_layers": plans.sweep_stages,
+    "fig09_activation": plans.sweep_activations,
+    "fig10_familiarity": plans.compare_familiarity,
+    "fig11_once_and_paraphrased": learning_plans.learn_stages,
+    "fig12_before_and_after": learning_plans.learn_stages,
+    "fig13_learning_corpora": learning_plans.learn_corpora,
+    "fig14_two_architectures": learning_plans.learn_twins,
+    "algorithm1_resuscitation": learning_plans.show_algorithm,
+    "fig05_resuscitation": learning_plans.vary_q,
+    "fig15_share_of_vectors": learning_plans.vary_p,
+    "fig16_resuscitation_by_stage": learning_plans.wake_stages,
+    "fig17_amplification_by_stage": learning_plans.vary_q_midway,
+    "fig18_attention_temperature": learning_plans.vary_temperature,
+    "entropy_or_not": learning_plans.compare_methods,
+    "table1_hyperparameters": learning_plans.learn_settings,
+    "correlations": learning_plans.learn_twins,
+    "learning_curves": learning_plans.learn_stages,
+    "appendix_a1_gradients": plans.compare_gradients,
+    "yardsticks": plans.sweep_with_baseline,
+    "exactness": plans.sweep_sizes,
+}
+
+
+def plan(page: str, parameters: dict) -> plans.Plan:
+    """The runs a page asks for with these parameters; none for a page that measures nothing."""
+    return PAGES[page](**parameters) if page in PAGES else {}

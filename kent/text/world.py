@@ -1,0 +1,197 @@
+"""A seeded synthetic world: entities with facts, and endless text about them in three domains.
+
+`world.yaml` describes it. A seed fixes every fact; documents are drawn without end, their subjects by Zipf's law.
+All randomness is `random.Random` seeded with a string and read only through `random()`, whose sequence Python
+guarantees, so neither hash seed, platform nor library version moves a character.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from itertools import product
+from random import Random
+from zlib import crc32
+
+import yaml
+
+from kent.text.templates import Chance, Document, Teller, Urn, choose, shuffle, tell_each, tell_one, tell_some, write
+
+DOMAINS = ("pretraining", "near", "far")
+
+
+class Name(str):
+    """A string that names an entity, so that a mention of it gets a span."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entity:
+    """A person, a city, a work, ...; its facts are words, numbers, names or other entities."""
+
+    name: str
+    kind: str
+    facts: dict[str, object] = field(repr=False)
+    said: dict[str, tuple[str, bool]] = field(default_factory=dict, init=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def say(self, slot: str) -> tuple[str, bool]:
+        """What a template's slot says of this entity, and whether it is a name (worked out once)."""
+        if slot not in self.said:
+            self.said[slot] = self._phrase(slot)
+        return self.said[slot]
+
+    def _phrase(self, slot: str) -> tuple[str, bool]:
+        if slot[0].isupper():
+            text, is_name = self.say(slot[0].lower() + slot[1:])
+            return text[0].upper() + text[1:], is_name
+        if slot.startswith("a "):
+            text, _ = self.say(slot[2:])
+            return f"{'an' if text[0] in 'aeiouAEIOU' else 'a'} {text}", False
+        value = self.name if slot == "name" else _follow(self.facts, slot)
+        value = value.name if isinstance(value, Entity) else value
+        return str(value), isinstance(value, Name)
+
+
+class World:
+    """One world. `entities`: kind to entities, most frequent first; `people`, `places` (cities), `works` and `events`
+    are the best known kinds. A person always has the same facts, in every document and domain."""
+
+    def __init__(self, seed: int = 0):
+        self.seed = seed
+        self.entities: dict[str, tuple[Entity, ...]] = {}
+        self._names = {style: iter(self._stems(style, reserved=False)) for style in _plan()["names"]}
+        for kind, plan in _plan()["kinds"].items():
+            self.entities[kind] = tuple(self._populate(kind, plan))
+        self.people, self.places = self.entities["person"], self.entities["city"]
+        self.works, self.events = self.entities["work"], self.entities["event"]
+        self._related = _relate(self.entities)
+        self._forms = {domain: self._compile(_plan()["forms"][domain]) for domain in DOMAINS}
+
+    def documents(self, domain: str = "pretraining", seed: int = 0) -> Iterator[Document]:
+        """Documents without end; another seed tells the same world in other documents (held-out text).
+
+        Raises ValueError for a domain that is not in DOMAINS.
+        """
+        if domain not in DOMAINS:
+            raise ValueError(f"unknown domain {domain!r}; accepted: {', '.join(DOMAINS)}")
+        return write(self._forms[domain], Random(f"world {self.seed}, {domain} {seed}").random)
+
+    def reserved_names(self, style: str) -> Iterator[str]:
+        """Names of a style ("family", "place", "title", ...) that no world ever tells, each once: for new knowledge.
+
+        Raises ValueError for a style that `world.yaml` does not have.
+        """
+        if style not in _plan()["names"]:
+            raise ValueError(f"unknown style of names {style!r}; accepted: {', '.join(_plan()['names'])}")
+        return iter(self._stems(style, reserved=True))
+
+    def _stems(self, style: str, reserved: bool) -> list[str]:
+        stems = map("".join, product(*_plan()["names"][style]))
+        random = Random(f"world {self.seed}, names {style}").random
+        return shuffle((stem for stem in stems if (crc32(stem.encode()) % 4 == 0) == reserved), random)
+
+    def _populate(self, kind: str, plan: dict) -> list[Entity]:
+        if "rows" in plan:
+            return [Entity(name, kind, facts) for name, facts in plan["rows"].items()]
+        random, made = Random(f"world {self.seed}, {kind}").random, {}
+        while len(made) < plan["count"]:
+            facts = {}
+            for fact, rule in plan["facts"].items():
+                facts[fact] = self._draw(rule, facts, len(made), random)
+            name = Name(plan["name"].format(**facts))
+            made.setdefault(name, Entity(name, kind, facts))
+        population = list(made.values())
+        for fact, first in plan.get("firsts", {}).items():
+            for entity in population:
+                entity.facts[fact].facts.setdefault(first, entity)
+        for fact in plan.get("pairs", []):
+            for one, other in zip(population[::2], population[1::2], strict=True):
+                one.facts[fact], other.facts[fact] = other, one
+        return population
+
+    def _draw(self, rule: dict, facts: dict, index: int, random: Chance) -> object:
+        """One fact by its rule. Nothing is related twice to the same entity, and early entities are related to most."""
+        words = _plan()["words"]
+        match rule:
+            case {"name": style}:
+                return Name(next(self._names[style]))
+            case {"word": choices}:
+                return choose(words[choices], random)
+            case {"look": [fact, table]}:
+                found = words[table][_follow(facts, fact)]
+                return choose(found, random) if isinstance(found, list) else found
+            case {"number": [least, most, step]}:
+                return choose(range(least, most + 1, step), random)
+            case {"after": [fact, least, most]}:
+                return _follow(facts, fact) + choose(range(least, most + 1), random)
+            case {"spread": kind}:
+                return self.entities[kind][index % len(self.entities[kind])]
+            case {"among": [kind, shared]}:
+                return choose([other for other in self.entities[kind] if other.facts[shared] is facts[shared]], random)
+            case {"entity": kind}:
+                others = [other for other in self.entities[kind] if other not in facts.values()]
+                return others[int(len(others) * random() ** 2)]
+        raise ValueError(f"world.yaml has no such rule for a fact: {rule}")
+
+    def _compile(self, forms: list[dict]) -> Urn:
+        """A domain's forms by weight, each with an urn of the subjects that have enough to tell, by Zipf's law."""
+        told = []
+        for form in forms:
+            needs = [(need["each"], need["whose"], need["count"][0]) for need in form["parts"] if "whose" in need]
+            subjects = [
+                (subject, 1 / rank)
+                for rank, subject in enumerate(self.entities[form["about"]], 1)
+                if all(len(self._related[subject, kind, fact]) >= least for kind, fact, least in needs)
+            ]
+            told.append(((Urn(subjects), [self._teller(part) for part in form["parts"]]), form["weight"]))
+        return Urn(told)
+
+    def _teller(self, part: list | dict) -> Teller:
+        match part:
+            case [*alternatives]:
+                return tell_one(alternatives, _plan()["words"])
+            case {"pick": bounds, "from": parts}:
+                return tell_some(bounds, [self._teller(one) for one in parts])
+            case {"each": kind, "say": parts, **how}:
+                return tell_each(self._finder(kind, **how), [self._teller(one) for one in parts])
+        raise ValueError(f"world.yaml has no such part of a form: {part}")
+
+    def _finder(self, kind: str, count: list[int], whose: str = "", order: str = "") -> Callable:
+        """Finds others of the kind: those whose fact is the subject, or any, by Zipf's law."""
+        urn = Urn((entity, 1 / rank) for rank, entity in enumerate(self.entities[kind], 1))
+        counts = range(count[0], count[1] + 1)
+
+        def find(subject: Entity, random: Chance) -> list[Entity]:
+            wanted = choose(counts, random)
+            if not whose:
+                return urn.draw_distinct(wanted, random)
+            found = shuffle(self._related[subject, kind, whose], random)[:wanted]
+            return sorted(found, key=lambda entity: entity.facts[order]) if order else found
+
+        return find
+
+
+def _relate(entities: dict[str, tuple[Entity, ...]]) -> dict[tuple[Entity, str, str], list[Entity]]:
+    """(entity, kind, fact): all of that kind whose fact is the entity."""
+    related = defaultdict(list)
+    for kind, population in entities.items():
+        for entity in population:
+            for fact, value in entity.facts.items():
+                if isinstance(value, Entity):
+                    related[value, kind, fact].append(entity)
+    return related
+
+
+def _follow(facts: dict[str, object], path: str) -> object:
+    *steps, last = path.split(".")
+    for step in steps:
+        facts = facts[step].facts
+    return facts[last]
+
+
+@cache
+def _plan() -> dict:
+    return yaml.safe_load(files(__package__).joinpath("world.yaml").read_text(encoding="utf-8"))

@@ -1,0 +1,129 @@
+"""Build the HTML book from executed pages, and from nothing else.
+
+    python scripts/publish.py            the whole book, strictly: every page must have run
+    python scripts/publish.py NAME       a draft of the prose and this one page, to look at
+
+Pages come from _build/pages/tiny and prose from book/; both are copied to a staging folder, which Sphinx reads.
+"""
+
+import argparse
+import filecmp
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+BUILD = ROOT / "_build"
+PAGES = BUILD / "pages" / "tiny"
+
+
+def source_of(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def fault(executed: Path, notebook: Path) -> str | None:
+    """Why an executed page must not be published; None when it ran to its end from today's notebook."""
+    if not executed.exists():
+        return "it has not run"
+    page = json.loads(executed.read_text("utf8"))
+    code = [cell for cell in page["cells"] if cell["cell_type"] == "code" and source_of(cell).strip()]
+    errors = [each for cell in code for each in cell["outputs"] if each["output_type"] == "error"]
+    record = page["metadata"].get("papermill", {})
+    if errors:
+        return f"{errors[0]['ename']}: {errors[0]['evalue']}"
+    if record.get("exception") or not record.get("end_time"):
+        return "papermill did not finish it"
+    if any(cell["execution_count"] is None for cell in code):
+        return "some of its cells have not run"
+    kept = [cell for cell in page["cells"] if "injected-parameters" not in cell["metadata"].get("tags", [])]
+    if [source_of(cell) for cell in kept] != [source_of(cell) for cell in json.loads(notebook.read_text())["cells"]]:
+        return "its notebook has changed since it ran"
+    return None
+
+
+def contents(only: str | None = None) -> dict:
+    """The table of contents; with `only`, without the other notebooks.
+
+    Raises:
+        ValueError: when no page is called `only`.
+    """
+    table = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
+    if only is None:
+        return table
+    if only not in pages(table):
+        raise ValueError(f"no page is called {only!r}; there are: {', '.join(pages(table))}")
+    others = {f"notebooks/{name}" for name in pages(table) if name != only}
+    for part in table["parts"]:
+        part["chapters"] = [each for each in part["chapters"] if each["file"] not in others]
+    table["parts"] = [part for part in table["parts"] if part["chapters"]]
+    return table
+
+
+def pages(table: dict) -> list[str]:
+    """The names of the notebooks in a table of contents."""
+    files = [Path(each["file"]) for part in table["parts"] for each in part["chapters"]]
+    return [file.name for file in files if file.parent.name == "notebooks"]
+
+
+def stage(site: Path, table: dict) -> list[Path]:
+    """Bring the staging folder in step with configuration, prose and executed pages.
+
+    Returns:
+        What differed and was written. The rest keeps its date, so that Sphinx does not read it again.
+
+    Raises:
+        ValueError: naming each page that must not be published, and why.
+    """
+    names = pages(table)
+    faults = {name: fault(PAGES / f"{name}.ipynb", ROOT / "notebooks" / f"{name}.ipynb") for name in names}
+    if any(faults.values()):
+        raise ValueError("\n".join(f"page {name}: {why}" for name, why in faults.items() if why))
+    wanted = {site / "_config.yml": ROOT / "_config.yml"}
+    wanted |= {site / f"notebooks/{name}.ipynb": PAGES / f"{name}.ipynb" for name in names}
+    prose = (path for path in (ROOT / "book").rglob("*") if path.suffix not in (".py", ".pyc") and path.is_file())
+    wanted |= {site / path.relative_to(ROOT): path for path in prose}
+    for path in [path for path in site.rglob("*") if path.is_file() and path not in wanted]:
+        path.unlink()
+    differ = [path for path, origin in wanted.items() if not path.exists() or not filecmp.cmp(path, origin, False)]
+    for path in differ:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(wanted[path], path)
+    (site / "_toc.yml").write_text(yaml.safe_dump(table, sort_keys=False), "utf8")
+    return differ
+
+
+def build(site: Path, output: Path, *options: str) -> int:
+    """Run Jupyter Book; a failed build is forgotten, since Sphinx would not repeat its warnings the next time."""
+    own = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}  # where Sphinx finds declared_types.py
+    status = subprocess.call(["jupyter-book", "build", str(site), "--path-output", str(output), *options], env=own)
+    if status:
+        shutil.rmtree(output / "_build" / ".doctrees", ignore_errors=True)
+    return status
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", nargs="?", help="build a draft with this page only")
+    only = parser.parse_args().page
+    site, output = (BUILD / "draft" / "site", BUILD / "draft") if only else (BUILD / "site", ROOT)
+    try:
+        written = stage(site, contents(only))
+    except ValueError as error:
+        print(f"Not published:\n{error}", file=sys.stderr)
+        return 1
+    options = [] if only else ["-W", "-n", "--keep-going"]
+    options += ["--all"] if any(path.suffix not in (".md", ".ipynb") for path in written) else []
+    if status := build(site, output, *options):
+        return status
+    html = output / "_build" / "html"
+    print(f"\nOpen {(html / (f'notebooks/{only}.html' if only else 'index.html')).as_uri()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

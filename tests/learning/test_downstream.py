@@ -1,0 +1,194 @@
+"""Six tasks of the harness's own kind: written fairly, scored as by hand, learnt by the trained model alone."""
+
+import random
+from collections import Counter
+
+import accelerate
+import numpy as np
+import pytest
+import torch
+from hub import make_byte_tokenizer
+from learner import make_model
+from transformers import Phi3Config, Phi3ForCausalLM
+
+import kent
+import kent.records
+from kent.learning import downstream
+from kent.text.world import World
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return make_byte_tokenizer()
+
+
+@pytest.mark.parametrize("task", downstream.WORLD_TASKS)
+def test_documents_differ_are_the_same_each_time_and_have_their_answers_everywhere(task):
+    documents = downstream.write_documents(task)
+    assert documents == downstream.write_documents(task) and len(documents) == downstream.DOCUMENTS
+    assert len({str(each) for each in documents}) == len(documents)
+    places = Counter(each["label"] for each in documents)
+    assert max(places.values()) - min(places.values()) <= 1
+    for each in documents:
+        assert len(set(each["choices"])) == len(each["choices"]) == len(places)
+        assert "{" not in each["opening"] + each["text"] + "".join(each["choices"])
+
+
+@pytest.mark.parametrize("task", downstream.WORLD_TASKS)
+def test_guessing_scores_one_in_so_many_choices(task):
+    assert {1 / len(each["choices"]) for each in downstream.write_documents(task)} == {downstream.find_chance(task)}
+
+
+def test_an_answer_is_right_in_the_world_and_the_other_choices_are_not():
+    languages = {country.name: country.say("language")[0] for country in World(0).entities["country"]}
+    asked = [each for each in downstream.write_documents("exam") if "language" in each["text"]]
+    assert asked
+    for each in asked:
+        name = each["text"].removeprefix("Which language is spoken in ").removesuffix("?")
+        assert each["choices"].index(languages[name]) == each["label"]
+
+
+def score(model, tokenizer, context: str, continuation: str) -> float:
+    """Log probability of a continuation behind a context and a space, by one plain forward pass."""
+    start, ids = (
+        len(tokenizer(context)["input_ids"]),
+        torch.tensor([tokenizer(f"{context} {continuation}")["input_ids"]]),
+    )
+    with torch.no_grad():
+        logs = model(ids).logits[0, :-1].double().log_softmax(-1)
+    return logs.gather(1, ids[0, 1:, None])[start - 1 :].sum().item()
+
+
+def test_scores_are_those_counted_by_hand(tokenizer):
+    """Plain likelihood, likelihood by length, and contexts as choices."""
+    model = make_model()
+    found = downstream.evaluate(model, tokenizer, ["exam", "procedure", "coreference"], limit=12)
+    for task, row in found.iterrows():
+        right = []
+        for each in downstream.write_documents(task)[:12]:
+            text = {"exam": f"Question: {each['text']}\nAnswer:", "coreference": each["text"]}
+            asked = text.get(task, f"{each['opening']} {each['text']}")
+            pairs = [(asked, choice) for choice in each["choices"]]
+            scores = [score(model, tokenizer, *(pair[::-1] if task == "coreference" else pair)) for pair in pairs]
+            if task == "procedure":
+                scores = [value / len(choice) for value, choice in zip(scores, each["choices"], strict=True)]
+            right.append(int(np.argmax(scores) == each["label"]))
+        assert row.correct == right, task
+        assert row.score == np.mean(right) and row.documents == 12
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_log_probabilities_are_taken_in_float32_at_least(tokenizer, dtype):
+    model = make_model().to(dtype)
+    found = downstream.evaluate(model, tokenizer, ["facts"], limit=60, batch_size=1)
+    asked = [(each["text"], each["choices"], each["label"]) for each in downstream.write_documents("facts")[:60]]
+    scores = [[score(model, tokenizer, text, choice) for choice in choices] for text, choices, _ in asked]
+    assert found.correct["facts"] == [int(np.argmax(s) == label) for s, (*_, label) in zip(scores, asked, strict=True)]
+
+
+def make_switching() -> Phi3ForCausalLM:
+    """A model that turns its positions otherwise in a batch with a row of more than 140 tokens (LongRoPE)."""
+    torch.manual_seed(0)
+    rope = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [40.0] * 4, "rope_theta": 10000.0}
+    shape = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    places = {"max_position_embeddings": 512, "original_max_position_embeddings": 140, "pad_token_id": 0}
+    model = Phi3ForCausalLM(Phi3Config(vocab_size=300, rope_parameters=rope, **shape, **places)).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.weight.data.mul_(10)
+    return model
+
+
+def test_what_a_batch_holds_besides_moves_no_score(tokenizer):
+    model = make_switching()
+    alone, together = (downstream.evaluate(model, tokenizer, ["facts"], limit=40, batch_size=size) for size in (1, 160))
+    assert alone.correct["facts"] == together.correct["facts"]
+
+
+def test_documents_in_the_cache_that_are_not_whole_are_written_again(tokenizer):
+    expected = downstream.evaluate(make_model(), tokenizer, ["exam"], limit=8)
+    (path,) = (kent.records.cache_folder() / "tasks").glob("exam-*.jsonl")
+    path.write_bytes(path.read_bytes()[:1000])
+    assert downstream.evaluate(make_model(), tokenizer, ["exam"], limit=8).equals(expected)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        *(({"tasks": tasks}, "tasks must be") for tasks in (None, 3, {"exam"}, (each for each in "ab"), [["exam"]])),
+        *(({"limit": limit}, "limit must be") for limit in (0, 8.0, "8", True)),
+        *(({"batch_size": size}, "batch_size must be") for size in (0, None, "auto", 1.5)),
+        ({"model": None}, "model must be an instance of PreTrainedModel"),
+        ({"tokenizer": "gpt2"}, "tokenizer must be an instance of PreTrainedTokenizerBase"),
+    ],
+)
+def test_a_wrong_argument_is_named(tokenizer, asked, message):
+    with pytest.raises(ValueError, match=message):
+        downstream.evaluate(**{"model": make_model(), "tokenizer": tokenizer, "tasks": ["exam"]} | asked)
+
+
+def test_the_model_is_left_as_found(tokenizer):
+    model = make_model().train()
+    model.lm_head.eval()
+    downstream.evaluate(model, tokenizer, "world", limit=2)
+    assert model.training and not model.lm_head.training
+
+
+def test_global_random_states_are_put_back_also_after_an_error():
+    """Tested without `evaluate`: under pytest beartype draws from Python's generator to check what it returns."""
+    states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
+    with pytest.raises(KeyError), downstream._undisturbed():
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+        raise KeyError
+    assert random.getstate() == states[0] and np.random.get_state()[1].tolist() == states[1]
+    assert torch.equal(torch.get_rng_state(), states[2])
+
+
+def test_the_trained_model_answers_every_task_and_the_untrained_none():
+    chance = {task: downstream.find_chance(task) for task in downstream.WORLD_TASKS}
+    for step, learnt in ((0, False), (768, True)):
+        found = downstream.evaluate(*kent.load("tiny", step), "world")
+        for task, row in found.iterrows():
+            error = (chance[task] * (1 - chance[task]) / row.documents) ** 0.5
+            assert (row.score - chance[task] > 3 * error) == learnt, f"{task} at step {step}: {row.score}"
+
+
+def test_other_tasks_are_refused(tokenizer):
+    for tasks in ("glue", [], ["exam", "exam"]):
+        with pytest.raises(ValueError, match="tasks may be 'paper', 'world' or different names out of sciq"):
+            downstream.evaluate(make_model(), tokenizer, tasks)
+    for ask in (downstream.find_chance, downstream.choose_tasks):
+        with pytest.raises(ValueError, match="tasks may be"):
+            ask("glue")
+    with pytest.raises(ValueError, match="'sciq' is no task about the world"):
+        downstream.write_documents("sciq")
+
+
+def spoil(model, tokenizer, how):
+    if how == "not finite":
+        model.lm_head.weight.data[0, 0] = torch.nan
+    if how == "kept elsewhere":
+        accelerate.cpu_offload(model, execution_device="cpu")
+    if how == "up to 255, OlmoForCausalLM up to 99":
+        model.resize_token_embeddings(100)
+    if how == "no end-of-text token":
+        tokenizer.eos_token = None
+    if how == "more tokens than the model's 8 positions":
+        model.config.max_position_embeddings = 8
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "not finite",
+        "kept elsewhere",
+        "up to 255, OlmoForCausalLM up to 99",
+        "no end-of-text token",
+        "more tokens than the model's 8 positions",
+    ],
+)
+def test_a_model_or_tokenizer_that_cannot_be_asked_is_refused(message):
+    model, tokenizer = make_model(), make_byte_tokenizer()
+    spoil(model, tokenizer, message)
+    with pytest.raises(ValueError, match=message):
+        downstream.evaluate(model, tokenizer, ["facts"], limit=12)

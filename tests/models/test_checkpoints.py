@@ -1,0 +1,698 @@
+"""Checkpoints from folders, suites and a stand-in for the Hub that the real client talks to."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hub import Hub, ask, make_byte_tokenizer
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, GPTNeoXConfig, OlmoConfig
+
+from kent import hub as hub_module
+from kent.models import checkpoints
+from kent.models.checkpoints import Revision, list_steps, load, resolve
+from kent.models.suites import SUITES
+
+SIZES = {"vocab_size": 257, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+OLMO = OlmoConfig(**SIZES, num_attention_heads=2, tie_word_embeddings=True)
+NEOX = GPTNeoXConfig(**SIZES, num_attention_heads=2)
+
+
+def save_checkpoint(folder: Path, config, seed: int) -> Path:
+    torch.manual_seed(seed)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    make_byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory) -> Path:
+    """A folder of three checkpoints, as pretraining leaves it."""
+    folder = tmp_path_factory.mktemp("suite")
+    for step in (0, 8, 512):
+        save_checkpoint(folder / f"step{step}", OLMO, step)
+    return folder
+
+
+@pytest.fixture
+def alone(steps, tmp_path) -> Path:
+    return shutil.copytree(steps / "step8", tmp_path / "my-model")
+
+
+# Folders
+
+
+def test_a_folder_that_is_a_checkpoint_loads_in_float32_ready_to_measure(alone, steps):
+    model, tokenizer = load(alone, device="cpu")
+    assert not model.training
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert {weight.device.type for weight in model.parameters()} == {"cpu"}
+    weights = load_file(steps / "step8" / "model.safetensors")
+    assert torch.equal(model.model.layers[1].mlp.down_proj.weight, weights["model.layers.1.mlp.down_proj.weight"])
+    assert tokenizer.eos_token == "<|endoftext|>"
+    assert resolve(alone).step is None
+    assert resolve(alone).branch is None
+    assert list_steps(alone) == []
+
+
+def test_the_device_is_the_gpu_if_there_is_one(alone):
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert next(load(alone)[0].parameters()).device.type == expected
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_a_gpu_that_is_not_there_is_refused(alone):
+    with pytest.raises(ValueError, match=r"device is .cuda., and torch finds cpu here, no other"):
+        load(alone, device="cuda")
+
+
+def test_float32_is_used_even_where_the_checkpoint_was_saved_in_bfloat16(alone):
+    model = load(alone, dtype=torch.bfloat16, device="cpu")[0]
+    assert next(model.parameters()).dtype == torch.bfloat16
+    model.save_pretrained(alone)
+    assert next(load(alone, device="cpu")[0].parameters()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("step", [0, 8, 512, None])
+def test_a_folder_of_steps_gives_the_step_asked_for_or_the_last(steps, step):
+    found = 512 if step is None else step
+    revision = resolve(steps, step)
+    assert (revision.repository, revision.branch, revision.step) == (str(steps), f"step{found}", found)
+    weights = load_file(steps / f"step{found}" / "model.safetensors")
+    model, _ = load(str(steps), step, device="cpu")
+    assert torch.equal(model.model.embed_tokens.weight, weights["model.embed_tokens.weight"])
+
+
+def test_steps_are_listed_in_order_of_number(steps):
+    assert list_steps(steps) == [0, 8, 512]
+
+
+def test_a_step_folder_given_itself_knows_its_step(steps):
+    assert resolve(steps / "step8").step == 8
+    assert resolve(steps / "step8", 8) == resolve(steps / "step8")
+    with pytest.raises(ValueError, match="no checkpoint of step 9"):
+        resolve(steps / "step8", 9)
+
+
+def test_a_final_model_beside_its_steps_is_taken_without_a_step(steps, tmp_path):
+    folder = shutil.copytree(steps, tmp_path / "run")
+    save_checkpoint(folder, OLMO, 1)
+    assert resolve(folder).branch is None
+    assert resolve(folder, 8).branch == "step8"
+
+
+def test_the_commit_of_a_folder_is_its_weights_and_configuration(steps, alone):
+    before = resolve(alone).commit
+    assert len(before) == 16 and int(before, 16) >= 0
+    assert before == resolve(steps, 8).commit != resolve(steps, 0).commit
+    weights = load_file(alone / "model.safetensors")
+    weights["model.embed_tokens.weight"][0, 0] += 1
+    save_file(weights, alone / "model.safetensors", metadata={"format": "pt"})
+    changed = resolve(alone).commit
+    assert changed != before
+    config = json.loads((alone / "config.json").read_text())
+    (alone / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.5}))
+    assert resolve(alone).commit not in (before, changed)
+
+
+def test_the_commit_of_a_folder_follows_its_tokenizer_and_what_is_in_the_files(alone):
+    before = resolve(alone).commit
+    for name in ("tokenizer.json", "model.safetensors"):
+        path, content = alone / name, (alone / name).read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        assert resolve(alone).commit != before, name
+        path.write_bytes(content)
+        assert resolve(alone).commit == before, "the same bytes, written again"
+
+
+def test_a_step_that_does_not_exist_names_the_nearest(steps):
+    with pytest.raises(ValueError, match=r"no checkpoint of step 100; the nearest steps are 0, 8, 512"):
+        load(steps, 100)
+
+
+def test_a_folder_without_checkpoints_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="is no checkpoint"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pythya", "a/b/c", "/no/such/folder", ""])
+def test_a_name_that_is_nothing_says_what_is_accepted(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"suite .*tiny.*, nor a folder here|is no checkpoint"):
+        load(name)
+
+
+def test_missing_weights_are_an_error_not_random_numbers(alone):
+    weights = load_file(alone / "model.safetensors")
+    del weights["model.layers.0.mlp.up_proj.weight"]
+    save_file(weights, alone / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"lacks 1 weights, .*up_proj"):
+        load(alone)
+
+
+def test_weights_of_another_shape_are_an_error(alone):
+    config = json.loads((alone / "config.json").read_text())
+    (alone / "config.json").write_text(json.dumps(config | {"intermediate_size": 48}))
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load(alone)
+
+
+def test_a_damaged_file_is_an_error(alone):
+    content = (alone / "model.safetensors").read_bytes()
+    (alone / "model.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load(alone)
+
+
+def test_a_folder_without_weights_is_an_error(alone):
+    (alone / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load(alone)
+
+
+def test_a_folder_without_tokenizer_is_an_error(alone):
+    for path in alone.glob("*token*"):
+        path.unlink()
+    with pytest.raises(ValueError, match="comes without a tokenizer"):
+        load(alone)
+
+
+def test_plain_torch_weights_load(alone):
+    weights = load_file(alone / "model.safetensors")
+    torch.save(weights, alone / "pytorch_model.bin")
+    (alone / "model.safetensors").unlink()
+    model, _ = load(alone, device="cpu")
+    assert torch.equal(model.model.embed_tokens.weight, weights["model.embed_tokens.weight"])
+
+
+class Trap:
+    def __reduce__(self):
+        return Path.touch, (Path("sprung"),)
+
+
+def test_a_pickle_that_would_run_code_is_refused(alone, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (alone / "model.safetensors").unlink()
+    (alone / "pytorch_model.bin").write_bytes(pickle.dumps({"model.embed_tokens.weight": Trap()}, protocol=2))
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load(alone)
+    torch.save({"model.embed_tokens.weight": Trap()}, alone / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load(alone)
+    assert not Path("sprung").exists()
+
+
+def test_code_beside_the_weights_is_not_run(alone, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = json.loads((alone / "config.json").read_text())
+    mapped = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
+    (alone / "config.json").write_text(json.dumps(config | {"model_type": "own", "auto_map": mapped}))
+    (alone / "own.py").write_text("open('sprung', 'w')")
+    with pytest.raises(ValueError, match=r"own|custom code"):
+        load(alone)
+    assert not Path("sprung").exists()
+
+
+def test_a_suite_pretrained_on_the_spot_is_found_in_its_folder(steps, monkeypatch):
+    monkeypatch.setattr(checkpoints.pretraining, "pretrain", {"tiny": steps}.__getitem__)
+    expected = resolve(steps, 8).commit
+    assert resolve("tiny", 8) == Revision(repository="tiny", branch="step8", commit=expected, step=8)
+    assert resolve("tiny").step == 512
+    assert list_steps("tiny") == [0, 8, 512]
+    assert load("tiny", 0, device="cpu")[0].config.model_type == "olmo"
+
+
+# What a folder holds
+
+
+def test_weights_of_two_saves_in_one_folder_are_refused(alone):
+    model, _ = load(alone, device="cpu")
+    model.save_pretrained(alone, max_shard_size="10KB")
+    with pytest.raises(ValueError, match=r"two saves, model\.safetensors and model\.safetensors\.index\.json"):
+        load(alone)
+    (alone / "model.safetensors").unlink()
+    assert torch.equal(load(alone, device="cpu")[0].lm_head.weight, model.lm_head.weight)
+    torch.save(model.state_dict(), alone / "pytorch_model.bin")  # the Hub has many folders with both kinds
+    load(alone, device="cpu")
+
+
+def test_plain_torch_weights_of_two_saves_are_refused(alone):
+    torch.save(load_file(alone / "model.safetensors"), alone / "pytorch_model.bin")
+    (alone / "pytorch_model.bin.index.json").write_text("{}")
+    load(alone, device="cpu")  # safetensors come first
+    (alone / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"two saves, pytorch_model\.bin and pytorch_model\.bin\.index\.json"):
+        load(alone)
+
+
+def test_missing_shards_are_named(alone):
+    load(alone, device="cpu")[0].save_pretrained(alone, max_shard_size="10KB")
+    (alone / "model.safetensors").unlink()
+    shard = sorted(alone.glob("model-*"))[1]
+    shard.unlink()
+    with pytest.raises(ValueError, match=f"lacks 1 of the shards .*{shard.name} first"):
+        load(alone)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("{", "does not say which shard"),
+        ("[]", "does not say which shard"),
+        ('{"weight_map": {}}', "lists what is no file beside it"),
+        ('{"weight_map": {"a": "../elsewhere.safetensors"}}', "lists what is no file beside it"),
+        ('{"weight_map": {"a": 5}}', "lists what is no file beside it"),
+    ],
+)
+def test_an_index_that_is_none_is_refused(alone, index, message):
+    (alone / "model.safetensors").unlink()
+    (alone / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(ValueError, match=message):
+        load(alone)
+
+
+@pytest.mark.parametrize("layers", [1, 0, -1])
+def test_weights_of_more_layers_than_the_configuration_says_are_refused(alone, layers):
+    config = json.loads((alone / "config.json").read_text())
+    (alone / "config.json").write_text(json.dumps(config | {"num_hidden_layers": layers}))
+    with pytest.raises(ValueError, match=r"holds \d+ weights that the model of its configuration lacks, model\.layers"):
+        load(alone)
+
+
+def rewrite(folder: Path, change) -> None:
+    weights = load_file(folder / "model.safetensors")
+    save_file(change(weights), folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mlp.up_proj.bias", "mlp.up_proj.lora_A.weight", "self_attn.q_norm.weight", "mlp.up_proj.weight_mask",
+     "mlp.up_proj.weight_scale", "self_attn.c_attn.bias"],
+)  # fmt: skip
+def test_weights_that_the_model_has_no_place_for_are_refused(alone, name):
+    rewrite(alone, lambda weights: weights | {f"model.layers.0.{name}": torch.ones(32)})
+    with pytest.raises(ValueError, match=rf"holds 1 weights that .* lacks, model\.layers\.0\.{name} first"):
+        load(alone)
+
+
+def test_the_tables_of_older_saves_are_no_weights(tmp_path):
+    folder, layer = save_checkpoint(tmp_path / "old", NEOX, 0), "gpt_neox.layers.0.attention"
+    tables = {"bias": torch.ones(1, 1, 4, 4, dtype=torch.bool), "masked_bias": torch.tensor(-1e9)}
+    tables["rotary_emb.inv_freq"] = torch.ones(4)
+    rewrite(folder, lambda weights: weights | {f"{layer}.{name}": table for name, table in tables.items()})
+    assert load(folder)[0].config.num_hidden_layers == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.complex64])
+def test_weights_that_are_not_floating_point_are_refused(alone, dtype):
+    rewrite(alone, lambda weights: {name: each.to(dtype) for name, each in weights.items()})
+    with pytest.raises(ValueError, match=r"of its weights are not floating-point, model\."):
+        load(alone)
+
+
+def test_a_step_is_a_file_in_a_folder_of_ascii_digits(steps, tmp_path):
+    folder = shutil.copytree(steps, tmp_path / "run")
+    (folder / "step970" / "config.json").mkdir(parents=True)
+    shutil.copytree(steps / "step8", folder / "step٩٩٩")
+    assert list_steps(folder) == [0, 8, 512] and resolve(folder).step == 512
+
+
+@pytest.mark.parametrize("device", ["cpu:0", torch.device("cpu", 0)])
+def test_the_first_cpu_is_the_cpu(alone, device):
+    assert load(alone, device=device)[0].device == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["adapter_config.json", "adapter_model.bin", "adapter_model.safetensors", "model.safetensors.index.json",
+     "pytorch_model.bin.index.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "tekken.json"],
+)  # fmt: skip
+def test_the_commit_of_a_folder_follows_all_that_decides(alone, name):
+    found = {resolve(alone).commit}
+    for content in (b"8", b"9"):  # of one length
+        (alone / name).write_bytes(content)
+        found.add(resolve(alone).commit)
+    assert len(found) == 3
+    (alone / "generation_config.json").write_text("{}")
+    (alone / "README.md").write_text("about")
+    assert resolve(alone).commit in found
+
+
+CONFIGS = {
+    "a list": [],
+    "null": None,
+    "rope": {"rope_parameters": {"rope_type": "su2", "rope_theta": 1e4}},
+    "heads": {"num_attention_heads": 0},
+    "vocabulary": {"vocab_size": "257"},
+    "dtype": {"dtype": "float33"},
+    "negative": {"hidden_size": -16},
+    "activation": {"hidden_act": "zzz"},
+    **{
+        method: {"quantization_config": {"quant_method": method, **more}}
+        for method, more in [("gptq", {"bits": 4}), ("awq", {"bits": 4}), ("hqq", {}), ("eetq", {}), ("quanto", {})]
+    },
+}
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_an_odd_configuration_is_a_value_error_that_names_the_checkpoint(alone, kind):
+    config, change = json.loads((alone / "config.json").read_text()), CONFIGS[kind]
+    (alone / "config.json").write_text(json.dumps(config | change if isinstance(change, dict) else change))
+    with pytest.raises(ValueError, match=f"the checkpoint {alone} cannot be loaded: "):
+        load(alone)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"\xff\x00" * 20])
+def test_files_of_something_else_are_a_value_error_that_names_the_checkpoint(alone, file, content):
+    (alone / file).write_bytes(content)
+    with pytest.raises(ValueError, match=f"the checkpoint {alone} cannot be loaded: "):
+        load(alone)
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": None}, "name must be"),
+        ({"name": 3}, "name must be"),
+        ({"name": "~nobody-of-that-name/model"}, "nor a folder here"),
+        ({"step": "8"}, "step must be"),
+        ({"step": 8.0}, "step must be"),
+        ({"step": True}, "step must be"),
+        ({"step": -8}, "step must be"),
+        ({"dtype": "float32"}, "dtype must be"),
+        ({"dtype": torch.int8}, "dtype must be a floating-point one"),
+        ({"device": "gpu"}, "device is 'gpu', and torch finds cpu"),
+        ({"device": "meta"}, "device is 'meta', and torch finds cpu"),
+        ({"device": "cuda:99"}, "device is 'cuda:99', and torch finds cpu"),
+        ({"device": ""}, "device is '', and torch finds cpu"),
+        ({"device": 0}, "device must be"),
+    ],
+)
+def test_arguments_that_are_none_are_refused_by_name(steps, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load(**{"name": steps} | arguments)
+    if {"name", "step"} & arguments.keys():
+        with pytest.raises(ValueError, match=message):
+            resolve(**{"name": steps} | arguments)
+
+
+# Names
+
+
+def test_a_path_is_a_folder_whatever_it_is_called(alone, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pythia", "tiny", "own"):
+        alone = alone.rename(tmp_path / name)
+        spelt = resolve(Path(name)).repository
+        assert resolve(Path(name)).commit == resolve(alone).commit == resolve(spelt).commit
+        assert spelt == (name if name == "own" else f"./{name}")
+        assert list_steps(Path(name)) == []
+    with pytest.raises(ValueError, match="neither a suite"):
+        resolve(Path("EleutherAI/pythia-1b"))
+
+
+def test_a_suite_that_hides_a_folder_says_so(alone, steps, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checkpoints.pretraining, "pretrain", {"tiny": steps}.__getitem__)
+    alone.rename("tiny")
+    assert resolve("tiny", 8).repository == "tiny"
+    assert "tiny is taken for the suite of that name, not for the folder here, which is ./tiny" in caplog.text
+
+
+def test_an_empty_name_is_not_this_folder(alone, monkeypatch):
+    monkeypatch.chdir(alone)
+    assert resolve(".").commit == resolve(alone).commit
+    with pytest.raises(ValueError, match="nor a folder here"):
+        resolve("")
+
+
+STAGES = ("main", "stage1-step0-tokens0B", "stage1-step10000-tokens21B", "stage2-ingredient1-step1000-tokens3B")
+
+
+def list_as(monkeypatch, branches) -> None:
+    monkeypatch.setattr(checkpoints, "list_branches", lambda name: {branch: f"{branch:->40}" for branch in branches})
+
+
+def test_branches_of_other_names_are_named_the_nearest_first(monkeypatch, caplog):
+    list_as(monkeypatch, STAGES)
+    with pytest.raises(ValueError, match=r"no step\{N\} at all, and branches of other names .*: stage1-step10000"):
+        resolve("allenai/OLMo-2", 9000)
+    assert list_steps("allenai/OLMo-2") == []
+    assert "left out: stage1-step0-tokens0B" in caplog.text
+    assert resolve("allenai/OLMo-2").branch == "main"
+
+
+def test_a_repository_of_mixed_names_is_not_half_read_in_silence(monkeypatch, caplog):
+    list_as(monkeypatch, [*STAGES, "step5000", "step7000-tokens1B"])
+    assert list_steps("allenai/mixed") == [5000, 7000]
+    assert "allenai/mixed has branches that are not called step{N} and are left out: stage1" in caplog.text
+    with pytest.raises(ValueError, match=r"nearest steps are 5000, 7000, and branches of other names .*: stage2-"):
+        resolve("allenai/mixed", 1001)
+
+
+def test_a_step_with_two_branches_is_refused(monkeypatch):
+    list_as(monkeypatch, ["main", "step10", "step10-tokens1B", "step20"])
+    with pytest.raises(ValueError, match="more than one checkpoint of step 10: step10, step10-tokens1B"):
+        resolve("allenai/twice", 10)
+    assert resolve("allenai/twice", 20).branch == "step20"
+
+
+def test_folders_of_other_names_are_named(steps, tmp_path):
+    shutil.copytree(steps / "step8", tmp_path / "stage1-step8")
+    with pytest.raises(ValueError, match=r"neither config.json nor step{N}/; there is stage1-step8"):
+        list_steps(tmp_path)
+
+
+# Tokenizers
+
+
+def split_digits(folder: Path, name: str) -> Path:
+    """Have the folder's tokenizer.json take digits one by one, and name a class that has its own rules."""
+    path = folder / "tokenizer.json"
+    own = json.loads(path.read_text())
+    own["model"]["vocab"] |= {"12": len(own["model"]["vocab"])}
+    own["model"]["merges"] = [["1", "2"]]
+    digits = {"type": "Digits", "individual_digits": True}
+    own["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, own["pre_tokenizer"]]}
+    path.write_text(json.dumps(own))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"tokenizer_class": name}))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["GPTNeoXTokenizer", "GPT2Tokenizer", "PreTrainedTokenizerFast"])
+def test_a_tokenizer_is_what_its_file_says_whatever_its_class(alone, name):
+    tokenizer = load(split_digits(alone, name), device="cpu")[1]
+    text = "In 1212, IT'LL be 12"
+    expected = Tokenizer.from_file(str(alone / "tokenizer.json")).encode(text, add_special_tokens=False)
+    assert tokenizer(text, add_special_tokens=False).input_ids == expected.ids
+    assert tokenizer.decode(expected.ids) == text
+    assert tokenizer.eos_token == "<|endoftext|>"
+
+
+def test_special_tokens_that_only_the_class_knows_stay(alone):
+    (alone / "tokenizer_config.json").write_text('{"tokenizer_class": "GPTNeoXTokenizer"}')
+    tokenizer = load(alone, device="cpu")[1]
+    assert (tokenizer.eos_token, tokenizer.bos_token_id) == ("<|endoftext|>", 256)
+    assert len(tokenizer) == 257, "no token that the file does not have"
+
+
+def test_a_tokenizer_without_tokenizer_json_is_made_by_its_class(alone):
+    vocabulary = json.loads((alone / "tokenizer.json").read_text())["model"]["vocab"] | {"<|endoftext|>": 256}
+    (alone / "tokenizer.json").unlink()
+    (alone / "vocab.json").write_text(json.dumps(vocabulary))
+    (alone / "merges.txt").write_text("#version: 0.2\n")
+    (alone / "tokenizer_config.json").write_text('{"tokenizer_class": "GPT2Tokenizer"}')
+    tokenizer = load(alone, device="cpu")[1]
+    assert tokenizer("a b", add_special_tokens=False).input_ids == [vocabulary[each] for each in ("a", "Ġ", "b")]
+    assert tokenizer.eos_token_id == 256
+
+
+# The Hub
+
+PYTHIA, OLMO_1B = "EleutherAI/pythia-1b", "allenai/OLMo-1B-hf"
+STEPS_117 = {117850: "step117850-tokens494B", 118000: "step118000-tokens495B"}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hub")
+
+    def branches(config, names):
+        return {name: save_checkpoint(folder / config.model_type / name, config, i) for i, name in enumerate(names)}
+
+    adapted = save_checkpoint(folder / "adapted", OLMO, 5)
+    (adapted / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "some/base"}')
+    repositories = {
+        "nobody/adapter": {"main": adapted},
+        "nobody/digits": {"main": split_digits(save_checkpoint(folder / "digits", NEOX, 6), "GPTNeoXTokenizer")},
+        PYTHIA: branches(NEOX, ["main", "step0", "step512"]),
+        OLMO_1B: branches(OLMO, ["main", "step1000-tokens4B", *STEPS_117.values()]),
+    }
+    with Hub(repositories) as hub:
+        yield hub
+
+
+QUESTIONS = """
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from kent.models.checkpoints import list_steps, load, resolve
+
+def state(name, step=None):
+    model, tokenizer = load(name, step, device="cpu")
+    embedding = model.get_input_embeddings().weight
+    return [model.config.model_type, tokenizer.eos_token, str(embedding.dtype), float(embedding.double().sum())]
+
+def attempt(function, *arguments):
+    try:
+        return function(*arguments)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+"""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def online(hub, cache) -> dict:
+    """What the real client makes of the stand-in, starting from an empty cache."""
+    code = """print(json.dumps({
+        "pythia": asdict(resolve("pythia", 512)), "pythia main": asdict(resolve("pythia")),
+        "olmo": asdict(resolve("olmo-1b", 117850)), "by repository": asdict(resolve("allenai/OLMo-1B-hf", 1000)),
+        "steps": list_steps("olmo-1b"), "pythia steps": list_steps("pythia"),
+        "loaded": {"pythia 512": state("pythia", 512), "pythia": state("pythia"), "olmo": state("olmo-1b", 117850)},
+        "no step": attempt(load, "olmo-1b", 118001), "no repository": attempt(load, "nobody/nothing"),
+        "adapter": attempt(load, "nobody/adapter"),
+        "digits": load("nobody/digits", device="cpu")[1]("1212", add_special_tokens=False).input_ids,
+        "hidden": [os.chdir(tempfile.mkdtemp()), os.makedirs("EleutherAI/pythia-1b"), attempt(load, "pythia", 512)][2],
+    }))"""
+    return ask(QUESTIONS + code, cache, HF_ENDPOINT=hub.address)
+
+
+def test_a_hub_step_is_looked_up_in_the_branches(hub, online):
+    assert online["pythia"] == {
+        "repository": PYTHIA, "branch": "step512", "commit": hub.commit(PYTHIA, "step512"), "step": 512
+    }  # fmt: skip
+    branch = STEPS_117[117850]
+    assert online["olmo"] == {
+        "repository": OLMO_1B, "branch": branch, "commit": hub.commit(OLMO_1B, branch), "step": 117850
+    }  # fmt: skip
+    assert online["by repository"]["branch"] == "step1000-tokens4B"
+    assert online["steps"] == [1000, 117850, 118000]
+    assert online["pythia steps"] == [0, 512]
+
+
+def test_without_a_step_the_hub_gives_main(hub, online):
+    assert online["pythia main"] == {
+        "repository": PYTHIA, "branch": "main", "commit": hub.commit(PYTHIA, "main"), "step": None
+    }  # fmt: skip
+
+
+def test_hub_suites_load_the_branch_asked_for(hub, online):
+    for (name, repository, branch), kind, key in [
+        (("pythia 512", PYTHIA, "step512"), "gpt_neox", "gpt_neox.embed_in.weight"),
+        (("pythia", PYTHIA, "main"), "gpt_neox", "gpt_neox.embed_in.weight"),
+        (("olmo", OLMO_1B, STEPS_117[117850]), "olmo", "model.embed_tokens.weight"),
+    ]:
+        weights = load_file(hub.repositories[repository][branch] / "model.safetensors")
+        assert online["loaded"][name][:3] == [kind, "<|endoftext|>", "torch.float32"]
+        assert online["loaded"][name][3] == pytest.approx(float(weights[key].double().sum()), abs=1e-9)
+
+
+def test_a_hub_step_that_does_not_exist_names_the_nearest(online):
+    assert online["no step"] == (
+        "ValueError: allenai/OLMo-1B-hf has no checkpoint of step 118001; the nearest steps are 1000, 117850, 118000"
+    )
+
+
+def test_a_repository_that_does_not_exist_is_said_to_be_missing(online):
+    assert online["no repository"].startswith("ValueError: the Hub has no model 'nobody/nothing'")
+
+
+def test_a_tokenizer_of_the_hub_is_what_its_file_says(hub, online):
+    file = hub.repositories["nobody/digits"]["main"] / "tokenizer.json"
+    assert online["digits"] == Tokenizer.from_file(str(file)).encode("1212").ids != []
+
+
+def test_an_adapter_of_the_hub_is_refused_since_its_weights_are_elsewhere(online):
+    assert online["adapter"].startswith("ValueError: the checkpoint nobody/adapter/main cannot be loaded: it is an ada")
+
+
+def test_a_folder_is_not_read_for_a_repository_of_its_name(online):
+    assert "a folder here has the repository's name" in online["hidden"]
+
+
+OFFLINE = """print(json.dumps({
+    "olmo": asdict(resolve("olmo-1b", 117850)), "steps": list_steps("olmo-1b"), "main": asdict(resolve("pythia")),
+    "no main": attempt(resolve, "olmo-1b"), "no step": attempt(resolve, "olmo-1b", 1000),
+    "unknown": attempt(resolve, "nobody/nothing"), "loaded": LOADED,
+}))"""
+
+
+def test_what_was_loaded_once_loads_offline(online, cache):
+    offline = ask(QUESTIONS + OFFLINE.replace("LOADED", 'state("olmo-1b", 117850)'), cache, HF_HUB_OFFLINE="1")
+    assert offline["olmo"] == online["olmo"]
+    assert offline["main"] == online["pythia main"]
+    assert offline["loaded"] == online["loaded"]["olmo"]
+    assert offline["steps"] == [117850]
+    assert "the nearest steps are 117850" in offline["no step"]
+    assert offline["no main"].startswith("ValueError: allenai/OLMo-1B-hf has no branch main at hand")
+    assert offline["unknown"].startswith("ConnectionError: the Hub does not answer, and the cache")
+
+
+def test_a_hub_that_does_not_answer_is_as_good_as_offline(online, cache):
+    silent = ask(QUESTIONS + OFFLINE.replace("LOADED", "None"), cache, HF_ENDPOINT="http://127.0.0.1:9")
+    assert silent["olmo"] == online["olmo"]
+    assert silent["unknown"].startswith("ConnectionError")
+
+
+def test_a_cache_filled_by_someone_else_is_read(tmp_path):
+    """Only the documented layout: refs/{branch} holding a commit, snapshots/{commit}/ holding the files."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "hub" / "models--allenai--OLMo-1B-hf"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "step1000-tokens4B").write_text(commit)
+    (repository / "refs" / "step2000-tokens8B").write_text("f" * 40)
+    save_checkpoint(repository / "snapshots" / commit, OLMO, 3)
+    code = 'print(json.dumps([list_steps("olmo-1b"), asdict(resolve("olmo-1b", 1000)), state("olmo-1b", 1000)]))'
+    steps, revision, loaded = ask(QUESTIONS + code, tmp_path, HF_HUB_OFFLINE="1")
+    assert steps == [1000]
+    assert revision["commit"] == commit
+    assert loaded[0] == "olmo"
+
+
+def test_references_that_are_no_commits_are_passed_over(tmp_path, monkeypatch):
+    repository = tmp_path / "models--a--b"
+    for name, content in (("main", b""), ("step1", b"\xff\xfe"), ("step2", b"."), ("step3", b"f" * 40)):
+        (repository / "refs").mkdir(parents=True, exist_ok=True)
+        (repository / "refs" / name).write_bytes(content)
+    (repository / "snapshots" / ("f" * 40)).mkdir(parents=True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert hub_module._read_cached_branches("a/b", "model") == {"step3": "f" * 40}
+
+
+def test_what_answers_and_is_not_the_hub_is_a_connection_error(monkeypatch):
+    def answer(*arguments, **settings):
+        return json.loads("<html>log in to this network</html>")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_refs", answer)
+    with pytest.raises(ConnectionError, match="is not the Hub"):
+        resolve("a/b")
+
+
+def test_hub_suites_are_the_paper_s_repositories():
+    assert SUITES["pythia"].repository == PYTHIA
+    assert SUITES["olmo-1b"].repository == OLMO_1B

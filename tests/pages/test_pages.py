@@ -1,0 +1,149 @@
+"""What every page must have: its sections in order, plain parameters, short cells, alt text, an .ipynb in step."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from statistics import median
+
+import pair
+import papermill
+import pytest
+import yaml
+
+from kent.runs import contents
+from kent.runs.runs import make_recipe
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
+PAGES = [path.stem for path in SOURCES]
+PAPER_PAGES = [page for page in PAGES if page not in ("scorecard", "speed", "status")]
+BEYOND = ("yardsticks", "exactness", "table_limits", "learning_curves", "entropy_or_not")
+REREADING = ("table_limits",)  # these take published numbers only: nothing is measured, so there is nothing to choose
+MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
+SECTIONS = ["Claim", "Method", "Figure", "Check", "Reading", "Full run"]
+SUITES = sorted((ROOT / "params").glob("*.yaml"))
+EXECUTED = ROOT / "_build" / "pages" / "tiny"
+
+
+def cells(page: str, kind: str | None = None, folder: Path = ROOT / "notebooks") -> list[dict]:
+    """The cells of a page, or those of one kind, each with its source as one string."""
+    found = json.loads((folder / f"{page}.ipynb").read_text("utf8"))["cells"]
+    joined = [{**cell, "source": "".join(cell["source"])} for cell in found]
+    return [cell for cell in joined if kind in (None, cell["cell_type"])]
+
+
+def tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def python(cell: dict) -> ast.Module:
+    """A code cell's syntax tree; IPython's % lines count as nothing."""
+    return ast.parse(re.sub(r"(?m)^(\s*)%.*$", r"\1pass", cell["source"]))
+
+
+def parameters(page: str) -> list[ast.stmt]:
+    return [line for cell in cells(page, "code") if "parameters" in tags(cell) for line in python(cell).body]
+
+
+def headings(page: str, level: int) -> list[str]:
+    prose = "\n".join(cell["source"] for cell in cells(page, "markdown"))
+    return re.findall(rf"(?m)^{'#' * level} (.+)$", re.sub(r"(?s)```.*?```", "", prose))
+
+
+def test_every_page_is_in_the_table_of_contents_once():
+    table = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
+    files = [chapter["file"] for part in table["parts"] for chapter in part["chapters"]]
+    assert sorted(file for file in files if file.startswith("notebooks/")) == [f"notebooks/{page}" for page in PAGES]
+    assert all((ROOT / f"{file}.md").exists() for file in [table["root"], *files] if file.startswith("book/"))
+
+
+def test_notebooks_are_made_from_their_sources():
+    assert {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")} == set(PAGES)
+    assert not pair.differing(), "run `make notebooks`"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_committed_notebooks_hold_no_outputs(page):
+    assert not [cell for cell in cells(page, "code") if cell["outputs"] or cell["execution_count"]]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_with_its_one_title(page):
+    assert cells(page)[0]["source"].startswith("# ")
+    assert len(headings(page, 1)) == 1
+
+
+@pytest.mark.parametrize("page", PAPER_PAGES)
+def test_a_page_of_the_paper_has_its_sections_in_order(page):
+    assert [heading for heading in headings(page, 2) if heading in SECTIONS] == SECTIONS
+    numbered = r"# (Figures?|Tables?|Appendix|Footnote|Algorithm) [\w., ]+: \S+ \S+"
+    assert page in BEYOND or re.match(numbered, cells(page)[0]["source"]), "title: the paper's number, and a claim"
+
+
+@pytest.mark.parametrize("page", MEASURING)
+def test_a_page_that_measures_declares_plain_parameters(page):
+    assert sum("parameters" in tags(cell) for cell in cells(page)) == 1
+    for line in parameters(page):
+        assert isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name), ast.unparse(line)
+        ast.literal_eval(line.value)
+
+
+@pytest.mark.parametrize("page", REREADING)
+def test_a_page_that_measures_nothing_has_neither_parameters_nor_runs(page):
+    assert not parameters(page)
+    assert page not in contents.PAGES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_parameter_is_used_later(page):
+    code = [cell for cell in cells(page, "code") if "parameters" not in tags(cell)]
+    read = {node.id for cell in code for node in ast.walk(python(cell)) if isinstance(node, ast.Name)}
+    assert {line.targets[0].id for line in parameters(page)} <= read
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", MEASURING)
+def test_parameter_files_name_only_parameters_of_the_page(page, suite):
+    known = papermill.inspect_notebook(ROOT / "notebooks" / f"{page}.ipynb")
+    assert {line.targets[0].id for line in parameters(page)} == set(known), "papermill does not see them all"
+    given = yaml.safe_load(suite.read_text("utf8"))
+    assert set(given) <= set(known)
+    for name, value in given.items():
+        default = ast.literal_eval(known[name]["default"])
+        assert type(value) is type(default), f"{name} is {value!r}, the page's default {default!r}"
+
+
+@pytest.mark.parametrize("page", MEASURING)
+def test_the_defaults_are_the_tiny_suite(page):
+    defaults = {line.targets[0].id: ast.literal_eval(line.value) for line in parameters(page)}
+    assert yaml.safe_load((ROOT / "params/tiny.yaml").read_text("utf8")).items() <= defaults.items()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_printed_recipes_can_be_run(page):
+    printed = re.findall(r'"recipe: ({.+?})"', "\n".join(cell["source"] for cell in cells(page, "markdown")))
+    for recipe in map(yaml.safe_load, printed):
+        settings = {key: value for key, value in recipe.items() if key not in ("corpus", "length")}
+        made = make_recipe(settings)
+        assert made.batch % min(made.rows, made.batch) == 0 and made.steps % 10 == 0
+
+
+@pytest.mark.parametrize("page", PAPER_PAGES)
+def test_code_cells_are_short(page):
+    lengths = [len(cell["source"].splitlines()) for cell in cells(page, "code") if "parameters" not in tags(cell)]
+    assert max(lengths) <= 12
+    assert median(lengths) <= 5
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_executed_figure_carries_alt_text(page):
+    if not (EXECUTED / f"{page}.ipynb").exists():
+        pytest.skip(f"{page} has not run: `make pages`")
+    ran = cells(page, "code", EXECUTED)
+    figures = [cell for cell in ran if any("image/png" in output.get("data", {}) for output in cell["outputs"])]
+    assert figures == [cell for cell in ran if "figure" in cell["metadata"].get("mystnb", {})], "a figure is not shown"
+    assert bool(figures) == (page in PAPER_PAGES)
+    for cell in figures:
+        described = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+        assert len(described.split()) >= 8, f"figure without a description: {cell['source'][:60]}"

@@ -1,0 +1,96 @@
+"""Other seeds: what a page kept is found by its plan, pooled in a reading, and kept without pictures."""
+
+import json
+import math
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import record
+
+from kent.pages.evidence import Reading
+from kent.pages.seeds import Estimates, Seed, format_interval, recall
+from kent.runs import plans
+
+SMALL = {"corpus": "world", "length": 16, "limit": 4}
+
+
+@pytest.fixture
+def kept(micro, monkeypatch, tmp_path):
+    """The page of a sweep of tiny-1, recorded, and the plan of the same sweep of tiny."""
+    from kent.models import pretraining
+
+    monkeypatch.setitem(pretraining.RECIPES, "tiny-1", replace(micro, seed=1))
+    theirs, ours = (plans.sweep(name, steps=[0, 4], **SMALL) for name in ("tiny-1", "tiny"))
+    table = pd.DataFrame({0: [(1.0, 0.1)], 4: [(2.0, 0.1)]}, index=["A (%)"])
+    shown = [each._repr_mimebundle_() for each in (Estimates(table, theirs), Reading({"fig11": (3.0, 1.0)}, "m", "t"))]
+    cells = [{"outputs": [{"data": data, "metadata": metadata}]} for data, metadata in shown]
+    (tmp_path / "results" / "tiny-1").mkdir(parents=True)
+    path = tmp_path / "results" / "tiny-1" / "page.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": {}}))
+    return tmp_path / "results", ours
+
+
+def test_a_recorded_seed_is_found_by_the_plan_alone(kept):
+    folder, plan = kept
+    [seed] = recall(plan, "tiny", folder)
+    assert (seed.suite, seed.changed) == ("tiny-1", False)
+    assert seed.readings == {"fig11": (3.0, 1.0)}
+    assert seed.estimates == {"A (%)": {"0": (1.0, 0.1), "4": (2.0, 0.1)}}
+    assert recall(plan, ["tiny"], folder) == [], "checkpoints that are no suite have no seeds"
+    assert recall(plans.sweep("tiny", steps=[4], **SMALL), "tiny", folder) == [], "another plan"
+
+
+def test_code_that_has_changed_since_is_said(kept):
+    folder, plan = kept
+    path = folder / "tiny-1" / "page.ipynb"
+    page = json.loads(path.read_text())
+    page["cells"][0]["outputs"][0]["metadata"]["kent-estimates"]["code"] = ["other"]
+    path.write_text(json.dumps(page))
+    [seed] = recall(plan, "tiny", folder)
+    assert seed.changed
+    shown, _ = Reading({"fig11": (4.0, 1.0)}, "m", "t", [seed])._repr_mimebundle_()
+    assert "recorded by code that has changed since: tiny-1" in shown["text/markdown"]
+
+
+def test_a_reading_pools_the_seeds():
+    seeds = [Seed(f"tiny-{number}", {"fig11": (value, 9.0)}, {}, False) for number, value in ((1, 2.0), (2, 6.0))]
+    reading = Reading({"fig11": (4.0, 1.0)}, "m", "t", seeds)
+    [row] = reading.list_rows()
+    assert row["seeds"]["values"] == [4.0, 2.0, 6.0]
+    assert row["seeds"]["value"] == pytest.approx(4.0)
+    half = 4.302653 * 2 / 3**0.5  # Student's t for three values, times their standard error
+    assert row["seeds"]["error"] == pytest.approx(half / 2), "the seeds' own spread, not the bootstrap's"
+    assert row["seeds"]["verdict"] == "too small to tell"
+    assert "seeds" not in Reading({"fig11": (4.0, 1.0)}, "m", "t").list_rows()[0]
+
+
+def test_estimates_are_shown_with_two_standard_errors():
+    table = pd.DataFrame({128: [(1.0, 0.25), (23.5, 0.001)]}, index=["A (%)", "H (nats)"])
+    shown, kept = Estimates(table, {})._repr_mimebundle_()
+    assert "1.00 ± 0.50" in shown["text/plain"] and "23.5000 ± 0.0020" in shown["text/html"]
+    assert kept["kent-estimates"]["rows"]["A (%)"] == [[1.0, 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "shown"),
+    [
+        (-1.2345, 0.0123, "−1.234 ± 0.025"),
+        (123.4, 25.0, "123 ± 50"),
+        (-0.001, 0.25, "0.00 ± 0.50"),
+        (2.0, math.nan, "2.0000 ± nan"),
+        (2.0, 0.0, "2.0000 ± 0.0000"),
+    ],
+)
+def test_an_interval_has_two_digits_of_two_standard_errors(value, error, shown):
+    assert format_interval(value, error) == shown
+    assert format_interval(value, error, "+") == (shown if shown.startswith("−") else f"+{shown}")
+
+
+def test_a_record_holds_everything_but_pictures():
+    outputs = [{"data": {"image/png": "x", "text/plain": "y"}, "metadata": {"kent": []}}, {"name": "stderr"}]
+    page = record.strip(
+        {"cells": [{"outputs": outputs}, {"source": "prose"}], "metadata": {"widgets": {}, "kernelspec": {}}}
+    )
+    assert page["cells"][0]["outputs"] == [{"data": {"text/plain": "y"}, "metadata": {"kent": []}}]
+    assert page["metadata"] == {"kernelspec": {}}

@@ -1,0 +1,202 @@
+"""Records and folders of the cache that are not whole are set aside and made again; steps of the same weights."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hub import make_byte_tokenizer
+from learner import make_model
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from kent.errors import DamagedError
+from kent.learning.outcomes import Outcome
+from kent.measure import familiarity, profiles
+from kent.records import cache_folder, hash_tensors, load_tensors, save_tensors
+from kent.runs import execution, runs
+
+SMALL = {"corpus": "world", "length": 16, "limit": 4}
+LESSON = {"corpus": "world-near", "length": 500, "batch": 2, "steps": 10, "once": 10, "paraphrase": 1, "tasks": ""}
+
+
+def flip(place: int):
+    def damage(path: Path) -> None:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place:][1:])
+
+    return damage
+
+
+def drop_provenance(path: Path) -> None:
+    with safe_open(path, "pt") as file:
+        header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, metadata={name: text for name, text in header.items() if name != "provenance"})
+
+
+def become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def make_records_a_file(path: Path) -> None:
+    shutil.rmtree(path.parent)
+    path.parent.write_text("a file")
+
+
+DAMAGES = {
+    "header": flip(40),
+    "data": flip(-3),
+    "no provenance": drop_provenance,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:100]),
+    "empty": lambda path: path.write_bytes(b""),
+    "a folder": become_a_folder,
+    "records is a file": make_records_a_file,
+}
+
+
+@pytest.mark.parametrize("kind", ["profile", "familiarity", "gradients"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_record_that_is_not_whole_is_set_aside_and_measured_again(micro, caplog, kind, damage):
+    settings = {"length": 32, "updates": 2} if kind == "gradients" else {"length": 32}
+    run = runs.PLANS[kind]("tiny", 4, **SMALL | settings)
+    execution.fetch(run)
+    before = hash_of(run.path)
+    DAMAGES[damage](run.path)
+    with caplog.at_level(logging.WARNING):
+        execution.fetch(run)
+    assert hash_of(run.path) == before
+    aside = run.path.parent if damage == "records is a file" else run.path
+    assert aside.with_name(f"{aside.name}.broken").exists() and caplog.text.count("kept as") == 1
+    caplog.clear()
+    execution.fetch(run)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("kind", ["profile", "familiarity"])
+@pytest.mark.parametrize("lost", ["sizes", "perplexities", "coefficients.0", "revision", "weights_sha256", "step"])
+def test_a_record_with_a_right_checksum_and_a_part_missing_is_measured_again(micro, caplog, kind, lost):
+    run = runs.PLANS[kind]("tiny", 4, **SMALL | {"length": 32})
+    result = execution.fetch(run)
+    format = profiles.FORMAT if kind == "profile" else familiarity.FORMAT
+    tensors, provenance = load_tensors(run.path, format)
+    if lost in tensors or lost in provenance:
+        (tensors if lost in tensors else provenance).pop(lost)
+    elif lost == "step":
+        provenance["revision"] = {}
+    else:
+        return  # of the other kind of record
+    save_tensors(tensors, run.path, format=format, provenance=provenance)
+    again = execution.fetch(run)
+    assert caplog.text.count("kept as") == 1 and again.provenance["revision"] == result.provenance["revision"]
+
+
+def hash_of(path: Path) -> str:
+    with safe_open(path, "pt") as file:
+        return hash_tensors({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+
+
+def test_a_learning_that_is_not_whole_is_set_aside_and_learnt_again(micro, monkeypatch, caplog):
+    run, calls = runs.plan_learning("tiny", 4, **LESSON), []
+    out = cache_folder() / "learning" / run.path.stem
+    learn = execution.learn
+
+    def find_damage(*arguments, **settings) -> Outcome:
+        calls.append(hash_tensors(arguments[0].state_dict()))
+        if len(calls) == 1:
+            (out / "recipe.json").write_text("half")
+            arguments[0].lm_head.weight.data.zero_()
+            raise DamagedError(out / "model", "it has no weights")
+        return learn(*arguments, **settings)
+
+    monkeypatch.setattr(execution, "learn", find_damage)
+    with caplog.at_level(logging.WARNING):
+        outcome = execution.fetch(run)
+    assert len(calls) == 2 and calls[0] == calls[1] == outcome.provenance["weights_sha256"], "loaded afresh"
+    assert (out.with_name(f"{out.name}.broken") / "recipe.json").read_text() == "half"
+    assert f"kept as {out.name}.broken, and learning again" in caplog.text
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    calls.clear()
+    shutil.rmtree(out)
+    with pytest.raises(DamagedError):  # the processes of torchrun cannot each move the folder of all
+        execution.do(run)
+
+
+@pytest.mark.parametrize(
+    ("damage", "gone"),
+    [("recipe.json", True), ("recipe.json", False), ("outcome.safetensors", False), ("model/model.safetensors", False)],
+)
+def test_a_finished_learning_that_is_damaged_and_whose_record_is_gone_is_learnt_again(micro, damage, gone):
+    run = runs.plan_learning("tiny", 4, **LESSON)
+    before = execution.fetch(run)
+    damaged = cache_folder() / "learning" / run.path.stem / damage
+    damaged.unlink() if gone else damaged.write_bytes(damaged.read_bytes()[:-20])
+    run.path.unlink()
+    assert torch.equal(execution.fetch(run).curve, before.curve)
+    assert (cache_folder() / "learning" / run.path.stem / "model/model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("place", ["learning", "out", "lock"])
+def test_what_is_in_the_way_of_a_learning_is_set_aside(micro, place):
+    run = runs.plan_learning("tiny", 4, **LESSON)
+    out = cache_folder() / "learning" / run.path.stem
+    wrong = {"learning": out.parent, "out": out, "lock": out.with_name(f"{out.name}.lock")}[place]
+    wrong.parent.mkdir(parents=True, exist_ok=True)
+    wrong.mkdir() if place == "lock" else wrong.write_text("a file")
+    assert execution.fetch(run).steps[-1] == 10
+    assert wrong.with_name(f"{wrong.name}.broken").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_said_before_the_work(micro, monkeypatch):
+    run = runs.plan_profile("tiny", 4, **SMALL)
+
+    def refuse(path: Path) -> None:
+        raise OSError(f"{path} is read-only")
+
+    monkeypatch.setattr(execution, "check_writable", refuse)
+    monkeypatch.setitem(execution.MEASURED, "profile", (None, pytest.fail))
+    with pytest.raises(OSError, match="is read-only"):
+        execution.do(run)
+
+
+def test_a_result_that_cannot_be_written_after_all_is_kept_elsewhere(micro, monkeypatch):
+    run = runs.plan_profile("tiny", 4, **SMALL)
+    save, read = execution.Profile.save, execution.Profile.load
+
+    def fill(self, path) -> None:
+        if Path(path) == run.path:
+            raise OSError(28, "No space left on device")
+        save(self, path)
+
+    monkeypatch.setattr(execution.Profile, "save", fill)
+    with pytest.raises(OSError, match=r"No space left on device.*; the result is in ") as raised:
+        execution.fetch(run)
+    kept = Path(str(raised.value).rpartition(" ")[2])
+    assert read(kept).provenance["revision"]["step"] == 4
+
+
+@pytest.fixture
+def twins(tmp_path) -> str:
+    """Steps 0 and 1 of the same weights, and a step 5 of others."""
+    for step, scale in ((0, 1), (1, 1), (5, 3)):
+        torch.manual_seed(0)
+        model = make_model()
+        model.lm_head.weight.data *= scale
+        model.save_pretrained(tmp_path / "suite" / f"step{step}")
+        make_byte_tokenizer().save_pretrained(tmp_path / "suite" / f"step{step}")
+    return str(tmp_path / "suite")
+
+
+def test_steps_of_the_same_weights_are_said_once(micro, twins, caplog):
+    found = [execution.fetch(runs.plan_profile(twins, step, **SMALL)) for step in (0, 1, 5, 1, 0)]
+    assert caplog.text.count("steps 0 and 1 of") == caplog.text.count("have the same weights") == 1
+    weights = [each.provenance["weights_sha256"] for each in found]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_one_step_measured_twice_is_no_repetition(micro, twins, caplog):
+    for limit in (2, 3):
+        for step in (0, 5):
+            execution.fetch(runs.plan_profile(twins, step, **SMALL | {"limit": limit}))
+    assert "same weights" not in caplog.text
