@@ -28,11 +28,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, Trai
 from ways import SHAPES, build, draw_tokens
 
 from kent.learning.downstream import evaluate
-from kent.learning.evaluations import Examiner
+from kent.learning.evaluations import Evaluator
 from kent.learning.knowledge import INJECTIONS, Knowledge
-from kent.learning.learning import learn
 from kent.learning.probes import probe
 from kent.learning.recipes import Recipe
+from kent.learning.training import learn
 from kent.records import describe_run, save_json
 
 FAST = {"bound": "at least", "target": 1.0}  # the plain Trainer's time over kent's
@@ -53,12 +53,12 @@ TASKS = {  # documents that lm-evaluation-harness asks, choices, tokens of a doc
     "arc_easy": (2376, 4, 35),
 }
 WRITTEN = {"plain": 4, "kent": INJECTIONS}  # checkpoints in 1,600 steps: every 500 steps and the last; every tenth
-WATCHED = {"train": (Trainer, "train"), "write": (Trainer, "_save_checkpoint"), "examine": (Examiner, "examine")}
+WATCHED = {"train": (Trainer, "train"), "write": (Trainer, "_save_checkpoint"), "examine": (Evaluator, "examine")}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained on what: `rows` at once of the `batch` of a step; paragraphs told once, and paraphrased."""
+    """What is trained on what: `rows` at once of the `batch` of a step; paragraphs injected once, and paraphrased."""
 
     device: str
     shape: str
@@ -269,7 +269,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--length", type=int, help="tokens of a row; cpu: 128, cuda: 1,024")
     parser.add_argument("--steps", type=int, default=INJECTIONS, help="of a run: a multiple of 10")
     parser.add_argument("--repetitions", type=int, default=15)
-    parser.add_argument("--paragraphs", type=int, nargs=2, default=[60, 70], help="told once, and paraphrased")
+    parser.add_argument("--paragraphs", type=int, nargs=2, default=[60, 70], help="injected once, and paraphrased")
     parser.add_argument("--out", type=Path, help="results/benchmarks/{device}-learning[-{shape}].json when not given")
     options = parser.parse_args()
     options.length = options.length or {"cpu": 128, "cuda": 1024}[options.device]

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "text.corpora": ["describe", "sequences"],
         "measure.entropy": ["knowledge_entropy"],
         "learning.knowledge": ["Knowledge"],
-        "learning.learning": ["learn"],
+        "learning.training": ["learn"],
         "measure.measurement": ["profile"],
         "learning.probes": ["probe"],
         "measure.profiles": ["Profile"],

@@ -110,8 +110,8 @@ def do_run(options: argparse.Namespace) -> None:
         print(run.path)
 
 
-def _plan(path: Path) -> "kent.runs.runs.Run":
-    from kent.runs.runs import from_config, read_config
+def _plan(path: Path) -> "kent.runs.definitions.Run":
+    from kent.runs.definitions import from_config, read_config
 
     config = read_config(path)
     try:

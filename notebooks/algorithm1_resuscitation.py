@@ -52,12 +52,12 @@ import torch
 from kent import Knowledge, load, probe, resuscitate
 from kent.change.resuscitation import find_multipliers
 from kent.learning.downstream import evaluate
-from kent.pages import pages, seeds
-from kent.pages.plots import resuscitation_plots
+from kent.pages import page, seeds
+from kent.pages.plots import resuscitation
 from kent.pages.summaries import ENTROPIES
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -74,12 +74,12 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = learning_plans.show_algorithm(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = {label: profile for label, [profile] in pages.fetch_all(plan).items()}
+results = {label: profile for label, [profile] in page.fetch_all(plan).items()}
 unchanged = results["unchanged"]
-pages.stamp([*results.values()])
+page.stamp([*results.values()])
 
 # %% [markdown]
 # ## Step by step
@@ -110,7 +110,7 @@ print(f"q = {factor:g}: {up} rows scaled up, at most by {multipliers.max():.3g};
 
 # %% mystnb={"figure": {"name": "fig-algorithm", "caption": "Mean coefficients of one layer before and after Algorithm 1, measured: their distribution (left), and where each neuron went (right), as multiples of the layer's mean before; dotted: that mean."}, "image": {"alt": "Left a histogram of a layer's mean coefficients before and after on a logarithmic axis; right a scatter chart of the coefficient after against that before, chosen and other neurons in two colours.", "width": "100%"}} tags=["hide-input"]
 after = results[f"q = {factor:g}"].coefficients[layer]
-figure = resuscitation_plots.plot_algorithm(coefficients.double(), after, chosen)
+figure = resuscitation.plot_algorithm(coefficients.double(), after, chosen)
 
 # %% [markdown]
 # What the edit alone moves and breaks, by $q$:
@@ -119,7 +119,7 @@ figure = resuscitation_plots.plot_algorithm(coefficients.double(), after, chosen
 table = pd.DataFrame(
     {label: {row: each.estimate(measure) for row, measure in ENTROPIES.items()} for label, each in results.items()}
 )
-figure = resuscitation_plots.plot_edit(table)
+figure = resuscitation.plot_edit(table)
 
 # %% [markdown]
 # And what it breaks of what the model can: K of facts it was never told and P of six tasks, both about the synthetic world,

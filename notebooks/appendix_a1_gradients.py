@@ -45,11 +45,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import pages, seeds
-from kent.pages.plots import plots
+from kent.pages import page, seeds
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -63,17 +63,17 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = plans.compare_gradients(checkpoints, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-stages = pages.fetch_all(plan)["stages"]
-pages.stamp(stages)
+stages = page.fetch_all(plan)["stages"]
+page.stamp(stages)
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-gradients", "caption": "Coefficients and gradient norms of all memory vectors at the last stage (top), and rank correlations with gradients and updates at every stage, mean of layers, with two standard errors (bottom). At a single token the correlation is 1 by {eq}`eq-memory`; the paper publishes no measured value."}, "image": {"alt": "Top: scatter plot on logarithmic axes of the gradient norm of each memory vector against its mean absolute coefficient, coloured by layer. Bottom: rank correlation with the coefficient for the gradient, the SGD update and the AdamW update at each stage, with error bars.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_gradients(stages)
+figure = measuring.plot_gradients(stages)
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -98,7 +98,7 @@ for stage in stages:
 
 # %%
 last = stages[-1]
-pages.read(
+page.read(
     {"a1-gradient": last.average_correlation("gradients"), "a1-update": last.average_correlation("adamw")}, stages
 )
 

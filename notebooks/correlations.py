@@ -36,7 +36,7 @@ batch_size = 8
 recipe = {}
 knowledge = []
 control = []
-twin = ""
+other_architecture = ""
 
 # %% tags=["hide-input"]
 import sys
@@ -46,11 +46,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import learning_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import learning
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -70,23 +70,23 @@ pages.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-taught = {"recipe": recipe, "knowledge": knowledge, "control": control, "twin": twin}
-plan = learning_plans.learn_twins(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+taught = {"recipe": recipe, "knowledge": knowledge, "control": control, "other_architecture": other_architecture}
+plan = learning_plans.learn_architectures(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 models = {name: (results[name], results[f"{name}, learning"]) for name in plan if f"{name}, learning" in plan}
 outcomes = [each for _, listed in models.values() for each in listed]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-correlations", "caption": "Acquisition (left) and forgetting (right) against the knowledge entropy of the initial model, a mark per checkpoint, joined in the order of training, with two standard errors."}, "image": {"alt": "Scatter charts of acquisition and of forgetting in per cent against the initial model's knowledge entropy in nats, a row for each architecture, points joined in the order of training, the first and the last labelled with their step, with error bars.", "width": "100%"}} tags=["hide-input"]
 tables = {name: summaries.tabulate_learning(listed, profiles) for name, (profiles, listed) in models.items()}
-figure = learning_plots.plot_correlations(tables, recorded)
+figure = learning.plot_correlations(tables, recorded)
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -105,10 +105,10 @@ pd.concat({name: summaries.tabulate_correlations(table) for name, table in table
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); entropies between 0 and the bound, and a checkpoint of a model for every outcome.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`); entropies between 0 and the bound, and a checkpoint of a model for every outcome.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for profiles, listed in models.values():
     assert len(profiles) == len(listed)
     assert all(0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9 for each in profiles)
@@ -129,7 +129,7 @@ correlated = {
     "correlation-acquisition": summaries.correlate(entropies, acquired),
     "correlation-forgetting": summaries.correlate(entropies, forgotten),
 }
-pages.read(correlated, outcomes[: first.shape[1]], recorded)
+page.read(correlated, outcomes[: first.shape[1]], recorded)
 
 # %%
 print(f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acquired[0]:.1f} to {acquired[-1]:.1f} %")
@@ -145,7 +145,7 @@ print(f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acqu
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# `twin` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on
+# `other_architecture` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on
 # learns on, of both models.
 #
 # For a suite of the Hub the recipe is the paper's (`kent.learning.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of

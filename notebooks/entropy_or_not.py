@@ -12,7 +12,7 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Waking memory vectors is to raise knowledge entropy; but it also changes what the model computes, and scales some of its
+# Resuscitating memory vectors is to raise knowledge entropy; but it also changes what the model computes, and scales some of its
 # rows. Which of these helps, if anything does? As built here, the page takes the **tiny** suite, pretrained on the spot and
 # run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
 
@@ -53,11 +53,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 # %% tags=["hide-input"]
 from itertools import product
 
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import resuscitation_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -91,14 +91,14 @@ measured = {"corpus": corpus, "column": column, "length": length, "limit": limit
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 changed = {"p": p, "q": q, "controls": controls, "controlled": controlled, "cooled": cooled}
 plan = learning_plans.compare_methods(checkpoints, **changed, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -106,7 +106,7 @@ pages.stamp(outcomes)
 # %% mystnb={"figure": {"name": "fig-entropy-or-not", "caption": "Every changed model in a line, minus the unchanged one: what the change does to knowledge, contribution and attention entropy before learning, and what learning then comes to in acquisition A and forgetting F, with two standard errors. Dots: other seeds of pretraining, where recorded. A number at the edge of a panel is a value too far out to be drawn."}, "image": {"alt": "Five panels side by side with a line per changed model, in five colours for the paper's method, random neurons, function-preserving rescale, shrink and perturb, and attention temperature: the change of three entropies, of acquisition and of forgetting, with error bars.", "width": "100%"}} tags=["hide-input"]
 differences = summaries.compare_changes(models)
 rows = ["H before (nats)", "contribution entropy before (nats)", "attention entropy before (nats)"]
-figure = resuscitation_plots.plot_differences(differences, rows, recorded)
+figure = resuscitation.plot_differences(differences, rows, recorded)
 
 # %% [markdown]
 # Every changed model minus the unchanged one (± two standard errors of the difference): what the edit moves and breaks before
@@ -126,12 +126,12 @@ seeds.Estimates(pd.concat({"as they are": summaries.tabulate_changes(models).T})
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
 # also names runs that were stopped), and knowledge entropies between 0 and the bound; and the rescaled model computes what
 # the unchanged one does, with the same contribution entropy.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 

@@ -42,11 +42,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import pages
-from kent.pages.plots import plots
+from kent.pages import page
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -58,18 +58,18 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = plans.sweep_sizes(checkpoints, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 whole = results["sequences"][-1]
-pages.stamp([profile for profiles in results.values() for profile in profiles])
+page.stamp([profile for profiles in results.values() for profile in profiles])
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-exactness", "caption": "Knowledge entropy {eq}`eq-knowledge` of the last checkpoint against the number of sequences (top) and their length (bottom), with two standard errors {eq}`eq-jackknife`; dashed: what the paper used. The checkpoint's place in pretraining: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Two charts on logarithmic horizontal axes: knowledge entropy in nats with error bars against the number of sequences, and against the tokens per sequence, each with a dashed line at 2,048.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_sizes(results["sequences"], results["length"])
+figure = measuring.plot_sizes(results["sequences"], results["length"])
 
 # %% [markdown]
 # ## Padding and the public code

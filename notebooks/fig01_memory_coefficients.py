@@ -44,11 +44,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import evidence, pages, seeds
-from kent.pages.plots import plots
+from kent.pages import evidence, page, seeds
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -61,22 +61,22 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = plans.sweep_stages(checkpoints, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 profiles, (first,) = results["stages"], results["first"]
-pages.stamp([first, *profiles])
+page.stamp([first, *profiles])
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-memory-coefficients", "caption": "Mean coefficients of all memory vectors relative to the mean of their layer (top), and the share that the most used ones hold (bottom). The entropy of these distributions is {numref}`fig-knowledge-entropy`. The paper's figure 1 is a drawing without numbers."}, "image": {"alt": "Top: histograms of the mean coefficient over its layer's mean on a logarithmic axis for an early, a middle and the final checkpoint, with the first as a dotted line. Bottom: share of all coefficients against the share of memory vectors, most used first, above the diagonal of even use.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_coefficients(profiles, first)
+figure = measuring.plot_coefficients(profiles, first)
 
 # %% tags=["hide-input"]
 names = {"knowledge": "H (nats)", "effective number": "effective number", "top 10 % share": "top 10 % share"}
-plots.tabulate_measures([first, *profiles], names)
+measuring.tabulate_measures([first, *profiles], names)
 
 # %% [markdown]
 # ## Check

@@ -44,11 +44,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import evidence, pages, seeds
-from kent.pages.plots import plots
+from kent.pages import evidence, page, seeds
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -67,12 +67,12 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = plans.sweep_with_baseline(checkpoints, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 profiles, (shuffled,) = results["in order"], results["shuffled"]
-pages.stamp(profiles)
+page.stamp(profiles)
 
 # %% [markdown]
 # ## Figure
@@ -82,11 +82,11 @@ pages.stamp(profiles)
 # cross from bottom to top.
 
 # %% mystnb={"figure": {"name": "fig-knowledge-entropy", "caption": "Knowledge entropy over pretraining (top) and its distance to the bound per layer (bottom), with two standard errors {eq}`eq-knowledge` and {eq}`eq-jackknife`. Bands: the range of the paper's figure 2."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: knowledge entropy in nats with error bars, the first checkpoint as a dotted line and the shuffled-token baseline as a diamond; and the distance to the entropy bound per layer beside the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_knowledge_entropy(profiles, shuffled)
+figure = measuring.plot_knowledge_entropy(profiles, shuffled)
 
 # %% tags=["hide-input"]
 names = {"knowledge": "H (nats)", "loss": "loss"}
-table = plots.tabulate_measures(profiles, names, shuffled)
+table = measuring.tabulate_measures(profiles, names, shuffled)
 table.assign(**{"bound − H": profiles[0].entropy_bound - table["H (nats)"]})
 
 # %% [markdown]
@@ -107,13 +107,13 @@ assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profile
 # sequences left out of both), and the verdict that follows from it.
 
 # %%
-pages.read({"fig02": evidence.measure_change(profiles)}, profiles)
+page.read({"fig02": evidence.measure_change(profiles)}, profiles)
 
 # %% tags=["hide-input"]
 early, first = evidence.pick_results(profiles)["118k"], profiles[0]
 drop, drop_error = early.change_since(first)
 first_drop = f"{seeds.format_interval(drop, drop_error, '+')} nats"
-pages.share(fig02_first_drop=first_drop)
+page.share(fig02_first_drop=first_drop)
 print(f"Before that, from the first checkpoint to 16 % of the run: {first_drop}")
 
 # %% [markdown]

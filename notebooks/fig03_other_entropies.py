@@ -43,11 +43,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import evidence, pages
-from kent.pages.plots import plots
+from kent.pages import evidence, page
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -65,21 +65,21 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = plans.sweep(checkpoints, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-profiles = pages.fetch_all(plan)["in order"]
-pages.stamp(profiles)
+profiles = page.fetch_all(plan)["in order"]
+page.stamp(profiles)
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-other-entropies", "caption": "Attention entropy {eq}`eq-attention` (top) and next-token entropy {eq}`eq-token` (bottom) over pretraining, with two standard errors. Knowledge entropy at the same checkpoints: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: attention entropy summed over layers and next-token entropy, both in nats with error bars, each with the values that the paper reports for OLMo-1B as text.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_entropies(profiles)
+figure = measuring.plot_entropies(profiles)
 
 # %% tags=["hide-input"]
 names = {"attention": "attention entropy", "token": "next-token entropy", "loss": "loss"}
-plots.tabulate_measures(profiles, names)
+measuring.tabulate_measures(profiles, names)
 
 # %% [markdown]
 # ## Check
@@ -101,7 +101,7 @@ assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profile
 
 # %%
 changes = {f"fig03-{measure}": evidence.measure_change(profiles, measure) for measure in ("attention", "token")}
-pages.read(changes, profiles)
+page.read(changes, profiles)
 
 # %% [markdown]
 # A next-token entropy that falls along with the loss is what learning is; the claim is about how it goes on late in

@@ -49,11 +49,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 import numpy as np
 
 from kent.learning.outcomes import estimate
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import learning_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import learning
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -74,19 +74,19 @@ pages.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 plan = learning_plans.learn_stages(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-acquisition", "caption": "Acquisition, forgetting, and what K and P come to, by initial model, with two standard errors. Thin: other seeds of pretraining, where recorded. Grey: the paper's baseline (tables 1 and 2); dotted: what guessing scores."}, "image": {"alt": "Four line charts over the initial model's pretraining step: acquisition and final K of the injected facts beside the never injected control, forgetting and final P of the six tasks, with error bars, and the paper's values as a grey dashed line.", "width": "100%"}} tags=["hide-input"]
-figure = learning_plots.plot_learning(outcomes, recorded)
+figure = learning.plot_learning(outcomes, recorded)
 
 # %% tags=["hide-input"]
 seeds.Estimates(summaries.tabulate_learning(outcomes, before), plan)
@@ -94,11 +94,11 @@ seeds.Estimates(summaries.tabulate_learning(outcomes, before), plan)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
 # also names runs that were stopped).
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 
 # %% [markdown]
 # ## Reading
@@ -113,7 +113,7 @@ changes = {"fig04-acquisition": A[-1] - A[0], "fig04-forgetting": F[-1] - F[0]}
 for key, after in {"fig04-middle-k": K, "fig04-middle-p": [100 * each for each in P]}.items():
     if len(outcomes) > 2:
         changes[key] = np.max(after[1:-1], axis=0) - np.maximum(after[0], after[-1])
-pages.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
+page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
 
 # %% [markdown]
 # F ends where guessing begins: a model that could more before has more to lose, and no model can fall further. Which

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 5: waking inactive memory vectors helps the final model
+# # Figure 5: resuscitating inactive memory vectors helps the final model
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -48,11 +48,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import resuscitation_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -76,21 +76,21 @@ pages.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 plan = learning_plans.vary_q(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-resuscitation", "caption": "What waking rarely used memory vectors of the final model changes, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each q about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-resuscitation", "caption": "What resuscitating rarely used memory vectors of the final model changes, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each q about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 differences = summaries.compare_changes(models)
-figure = resuscitation_plots.plot_changes({"final model": differences}, recorded)
+figure = resuscitation.plot_changes({"final model": differences}, recorded)
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
@@ -103,11 +103,11 @@ seeds.Estimates(pd.concat({"final model": summaries.tabulate_changes(models)}), 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
@@ -118,7 +118,7 @@ for profile, _ in models.values():
 cells = {"fig05": ("A (%)", "q = 2"), "fig05-forgetting": ("F (%)", "q = 2")}
 cells |= {"fig05-one": ("A (%)", "q = 1"), "fig05-half": ("A (%)", "q = 0.5")}
 found = {key: differences.loc[cell] for key, cell in cells.items() if cell[1] in differences}
-pages.read(found, outcomes, recorded)
+page.read(found, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, each with the error of a difference. A gain that the never injected control shares

@@ -13,7 +13,7 @@
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # OLMo's feed-forward layers are gated; Pythia's are plain, with one projection before the activation. Does knowledge
-# entropy behave alike in both? As built here, the page measures the **tiny** suite and its **tiny-neox** twin: the
+# entropy behave alike in both? As built here, the page measures the **tiny** suite and its **tiny-neox** beside it: the
 # GPT-NeoX architecture of Pythia with the same width, depth, tokenizer, text, schedule and seed. Both are pretrained on
 # the spot and run on a CPU; nothing at the paper's scale has been run for this book yet.
 
@@ -31,7 +31,7 @@
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
-twin = ""
+other_architecture = ""
 steps = []
 corpus = "world"
 column = "text"
@@ -48,40 +48,42 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import evidence, pages, seeds
-from kent.pages.plots import plots
+from kent.pages import evidence, page, seeds
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
 #
 # In a plain network the coefficient of memory vector $i$ is $|\sigma(x K^\top)_i|$, what enters the second projection; in
 # a gated one it is $|\sigma(x G^\top) \odot x K^\top|_i$. Everything else is as in [Figure 2](fig02_knowledge_entropy.ipynb).
-# `twin` is another suite, Hub repository or folder; empty, it is the suite's own. Models of different shape are compared
+# `other_architecture` is another suite, Hub repository or folder; empty, it is the suite's own. Models of different shape are compared
 # by the distance to the bound per layer, $\ln m - H(\theta^l)$.
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = plans.sweep_twins(checkpoints, twin=twin, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+plan = plans.sweep_architectures(
+    checkpoints, other_architecture=other_architecture, steps=steps, batch_size=batch_size, **measured
+)
+page.estimate_cost(plan)
 
 # %%
-series = pages.fetch_all(plan)
-pages.stamp([profile for profiles in series.values() for profile in profiles])
+series = page.fetch_all(plan)
+page.stamp([profile for profiles in series.values() for profile in profiles])
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-other-architecture", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, for a gated and a plain architecture, with two standard errors. Bands: the range of the paper's figures 2 and 6. The gated model alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats for a gated and a plain model, with error bars, beside bands for the published ranges of OLMo-1B, OLMo-7B and Pythia.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_gaps(series, "figure 2", "figure 6")
+figure = measuring.plot_gaps(series, "figure 2", "figure 6")
 
 # %% tags=["hide-input"]
 import pandas as pd
 
 names = {"knowledge": "H (nats)", "loss": "loss"}
-pd.concat({name: plots.tabulate_measures(profiles, names) for name, profiles in series.items()}, axis=1)
+pd.concat({name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()}, axis=1)
 
 # %% [markdown]
 # ## Check
@@ -101,7 +103,7 @@ for profiles in series.values():
 # %%
 changes = {name: evidence.measure_change(profiles) for name, profiles in series.items()}
 plain = next((name for name in series if "GPTNeoX" in series[name][0].provenance["architecture"]), list(series)[-1])
-pages.read({"fig06": changes[plain]}, series[plain])
+page.read({"fig06": changes[plain]}, series[plain])
 
 # %% tags=["hide-input"]
 for name, (change, error) in changes.items():
@@ -112,10 +114,10 @@ for name, (change, error) in changes.items():
 #
 # ```bash
 # papermill notebooks/fig06_other_architecture.ipynb out.ipynb -f params/pythia.yaml
-# papermill notebooks/fig06_other_architecture.ipynb out.ipynb -p checkpoints FOLDER -p twin FOLDER -p corpus FILE.txt
+# papermill notebooks/fig06_other_architecture.ipynb out.ipynb -p checkpoints FOLDER -p other_architecture FOLDER -p corpus FILE.txt
 # ```
 #
-# `-f params/pythia.yaml` measures Pythia 1B and OLMo-1B as its twin, with one pass over the text per checkpoint.
+# `-f params/pythia.yaml` measures Pythia 1B and OLMo-1B beside it, with one pass over the text per checkpoint.
 # [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it starts. Where
 # `steps` are given, both models must have them.
 #

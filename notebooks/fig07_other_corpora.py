@@ -44,11 +44,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import evidence, pages, seeds
-from kent.pages.plots import plots
+from kent.pages import evidence, page, seeds
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -60,23 +60,23 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = plans.sweep_corpora(checkpoints, others=others, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-series = pages.fetch_all(plan)
-pages.stamp([profile for profiles in series.values() for profile in profiles])
+series = page.fetch_all(plan)
+page.stamp([profile for profiles in series.values() for profile in profiles])
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-other-corpora", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, measured on several texts, with two standard errors. Bands: the range of the paper's figure 2, measured on Dolma; its figure 7 is read for its trend only. The first text alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats, one line with error bars per text, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_gaps(series, "figure 2")
+figure = measuring.plot_gaps(series, "figure 2")
 
 # %% tags=["hide-input"]
 import pandas as pd
 
 names = {"knowledge": "H (nats)", "loss": "loss"}
-pd.concat({name: plots.tabulate_measures(profiles, names) for name, profiles in series.items()}, axis=1)
+pd.concat({name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()}, axis=1)
 
 # %% [markdown]
 # A loss above the logarithm of the number of tokens in the vocabulary is worse than guessing every token alike. On text of a domain that it never read, a small model is confidently wrong, and more so the longer it is
@@ -101,7 +101,7 @@ assert len({profiles[0].provenance["corpus"]["tokens_sha256"] for profiles in se
 # %%
 changes = {name: evidence.measure_change(profiles) for name, profiles in series.items()}
 least = max(changes, key=lambda name: changes[name][0])
-pages.read({"fig07": changes[least]}, [profile for profiles in series.values() for profile in profiles])
+page.read({"fig07": changes[least]}, [profile for profiles in series.values() for profile in profiles])
 
 # %% tags=["hide-input"]
 for name, (change, error) in changes.items():

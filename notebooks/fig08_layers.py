@@ -41,11 +41,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import evidence, pages
-from kent.pages.plots import plots
+from kent.pages import evidence, page
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -57,18 +57,18 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = plans.sweep_stages(checkpoints, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 profiles, (first,) = results["stages"], results["first"]
-pages.stamp([first, *profiles])
+page.stamp([first, *profiles])
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-layers", "caption": "Distance of each layer's knowledge entropy to its bound {eq}`eq-layer` at three stages of pretraining, with two standard errors. Bands: the range of the paper's figure 8. The sum over layers: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the layers on a logarithmic axis: the distance of each layer's entropy to its bound in nats, one line with error bars per stage of pretraining and a dotted one for the first checkpoint, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_layers(profiles, first)
+figure = measuring.plot_layers(profiles, first)
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -102,7 +102,7 @@ for profile in [first, *profiles]:
 least = changes.argmax()
 everywhere = (changes[least].item(), errors[least].item())
 last = evidence.compare_last_layer(profiles[-1], profiles[0])
-pages.read({"fig08-everywhere": everywhere, "fig08-last": last}, profiles)
+page.read({"fig08-everywhere": everywhere, "fig08-last": last}, profiles)
 
 # %% [markdown]
 # ## Full run

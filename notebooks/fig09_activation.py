@@ -43,11 +43,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import evidence, pages, seeds
-from kent.pages.plots import plots
+from kent.pages import evidence, page, seeds
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -59,23 +59,23 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = plans.sweep_activations(checkpoints, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-series = pages.fetch_all(plan)
-pages.stamp([profile for profiles in series.values() for profile in profiles])
+series = page.fetch_all(plan)
+page.stamp([profile for profiles in series.values() for profile in profiles])
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-activation", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, from the magnitude of the coefficients and from the ReLU variant {eq}`eq-relu`, with two standard errors. Bands: the range of the paper's figure 2; its figure 9 is read for its trend only. Magnitudes alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats, with error bars, one line for the magnitude of the coefficients and one for the ReLU variant, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_gaps({"magnitude": series["abs"], "ReLU variant": series["relu"]}, "figure 2")
+figure = measuring.plot_gaps({"magnitude": series["abs"], "ReLU variant": series["relu"]}, "figure 2")
 
 # %% tags=["hide-input"]
 import pandas as pd
 
 names = {"knowledge": "H (nats)"}
-pd.concat({name: plots.tabulate_measures(profiles, names) for name, profiles in series.items()}, axis=1)
+pd.concat({name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()}, axis=1)
 
 # %% [markdown]
 # ## Check
@@ -92,7 +92,7 @@ for magnitude, rectified in zip(series["abs"], series["relu"], strict=True):
 
 # %%
 changes = {name: evidence.measure_change(profiles) for name, profiles in series.items()}
-pages.read({"fig09": changes["relu"]}, series["relu"])
+page.read({"fig09": changes["relu"]}, series["relu"])
 
 # %% tags=["hide-input"]
 for name, (change, error) in changes.items():

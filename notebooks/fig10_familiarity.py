@@ -45,11 +45,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import pages
-from kent.pages.plots import plots
+from kent.pages import page
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -63,17 +63,17 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = plans.compare_familiarity(checkpoints, others=others, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-corpora = {name: found for name, (found,) in pages.fetch_all(plan).items()}
-pages.stamp([*corpora.values()])
+corpora = {name: found for name, (found,) in page.fetch_all(plan).items()}
+page.stamp([*corpora.values()])
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-familiarity", "caption": "How familiar each corpus is to the final model: histograms over instances of the mean perplexity of their entities. The paper's figure 10 is read for its order (PubMed less familiar than C4). Knowledge entropy on the same corpora: {numref}`fig-other-corpora`."}, "image": {"alt": "Overlaid histograms, one per corpus, of the mean perplexity of an instance's entities on a logarithmic axis, each with a vertical line at its geometric mean.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_familiarity(corpora)
+figure = measuring.plot_familiarity(corpora)
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -104,10 +104,10 @@ for found in corpora.values():
 
 # %%
 *_, known, new = corpora.values()
-pages.read({"fig10": new.difference_from(known)}, [*corpora.values()])
+page.read({"fig10": new.difference_from(known)}, [*corpora.values()])
 
 # %% [markdown]
-# For the tiny model this is so by construction: the far domain's names were never told in pretraining. The page shows that
+# For the tiny model this is so by construction: the far domain's names occur in no pretraining document. The page shows that
 # the measure sees it; it is no evidence about PubMed. A perplexity above the number of tokens in the vocabulary is worse than
 # guessing every token alike: the model is confidently wrong about names it never read.
 

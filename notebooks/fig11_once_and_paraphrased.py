@@ -7,22 +7,22 @@
 # ---
 
 # %% [markdown]
-# # Figure 11: facts told once are learnt less than paraphrased ones
+# # Figure 11: facts injected once are learnt less than paraphrased ones
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Ten tellings of a fact, each in other words, or a single one: what stays? As built here, the page takes the
+# Ten injections of a fact, each a paraphrase, or a single one: what stays? As built here, the page takes the
 # **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been
 # run for this book yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 11 of the paper, for OLMo-1B: paraphrased facts are acquired far better than facts told once, whose A is negative
+# Figure 11 of the paper, for OLMo-1B: paraphrased facts are acquired far better than facts injected once, whose A is negative
 # at the final stage.
 #
-# *What would contradict it:* an A of facts told once that is higher, by more than two standard errors.
+# *What would contradict it:* an A of facts injected once that is higher, by more than two standard errors.
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
@@ -46,12 +46,12 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 
 # %% tags=["hide-input"]
 from kent.learning.outcomes import estimate
-from kent.pages import pages, seeds
+from kent.pages import page, seeds
 from kent.pages.evidence import label_steps
-from kent.pages.plots import learning_plots
+from kent.pages.plots import learning
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -68,25 +68,25 @@ pages.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 plan = learning_plans.learn_stages(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-once", "caption": "Acquisition and final K of facts told once, of paraphrased facts and of the control, with two standard errors. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Two line charts over the initial model's pretraining step: acquisition in per cent, and K after learning in nats, each with a line for paraphrased facts, facts told once and the never injected control, with error bars.", "width": "100%"}} tags=["hide-input"]
-figure = learning_plots.plot_settings(outcomes, recorded)
+# %% mystnb={"figure": {"name": "fig-once", "caption": "Acquisition and final K of facts injected once, of paraphrased facts and of the control, with two standard errors. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Two line charts over the initial model's pretraining step: acquisition in per cent, and K after learning in nats, each with a line for paraphrased facts, facts injected once and the never injected control, with error bars.", "width": "100%"}} tags=["hide-input"]
+figure = learning.plot_settings(outcomes, recorded)
 
 # %% tags=["hide-input"]
 import pandas as pd
 
 rows = {}
-for name, (what, of) in learning_plots.KINDS.items():
+for name, (what, of) in learning.KINDS.items():
     rows[name, "A (%)"] = [estimate(each.acquisition(what, of=of)) for each in outcomes]
     rows[name, "K after (nats)"] = [estimate(each.performance(what, of=of)[-1]) for each in outcomes]
 table = pd.DataFrame([*rows.values()], pd.MultiIndex.from_tuples(rows), label_steps(outcomes))
@@ -95,10 +95,10 @@ seeds.Estimates(table, plan)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); K of all facts is the mean of both settings, weighted by their paragraphs.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`); K of all facts is the mean of both settings, weighted by their paragraphs.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for each in (each for each in outcomes if not each.provenance["stopped"]):
     sizes = {setting: each.average_paragraphs(setting).shape[1] for setting in ("once", "paraphrase")}
     parts = [each.performance(setting)[:, 0] * size for setting, size in sizes.items()]
@@ -107,17 +107,19 @@ for each in (each for each in outcomes if not each.provenance["stopped"]):
 # %% [markdown]
 # ## Reading
 #
-# At the final stage. Whether facts told once are learnt at all is also told against the control, whose gain is style.
+# At the final stage. Whether facts injected once are learnt at all is also read against the control, whose gain is style.
 
 # %%
 last = outcomes[-1]
 difference = last.acquisition("paraphrase") - last.acquisition("once")
 found = {"fig11": estimate(difference), "fig11-once": estimate(last.acquisition("once"))}
-pages.read(found, outcomes, recorded)
+page.read(found, outcomes, recorded)
 
 # %%
 over_control = estimate(last.acquisition("once") - last.acquisition(of="control"))
-print(f"A of facts told once minus A of the control, final stage: {seeds.format_interval(*over_control, '+')} points")
+print(
+    f"A of facts injected once minus A of the control, final stage: {seeds.format_interval(*over_control, '+')} points"
+)
 
 # %% [markdown]
 # ## Full run

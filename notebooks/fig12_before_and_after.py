@@ -51,12 +51,12 @@ import pandas as pd
 from kent import load
 from kent.learning.downstream import evaluate, find_chance
 from kent.learning.outcomes import estimate
-from kent.pages import pages, seeds, summaries
+from kent.pages import page, seeds, summaries
 from kent.pages.evidence import label_steps
-from kent.pages.plots import learning_plots
+from kent.pages.plots import learning
 from kent.runs import learning_plans, plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -73,19 +73,19 @@ pages.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 plan = learning_plans.learn_stages(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-before-after", "caption": "K and P before learning and after it, by initial model, with two standard errors. Grey: the paper's P, dotted before learning (implied by tables 1 and 2), dashed after; dotted black: guessing. Thin: other seeds of pretraining, where recorded."}, "image": {"alt": "Two line charts over the initial model's pretraining step, K in nats and P in per cent, each with a line before and a line after continual learning, with error bars, and the paper's P in grey.", "width": "100%"}} tags=["hide-input"]
-figure = learning_plots.plot_before_and_after(outcomes, recorded)
+figure = learning.plot_before_and_after(outcomes, recorded)
 
 # %% tags=["hide-input"]
 seeds.Estimates(summaries.tabulate_learning(outcomes), plan)
@@ -106,10 +106,10 @@ pd.concat([scores, scores.mean().to_frame("P").T]).map("{:.1f}".format)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); A and F are what K and P before and after make them.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`); A and F are what K and P before and after make them.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for each in (each for each in outcomes if not each.provenance["stopped"]):
     k, p = each.performance()[:, 0], each.downstream()[:, 0]
     assert abs(each.acquisition()[0] - 100 * (k[-1] - k[0]) / -k[0]) < 1e-9
@@ -123,7 +123,7 @@ P = [100 * each.downstream() for each in outcomes]
 K = [each.performance() for each in outcomes]
 ends = {"fig12-before-k": K[-1][0] - K[0][0], "fig12-before": P[-1][0] - P[0][0]}
 ends |= {"fig12-after-k": K[-1][-1] - K[0][-1], "fig12-after": P[-1][-1] - P[0][-1]}
-pages.read({key: estimate(samples) for key, samples in ends.items()}, outcomes, recorded)
+page.read({key: estimate(samples) for key, samples in ends.items()}, outcomes, recorded)
 
 # %% [markdown]
 # ## Full run

@@ -47,11 +47,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 
 # %% tags=["hide-input"]
 from kent.learning.outcomes import estimate
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import learning_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import learning
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -68,13 +68,13 @@ pages.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control, "others": others}
 plan = learning_plans.learn_corpora(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp([each for name, listed in results.items() if name != "before" for each in listed])
+page.stamp([each for name, listed in results.items() if name != "before" for each in listed])
 
 # %% [markdown]
 # ## Figure
@@ -82,7 +82,7 @@ pages.stamp([each for name, listed in results.items() if name != "before" for ea
 # %% mystnb={"figure": {"name": "fig-learning-corpora", "caption": "Acquisition and forgetting by initial model, for two texts learnt on, with two standard errors."}, "image": {"alt": "Two line charts over the initial model's pretraining step, acquisition and forgetting in per cent, each with a line per corpus learnt on and error bars.", "width": "100%"}} tags=["hide-input"]
 far = outcomes[0].provenance["corpus"].get("corpus", "first corpus")
 corpora = {far: outcomes} | {name: results[name] for name in results if name not in ("before", "learning")}
-figure = learning_plots.plot_learning_corpora(corpora)
+figure = learning.plot_learning_corpora(corpora)
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -95,11 +95,11 @@ seeds.Estimates(pd.concat(shown), plan)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); all runs on a corpus start from the same checkpoints and ask the same probes, so K before
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`); all runs on a corpus start from the same checkpoints and ask the same probes, so K before
 # learning is the same on each.
 
 # %%
-pages.check_outcomes([each for listed in corpora.values() for each in listed])
+page.check_outcomes([each for listed in corpora.values() for each in listed])
 for name in corpora:
     for one, other in zip(outcomes, corpora[name], strict=True):
         assert one.provenance["probes"] == other.provenance["probes"]
@@ -113,7 +113,7 @@ for name in corpora:
 # %%
 *_, near = corpora.values()
 falls = [runs[-1].acquisition() - runs[0].acquisition() for runs in (outcomes, near)]
-pages.read({"fig13": estimate(falls[0] - falls[1])}, [*outcomes, *near], recorded)
+page.read({"fig13": estimate(falls[0] - falls[1])}, [*outcomes, *near], recorded)
 
 # %% [markdown]
 # ## Full run

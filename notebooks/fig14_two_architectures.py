@@ -36,7 +36,7 @@ batch_size = 8
 recipe = {}
 knowledge = []
 control = []
-twin = ""
+other_architecture = ""
 
 # %% tags=["hide-input"]
 import sys
@@ -46,11 +46,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import learning_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import learning
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -69,21 +69,21 @@ pages.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-taught = {"recipe": recipe, "knowledge": knowledge, "control": control, "twin": twin}
-plan = learning_plans.learn_twins(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+taught = {"recipe": recipe, "knowledge": knowledge, "control": control, "other_architecture": other_architecture}
+plan = learning_plans.learn_architectures(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 models = {name: (results[name], results[f"{name}, learning"]) for name in plan if f"{name}, learning" in plan}
 outcomes = [each for _, listed in models.values() for each in listed]
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-two-architectures", "caption": "Distance of knowledge entropy to its bound per layer, and acquisition with the never injected control (dotted), over pretraining, for a gated and a plain architecture, with two standard errors."}, "image": {"alt": "Two line charts over the pretraining step: above the distance of knowledge entropy to its bound in nats, below acquisition in per cent with its control, one line with error bars for a gated and one for a plain model.", "width": "100%"}} tags=["hide-input"]
-figure = learning_plots.plot_twins(models)
+figure = learning.plot_architectures(models)
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -96,10 +96,10 @@ for name, table in tables.items():
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); entropies between 0 and the bound, and a checkpoint of a model for every outcome.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`); entropies between 0 and the bound, and a checkpoint of a model for every outcome.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for profiles, listed in models.values():
     assert len(profiles) == len(listed)
     assert all(0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9 for each in profiles)
@@ -114,7 +114,7 @@ for profiles, listed in models.values():
 # %%
 plain = next((name for name in models if "GPTNeoX" in models[name][0][0].provenance["architecture"]), [*models][-1])
 entropies, acquired = ([value for value, _ in tables[plain].loc[row]] for row in (summaries.ENTROPY, "A (%)"))
-pages.read({"fig14": summaries.correlate(entropies, acquired)}, models[plain][1])
+page.read({"fig14": summaries.correlate(entropies, acquired)}, models[plain][1])
 
 # %%
 print(f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acquired[0]:.1f} to {acquired[-1]:.1f} %")
@@ -131,7 +131,7 @@ summaries.tabulate_correlations(tables[plain])
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# `twin` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on
+# `other_architecture` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on
 # learns on, of both models.
 #
 # For a suite of the Hub the recipe is the paper's (`kent.learning.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of

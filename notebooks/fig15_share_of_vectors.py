@@ -7,12 +7,12 @@
 # ---
 
 # %% [markdown]
-# # Figure 15: the more memory vectors are woken the better, until about 90 %
+# # Figure 15: the more memory vectors are resuscitated the better, until about 90 %
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# How many of the least used memory vectors should be woken? As built here, the page takes the **tiny** suite, pretrained on
+# How many of the least used memory vectors should be resuscitated? As built here, the page takes the **tiny** suite, pretrained on
 # the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
 
 # %% [markdown]
@@ -47,11 +47,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 
 # %% tags=["hide-input"]
 from kent.learning.outcomes import estimate
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import resuscitation_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -78,21 +78,21 @@ pages.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 plan = learning_plans.vary_p(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "What waking the p per cent least used memory vectors of each layer of the final model changes: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each p about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "What resuscitating the p per cent least used memory vectors of each layer of the final model changes: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each p about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 differences = summaries.compare_changes(models)
-figure = resuscitation_plots.plot_changes({"final model": differences}, recorded)
+figure = resuscitation.plot_changes({"final model": differences}, recorded)
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
@@ -116,11 +116,11 @@ pd.DataFrame(scaled).rename_axis("layer")
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
@@ -131,7 +131,7 @@ for profile, _ in models.values():
 A = summaries.acquire(models)
 pairs = {"fig15": ("p = 75", "p = 25"), "fig15-ninety": ("p = 90", "p = 50")}
 found = {key: estimate(A[one] - A[other]) for key, (one, other) in pairs.items() if {one, other} <= A.keys()}
-pages.read(found, outcomes, recorded)
+page.read(found, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, each with the error of a difference:

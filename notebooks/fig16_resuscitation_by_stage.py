@@ -7,22 +7,22 @@
 # ---
 
 # %% [markdown]
-# # Figure 16: waking memory vectors helps late stages and hurts early ones
+# # Figure 16: resuscitating memory vectors helps late stages and hurts early ones
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# If late models learn worse because they use few memory vectors, waking should help them, and not early ones.
+# If late models learn worse because they use few memory vectors, resuscitating should help them, and not early ones.
 # As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world;
 # nothing at OLMo's scale has been run for this book yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 16 of the paper, for OLMo-1B, $p = 50$ and $q = 2$: waking raises A of the late stages (554k and 738k) and lowers
+# Figure 16 of the paper, for OLMo-1B, $p = 50$ and $q = 2$: resuscitating raises A of the late stages (554k and 738k) and lowers
 # that of the early ones (118k and 369k).
 #
-# *What would contradict it:* a lower A of the woken last stage, a higher A of the woken first stage, or a change that is
+# *What would contradict it:* a lower A of the resuscitated last stage, a higher A of the resuscitated first stage, or a change that is
 # smaller for the last than for the first, by more than two standard errors.
 
 # %% tags=["parameters"]
@@ -49,11 +49,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 
 # %% tags=["hide-input"]
 from kent.learning.outcomes import estimate
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import resuscitation_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -77,26 +77,28 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.wake_stages(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+plan = learning_plans.resuscitate_stages(
+    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught
+)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 stages = summaries.group_changes(results)
 outcomes = [outcome for models in stages.values() for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "What waking rarely used memory vectors changes, by initial model: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts over the initial model's pretraining step about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "What resuscitating rarely used memory vectors changes, by initial model: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts over the initial model's pretraining step about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 import pandas as pd
 
 tables = {step: summaries.compare_changes(models) for step, models in stages.items()}
 labels = [*next(iter(tables.values()))]
 differences = {label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in labels}
-figure = resuscitation_plots.plot_changes(differences, recorded, "initial model (pretraining step)")
+figure = resuscitation.plot_changes(differences, recorded, "initial model (pretraining step)")
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
@@ -111,11 +113,11 @@ seeds.Estimates(pd.concat(lines), plan)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for profile, _ in (pair for models in stages.values() for pair in models.values()):
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
@@ -126,11 +128,11 @@ for profile, _ in (pair for models in stages.values() for pair in models.values(
 # but one.
 
 # %%
-woken = f"q = {q[0]:g}"
+resuscitated = f"q = {q[0]:g}"
 A = [summaries.acquire(models) for models in stages.values()]
-first, *_, last = (each[woken] - each["unchanged"] for each in (A[0], *A))
+first, *_, last = (each[resuscitated] - each["unchanged"] for each in (A[0], *A))
 changes = {"fig16-late": last} | ({"fig16": last - first, "fig16-early": first} if len(A) > 1 else {})
-pages.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
+page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, stage by stage, each with the error of a difference:
@@ -149,7 +151,7 @@ seeds.Estimates(pd.concat({f"{label}, {summaries.COMPARED}": each for label, eac
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# Four stages, each as it is and woken: eight runs. For a suite of the Hub the recipe is the paper's
+# Four stages, each as it is and resuscitated: eight runs. For a suite of the Hub the recipe is the paper's
 # (`kent.learning.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.
 #

@@ -12,7 +12,7 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Between the stages that waking hurts and those that it helps, where does it turn? As built here, the page takes the
+# Between the stages that resuscitating hurts and those that it helps, where does it turn? As built here, the page takes the
 # **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has
 # been run for this book yet.
 
@@ -49,11 +49,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 
 # %% tags=["hide-input"]
 from kent.learning.outcomes import estimate
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import resuscitation_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -78,23 +78,23 @@ pages.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 plan = learning_plans.vary_q_midway(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 stages = summaries.group_changes(results)
 outcomes = [outcome for models in stages.values() for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "What waking rarely used memory vectors of two middle stages changes, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a place for each q and a colour for each of two stages about a line at zero, the unchanged models: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "What resuscitating rarely used memory vectors of two middle stages changes, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a place for each q and a colour for each of two stages about a line at zero, the unchanged models: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 import pandas as pd
 
 differences = {f"step {step}": summaries.compare_changes(models) for step, models in stages.items()}
-figure = resuscitation_plots.plot_changes(differences, recorded)
+figure = resuscitation.plot_changes(differences, recorded)
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
@@ -106,11 +106,11 @@ seeds.Estimates(pd.concat(tables), plan)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for profile, _ in (pair for models in stages.values() for pair in models.values()):
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
@@ -130,7 +130,7 @@ if len(stages) == 2 and len(set(q)) > 1:
     found |= {"fig17": slopes[1] - slopes[0]}
     for key, each in {"fig17-middle": middle, "fig17-late": late}.items():
         found |= {key: each["q = 2"] - each["unchanged"]} if 2 in q else {}
-pages.read({key: estimate(samples) for key, samples in found.items()}, outcomes, recorded)
+page.read({key: estimate(samples) for key, samples in found.items()}, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, stage by stage, each with the error of a difference:

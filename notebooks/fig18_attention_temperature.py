@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 18: waking memory vectors helps more than a warmer attention
+# # Figure 18: resuscitating memory vectors helps more than a warmer attention
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -21,7 +21,7 @@
 # ## Claim
 #
 # Figure 18 of the paper, for the final OLMo-1B: a softmax temperature of 1.5 to 3 in the attention (which the public code
-# lowers to 1 over the run by default) helps less than waking memory vectors ($p = 50$).
+# lowers to 1 over the run by default) helps less than resuscitating memory vectors ($p = 50$).
 #
 # *What would contradict it:* the best temperature reaches a higher A than the best $q$, by more than two standard errors.
 
@@ -51,11 +51,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 
 # %% tags=["hide-input"]
 from kent.learning.outcomes import estimate
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import resuscitation_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -90,21 +90,21 @@ heated = {"cooled": cooled, "constant": constant}
 plan = learning_plans.vary_temperature(
     checkpoints, p=p, q=q, **heated, steps=steps, batch_size=batch_size, **measured, **taught
 )
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-attention-temperature", "caption": "What a temperature T in the attention of the final model changes (cooled to 1 over the run, or constant), beside waking its rarely used memory vectors by q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each attention temperature and each q about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-attention-temperature", "caption": "What a temperature T in the attention of the final model changes (cooled to 1 over the run, or constant), beside resuscitating its rarely used memory vectors by q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each attention temperature and each q about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 differences = summaries.compare_changes(models)
-figure = resuscitation_plots.plot_changes({"final model": differences}, recorded)
+figure = resuscitation.plot_changes({"final model": differences}, recorded)
 
 # %% [markdown]
 # Before learning: the entropies, the loss, K and P at the temperature the run starts at. All ± two standard errors.
@@ -117,11 +117,11 @@ seeds.Estimates(pd.concat({"final model": summaries.tabulate_changes(models)}), 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`, which
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
 # also names runs that were stopped), and knowledge entropies between 0 and the bound.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
@@ -139,7 +139,7 @@ kinds = {"q": [f"q = {each:g}" for each in q], "T": [f"T = {each:g}, cooled" for
 kinds["T"] += [f"T = {each:g}" for each in constant if each > 1]
 best = {kind: np.max([A[label] for label in labels], axis=0) for kind, labels in kinds.items() if labels}
 found = {"fig18": estimate(best["q"] - best["T"])} if len(best) == 2 else {}
-pages.read(found, outcomes, recorded)
+page.read(found, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, each with the error of a difference:
@@ -158,7 +158,7 @@ seeds.Estimates(pd.concat({f"final model, {summaries.COMPARED}": differences}), 
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# One checkpoint: nine runs, of which the woken ones are those of
+# One checkpoint: nine runs, of which the resuscitated ones are those of
 # [Figure 5](fig05_resuscitation.ipynb). For a suite of the Hub the recipe is the paper's
 # (`kent.learning.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
 # on.

@@ -20,9 +20,9 @@
 # ## Claim
 #
 # A page beyond the paper, which scores the probes after every injection and reports the last score. Chang et al. (2024),
-# whose Fictional Knowledge it uses, found that a fact jumps when it is told and fades afterwards.
+# whose Fictional Knowledge it uses, found that a fact jumps when it is injected and fades afterwards.
 #
-# *What would contradict it:* facts told once that gain no more over the injection that tells them than over the others.
+# *What would contradict it:* facts injected once that gain no more over their injection than over the others.
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
@@ -47,14 +47,14 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 # %% tags=["hide-input"]
 from kent.learning.injection import list_injections
 from kent.learning.outcomes import summarize_paragraphs
-from kent.pages import pages, seeds
+from kent.pages import page, seeds
 from kent.pages.evidence import label_steps
-from kent.pages.plots import learning_plots
+from kent.pages.plots import learning
 from kent.paper import is_effect
 from kent.runs import learning_plans
-from kent.runs.runs import read_knowledge
+from kent.runs.definitions import read_knowledge
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -74,12 +74,12 @@ pages.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 plan = learning_plans.learn_stages(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -91,29 +91,29 @@ schedule = list_injections(facts, batch=setting["batch"], steps=setting["steps"]
 first = schedule[schedule.injection <= 2].groupby("injection").head(5)
 first.assign(text=first.text.str.slice(0, 60) + " …").set_index(["step", "row"])
 
-# %% mystnb={"figure": {"name": "fig-learning-curves", "caption": "K before learning and after every injection, from four stages of pretraining, with two standard errors."}, "image": {"alt": "Three line charts over the step of continual learning: K of paraphrased facts, of facts told once and of the never injected control, one line with error bars per initial model.", "width": "100%"}} tags=["hide-input"]
-figure = learning_plots.plot_learning_curves(outcomes)
+# %% mystnb={"figure": {"name": "fig-learning-curves", "caption": "K before learning and after every injection, from four stages of pretraining, with two standard errors."}, "image": {"alt": "Three line charts over the step of continual learning: K of paraphrased facts, of facts injected once and of the never injected control, one line with error bars per initial model.", "width": "100%"}} tags=["hide-input"]
+figure = learning.plot_learning_curves(outcomes)
 
 # %% [markdown]
-# The jump and the decay after it: K of a fact told once, from before the injection that tells it to so many injections
+# The jump and the decay after it: K of a fact injected once, from before its injection to so many injections
 # after it, over what K of the control does meanwhile. The first injection, which changes the style of everything, is left
 # out here and below.
 
-# %% mystnb={"figure": {"name": "fig-tellings", "caption": "What is left of a single telling, by the number of injections since: the gain of K over the never injected control, from four stages of pretraining, with two standard errors over paragraphs."}, "image": {"alt": "A line chart over the injections since a fact was told once: the gain of K over the control in nats, one line with error bars per initial model.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-injections", "caption": "What is left of a single injection, by the number of injections since: the gain of K over the never injected control, from four stages of pretraining, with two standard errors over paragraphs."}, "image": {"alt": "A line chart over the injections since a fact was injected once: the gain of K over the control in nats, one line with error bars per initial model.", "width": "100%"}} tags=["hide-input"]
 followed = {
     f"from step {step:,}": each.follow_tellings() for step, each in zip(label_steps(outcomes), outcomes, strict=True)
 }
-figure = learning_plots.plot_tellings(followed)
+figure = learning.plot_injections(followed)
 
 # %% [markdown]
-# What one telling does to a fact told once, within its own curve: the gain of its K over the injection that tells it, minus
+# What one injection does to a fact injected once, within its own curve: the gain of its K over its injection, minus
 # its mean gain over each of the other injections. The error is over paragraphs.
 
 # %% tags=["hide-input"]
 import pandas as pd
 
-tellings = [each.compare_tellings() for each in outcomes]
-rows = [(*summarize_paragraphs(each), len(each)) for each in tellings]
+injections = [each.compare_injections() for each in outcomes]
+rows = [(*summarize_paragraphs(each), len(each)) for each in injections]
 columns = ["difference (nats)", "s.e.", "paragraphs"]
 table = pd.DataFrame(rows, index=pd.Index(label_steps(outcomes), name="from step"), columns=columns)
 table.round(3)
@@ -121,10 +121,10 @@ table.round(3)
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); a row of losses for every step, at rates that warm up to the peak and never exceed it.
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`); a row of losses for every step, at rates that warm up to the peak and never exceed it.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for each in outcomes:
     made = each.provenance["recipe"]
     assert len(each.curve) == each.steps[-1] and (each.provenance["stopped"] or each.curve.isfinite().all())
@@ -133,8 +133,8 @@ for each in outcomes:
 # %% [markdown]
 # ## Reading
 #
-# The difference in the table is the trace of a single telling; where it is within two standard errors of nothing, this
-# model at this size did not keep a fact from one telling long enough for the next scoring to see it.
+# The difference in the table is the trace of a single injection; where it is within two standard errors of nothing, this
+# model at this size did not keep a fact from one injection long enough for the next scoring to see it.
 
 # %%
 for step, difference, error, _ in table.itertuples():

@@ -24,7 +24,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from kent import records
-from kent.pages import pages
+from kent.pages import page
 
 roots = [Path(), records.PACKAGE.parent]
 folder = next((root / "results/benchmarks" for root in roots if (root / "results/benchmarks").is_dir()), Path())
@@ -201,7 +201,7 @@ for record in taught:
 # weights, a batch needs the activations of one layer: a smaller `batch_size` needs less.
 
 # %%
-pages.estimate_full_runs().map("{:,.1f}".format)
+page.estimate_full_runs().map("{:,.1f}".format)
 
 # %% [markdown]
 # ## Check

@@ -47,12 +47,12 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 
 # %% tags=["hide-input"]
 from kent.learning.outcomes import estimate
-from kent.pages import pages, seeds, summaries
-from kent.pages.plots import learning_plots
+from kent.pages import page, seeds, summaries
+from kent.pages.plots import learning
 from kent.paper import TABLES, infer_before
 from kent.runs import learning_plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -72,19 +72,19 @@ pages.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 plan = learning_plans.learn_settings(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-settings = pages.fetch_all(plan)
+settings = page.fetch_all(plan)
 outcomes = [each for listed in settings.values() for each in listed]
 recorded = seeds.recall(plan, checkpoints)
-pages.stamp(outcomes)
+page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-hyperparameters", "caption": "Acquisition and forgetting by initial model in the five settings of table 1: measured here with two standard errors (above), and published (below; one value, A = −92.2 % with the larger batch, is written where its line leaves the panel)."}, "image": {"alt": "Four line charts over the initial model's pretraining step with one line for each of five settings: measured acquisition and forgetting with error bars above, the published ones below.", "width": "100%"}} tags=["hide-input"]
-figure = learning_plots.plot_hyperparameters(settings)
+figure = learning.plot_hyperparameters(settings)
 
 # %% [markdown]
 # The settings as they were run here, and the outcome of each (± two standard errors) above the published tables; K is the
@@ -115,11 +115,11 @@ pd.DataFrame({f"{key} before": infer_before(key) for key in "KP"}).map(lambda en
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.pages.check_outcomes`); every setting starts from the same models, so K before learning is the same; and both ends of
+# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`); every setting starts from the same models, so K before learning is the same; and both ends of
 # each published range are in order.
 
 # %%
-pages.check_outcomes(outcomes)
+page.check_outcomes(outcomes)
 for listed in settings.values():
     for one, other in zip(settings["baseline"], listed, strict=True):
         assert abs(one.performance()[0, 0] - other.performance()[0, 0]) < 1e-6
@@ -138,7 +138,7 @@ for name, key in keys.items():
     first, last = settings[name][0], settings[name][-1]
     changes[f"table1-{key}-acquisition"] = estimate(last.acquisition() - first.acquisition())
     changes[f"table1-{key}-forgetting"] = estimate(last.forgetting() - first.forgetting())
-pages.read(changes, outcomes, recorded)
+page.read(changes, outcomes, recorded)
 
 # %% [markdown]
 # ## Full run

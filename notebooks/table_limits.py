@@ -37,7 +37,7 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 import pandas as pd
 
 from kent import paper
-from kent.pages.plots import plots
+from kent.pages.plots import measuring
 from kent.pages.regressions import SCHEDULES, match_ratios, regress, tabulate_cells
 
 # %% [markdown]
@@ -68,7 +68,7 @@ pd.concat(rates, axis=1).map("{:.3g}".format)
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-tables", "caption": "Published acquisition and forgetting in five settings: above against the initial model, below against the ratio of the peak rate to the checkpoint's own (cosine assumed). Every line runs from 118k to 738k steps. One value, A = −92.2 % (larger batch, 738k), is written where its line leaves the panel."}, "image": {"alt": "Four line charts of the published table with one line for each of five settings: acquisition falls with the stage except at the lower learning rate, forgetting rises in all; against the ratio of learning rates the lines shift sideways but do not fall on one curve.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_tables(cells)
+figure = measuring.plot_tables(cells)
 
 # %% [markdown]
 # ## What moves together

@@ -11,11 +11,11 @@ from hub import make_byte_tokenizer
 from safetensors.torch import save_file
 from transformers import OlmoConfig, OlmoForCausalLM, Trainer
 
-from kent.learning import evaluations, learning
+from kent.learning import evaluations
 from kent.learning.knowledge import Knowledge
-from kent.learning.learning import learn
 from kent.learning.outcomes import Outcome
 from kent.learning.recipes import Recipe
+from kent.learning.training import learn
 
 RECIPE = Recipe(learning_rate=1e-2, batch=4, rows=2, steps=20, tasks="")
 

@@ -9,7 +9,7 @@ from learner import make_model
 import kent
 from kent.__main__ import main
 from kent.models import pretraining
-from kent.runs import execution, runs
+from kent.runs import definitions, execution
 
 SIZES = ["--length", "16", "--limit", "4"]
 
@@ -92,7 +92,7 @@ def test_a_second_configuration_that_is_wrong_is_found_before_the_first_run(micr
 
 
 def test_a_run_whose_record_is_damaged_is_done_again(micro, tmp_path, capsys):
-    run = runs.plan_profile("tiny", 0, corpus="world", length=16, limit=4)
+    run = definitions.plan_profile("tiny", 0, corpus="world", length=16, limit=4)
     (tmp_path / "run.yaml").write_text(json.dumps(run.config))
     assert main(["run", str(tmp_path / "run.yaml")]) == 0
     whole = run.path.stat().st_size

@@ -118,7 +118,7 @@ def find_temperature(start: Temperature, step: Whole, total: Count, *, decay: bo
 class Cooling(TrainerCallback):
     """Attention resuscitation (figure 18, appendix B.8): a temperature of `start`, lowered linearly to 1 with `decay`.
 
-    The next step is learned, and what follows step s is evaluated (by `kent.learning.evaluations.Examiner`, or by the Trainer),
+    The next step is learned, and what follows step s is evaluated (by `kent.learning.evaluations.Evaluator`, or by the Trainer),
     at `find_temperature(start, s, total)`, whose `total` is `state.max_steps`: the Trainer calls `on_step_end`, where
     the temperature changes, before it logs, evaluates and saves. Step 1 is thus learned at `start`, and only the
     finished model is at 1. (The public code counts a step before it is learned: its step s is learned at

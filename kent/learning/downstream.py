@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from copy import deepcopy
 from functools import cache
+from importlib.resources import files
 from itertools import islice, product
 from pathlib import Path
 

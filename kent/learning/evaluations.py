@@ -21,7 +21,7 @@ FORMAT = "kent evaluation 1"
 Tables = dict[str, dict[str, Tensor]]
 
 
-class Examiner(TrainerCallback):
+class Evaluator(TrainerCallback):
     """Scores probes after every injection and tasks in their turn, and stops at a loss that is not finite.
 
     Every evaluation is a file in `folder` that names the `run`, so that an interrupted run keeps those it has. `asked`

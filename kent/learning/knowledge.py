@@ -1,4 +1,4 @@
-"""Fictional Knowledge: paragraphs that no model has seen, what is asked about them, and when each is told (section 4).
+"""Fictional Knowledge: paragraphs that no model has seen, what is asked about them, and when each is injected (section 4).
 
 Pure data. `Knowledge.from_json` reads the published files; `Knowledge.synthetic` writes the same from the world, by
 `knowledge.yaml`: new names that the world never tells, with facts made of what it does tell.
@@ -20,8 +20,8 @@ from pydantic import Field, InstanceOf
 
 from kent.files import expand
 from kent.settings import Count, Whole, check_fields, check_text, checked
+from kent.text.documents import parse_json
 from kent.text.templates import choose, fill, shuffle
-from kent.text.texts import parse_json
 from kent.text.world import Entity, World
 
 SETTINGS = ("once", "paraphrase")
@@ -29,7 +29,7 @@ KEYS = {"memorization": "mem", "semantic": "gen", "compositional": "hard_gen"}
 KINDS = tuple(KEYS)
 INJECTIONS = 10
 SEEDS = 3  # the reserved names reach for as many sets
-TOLD = (3, 2)  # facts told of a paragraph's two new entities
+CHOSEN = (3, 2)  # facts chosen of a paragraph's two new entities
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """Paragraphs of two settings: told once in all ten injections, or in every one, each time in other words.
+    """Paragraphs of two settings: injected once in all ten injections, or in every one, each time in other words.
 
-    Raises ValueError for what is no tuple of paragraphs, when there are none, or when those told once cannot be dealt
+    Raises ValueError for what is no tuple of paragraphs, when there are none, or when those injected once cannot be dealt
     evenly over ten injections.
     """
 
@@ -87,10 +87,10 @@ class Knowledge:
     def __post_init__(self):
         check_fields(self)
         if len(self.once) % INJECTIONS:
-            raise ValueError(f"{len(self.once)} paragraphs told once: a multiple of {INJECTIONS} is wanted, "
-                             "so that every injection tells as many")  # fmt: skip
+            raise ValueError(f"{len(self.once)} paragraphs injected once: a multiple of {INJECTIONS} is wanted, "
+                             "so that every injection has as many")  # fmt: skip
         if not self.once + self.paraphrase:
-            raise ValueError("no paragraphs: at least one is wanted, told once or paraphrased")
+            raise ValueError("no paragraphs: at least one is wanted, injected once or paraphrased")
 
     @classmethod
     @checked
@@ -111,7 +111,7 @@ class Knowledge:
     ) -> "Knowledge":
         """Write fictional knowledge for models of the tiny suites, from the world that they were pretrained on.
 
-        A paragraph joins two new entities and tells five facts of them: six short sentences. No two seeds share a new
+        A paragraph joins two new entities and states five facts of them: six short sentences. No two seeds share a new
         name, so that one seed can be the control, never injected, of another.
 
         Raises ValueError for a seed other than 0 to 2, a number below 0, or more paragraphs than there are names for.
@@ -125,7 +125,7 @@ class Knowledge:
         """The texts of the k-th injection, k from 1 to 10, in the paper's order.
 
         First every paraphrased paragraph, for k = 1 its text, else its paraphrase k - 1; then the k-th tenth of those
-        told once. Raises ValueError for another k.
+        injected once. Raises ValueError for another k.
         """
         share = len(self.once) // INJECTIONS
         versions = [(paragraph.text, *paragraph.paraphrases)[k - 1] for paragraph in self.paraphrase]
@@ -195,10 +195,10 @@ def _check_words(text: object, place: str) -> str:
 
 @dataclass(frozen=True)
 class _Fact:
-    """A fact of a paragraph: the sentences that tell it, the first of which ends with it, and two probes with it."""
+    """A fact of a paragraph: the sentences that state it, the first of which ends with it, and two probes with it."""
 
     target: str
-    told: list[str]
+    sentences: list[str]
     semantic: str
     compositional: str
 
@@ -215,7 +215,7 @@ class _Writer:
         """The next paragraph: a link between two new entities and five facts. Its kind goes by the item."""
         facts = self._gather(_plan()["turns"][item % len(_plan()["turns"])])
         text, *paraphrases = self._tell(facts)
-        asked = [("memorization", fact.told[0].removesuffix("."), fact.target) for fact in facts[:-1]]
+        asked = [("memorization", fact.sentences[0].removesuffix("."), fact.target) for fact in facts[:-1]]
         asked += [("semantic", fact.semantic, fact.target) for fact in facts[:-1]]
         asked += [("compositional", fact.compositional, fact.target) for fact in facts[1:]]
         probes = (Probe(item, setting, kind, said.removesuffix(end).rstrip(), end) for kind, said, end in asked)
@@ -223,9 +223,9 @@ class _Writer:
 
     def _tell(self, facts: list[_Fact]) -> list[str]:
         """Ten texts: the first sentence of every fact, then nine times others, in another order behind the link."""
-        texts = [" ".join(fact.told[0] for fact in facts)]
+        texts = [" ".join(fact.sentences[0] for fact in facts)]
         while len(texts) < INJECTIONS:
-            link, *others = [choose(fact.told[1:], self.random) for fact in facts]
+            link, *others = [choose(fact.sentences[1:], self.random) for fact in facts]
             text = " ".join([link, *shuffle(others, self.random)])
             texts += [] if text in texts else [text]
         return texts
@@ -242,7 +242,7 @@ class _Writer:
             main, other = (self._invent(*each) for each in zip(kinds, names, strict=True))
             main.facts[plan["by"]] = other
             main.facts["it"], other.facts["it"] = (fill(description, main) for description in plan["known_as"])
-            chosen = [shuffle(facts, self.random)[:count] for facts, count in zip(plan["tell"], TOLD, strict=True)]
+            chosen = [shuffle(facts, self.random)[:count] for facts, count in zip(plan["chosen"], CHOSEN, strict=True)]
             pairs = [(entity, fact) for entity, facts in zip((main, other), chosen, strict=True) for fact in facts]
             facts = [self._express(entity, fact, entities[entity.kind]["facts"][fact]) for entity, fact in pairs]
             words = [main.name, other.name, *(fact.target for fact in facts)]
@@ -267,10 +267,10 @@ class _Writer:
     def _express(self, entity: Entity, fact: str, plan: dict) -> _Fact:
         """All that is said of a fact; any sentence that ends with it may come first."""
         target = entity.say(fact)[0]
-        told = [fill(template, entity) for template in plan["told"]]
-        first = choose([at for at, sentence in enumerate(told) if sentence.endswith(f"{target}.")], self.random)
+        sentences = [fill(template, entity) for template in plan["sentences"]]
+        first = choose([at for at, sentence in enumerate(sentences) if sentence.endswith(f"{target}.")], self.random)
         probes = (fill(plan.get(kind, ""), entity) for kind in ("semantic", "compositional"))
-        return _Fact(target, [told.pop(first), *told], *probes)
+        return _Fact(target, [sentences.pop(first), *sentences], *probes)
 
 
 @cache

@@ -22,7 +22,7 @@ SEED = 0
 
 Setting = Literal["once", "paraphrase"]
 Measure = Literal["per_target_token", "padded_mean"]
-Told = Literal["knowledge", "control"]
+Facts = Literal["knowledge", "control"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Outcome:
 
     @checked
     def average_paragraphs(
-        self, setting: Setting, *, measure: Measure = MEASURES[0], of: Told = "knowledge"
+        self, setting: Setting, *, measure: Measure = MEASURES[0], of: Facts = "knowledge"
     ) -> Float64[Tensor, "evaluation paragraph"]:
         """Mean log probability of each paragraph's probes, in nats; `setting` is once or paraphrase.
 
@@ -60,14 +60,14 @@ class Outcome:
         paragraphs = torch.nn.functional.one_hot(items).double()
         return scores[measure][:, chosen] @ paragraphs / paragraphs.sum(0)
 
-    def _find_scores(self, of: Told) -> Mapping[str, Float64[Tensor, "evaluation probe"]]:
+    def _find_scores(self, of: Facts) -> Mapping[str, Float64[Tensor, "evaluation probe"]]:
         if not (scores := getattr(self, of)):
             raise ValueError(f"this run probed no {of}")
         return scores
 
     @checked
     def performance(
-        self, setting: Setting | Literal["all"] = "all", *, measure: Measure = MEASURES[0], of: Told = "knowledge"
+        self, setting: Setting | Literal["all"] = "all", *, measure: Measure = MEASURES[0], of: Facts = "knowledge"
     ) -> Float64[np.ndarray, "evaluation sample"]:
         """K at every evaluation, in nats (section 4.1), and its bootstrap samples over paragraphs.
 
@@ -102,18 +102,18 @@ class Outcome:
         setting: Setting | Literal["all"] = "all",
         *,
         measure: Measure = MEASURES[0],
-        of: Told = "knowledge",
+        of: Facts = "knowledge",
         relative: bool = True,
         since: "InstanceOf[Outcome] | None" = None,
     ) -> Float64[np.ndarray, " sample"]:
         """A: the rise of K from before to the end, in % of its size before (section 4.1), or in nats.
 
         `since` is the run whose K before counts (default: this one): that of the unchanged model, for a changed one.
-        Raises as `average_paragraphs`, and ValueError for a run that was told or asked something else.
+        Raises as `average_paragraphs`, and ValueError for a run that was taught or asked something else.
         """
         start = since or self
-        if any(start._recall(key, of) != self._recall(key, of) for key in ("told", "probes")):
-            raise ValueError(f"the run since which K is to have changed was told or asked other {of}")
+        if any(start._recall(key, of) != self._recall(key, of) for key in ("facts", "probes")):
+            raise ValueError(f"the run since which K is to have changed was taught or asked other {of}")
         before = start.performance(setting, measure=measure, of=of)[0]
         after = self.performance(setting, measure=measure, of=of)[-1]
         return 100 * (after - before) / np.abs(before) if relative else after - before
@@ -135,33 +135,33 @@ class Outcome:
     def _recall(self, key: str, of: str) -> object:
         return self.provenance.get(key, {}).get(of)
 
-    def compare_tellings(self) -> Float64[Tensor, " paragraph"]:
-        """What telling a fact once does to its K, in nats, paragraph by paragraph: the gain over the injection that
-        tells it, minus the mean gain over each of the others.
+    def compare_injections(self) -> Float64[Tensor, " paragraph"]:
+        """What the one injection of a fact does to its K, in nats, paragraph by paragraph: the gain over the injection that
+        holds it, minus the mean gain over each of the others.
 
-        The first injection is left out, with the paragraphs that it tells: it changes the style of everything.
+        The first injection is left out, with the paragraphs in it: it changes the style of everything.
         """
         gains = self.average_paragraphs("once").diff(dim=0)
         paragraphs = gains.shape[1]
-        tells = torch.arange(len(gains))[:, None] % INJECTIONS == torch.arange(paragraphs) * INJECTIONS // paragraphs
-        gains, tells = gains[1:, ~tells[0]], tells[1:, ~tells[0]]
-        when, others = ((gains * chosen).sum(0) / chosen.sum(0) for chosen in (tells, ~tells))
+        holds = torch.arange(len(gains))[:, None] % INJECTIONS == torch.arange(paragraphs) * INJECTIONS // paragraphs
+        gains, holds = gains[1:, ~holds[0]], holds[1:, ~holds[0]]
+        when, others = ((gains * chosen).sum(0) / chosen.sum(0) for chosen in (holds, ~holds))
         return when - others
 
     def follow_tellings(self) -> Float64[Tensor, "lag paragraph"]:
-        """How K of a fact told once moves from before the injection that tells it to `lag` injections after, in nats.
+        """How K of a fact injected once moves from before its injection to `lag` injections after, in nats.
 
-        Minus what K of the control's facts told once does meanwhile (mean), which is style. NaN where the run ends
-        before; facts that the first injection tells are left out, as in `compare_tellings`.
+        Minus what K of the control's facts injected once does meanwhile (mean), which is style. NaN where the run ends
+        before; facts that the first injection holds are left out, as in `compare_injections`.
         """
         facts, control = (self.average_paragraphs("once", of=of) for of in ("knowledge", "control"))
         excess = (facts - control.mean(dim=1, keepdim=True))[: INJECTIONS + 1]
         paragraphs = excess.shape[1]
-        told = 1 + torch.arange(paragraphs) * INJECTIONS // paragraphs
-        after = told + torch.arange(INJECTIONS - 1)[:, None]
+        own = 1 + torch.arange(paragraphs) * INJECTIONS // paragraphs
+        after = own + torch.arange(INJECTIONS - 1)[:, None]
         columns, last = torch.arange(paragraphs), len(excess) - 1
-        found = excess[after.clamp(max=last), columns.expand_as(after)] - excess[(told - 1).clamp(max=last), columns]
-        return found.where(after < len(excess), torch.nan)[:, told > 1]
+        found = excess[after.clamp(max=last), columns.expand_as(after)] - excess[(own - 1).clamp(max=last), columns]
+        return found.where(after < len(excess), torch.nan)[:, own > 1]
 
     @checked
     def save(self, path: str | Path) -> None:

@@ -26,8 +26,8 @@ from kent.measure.streaming import POSITIONS, freeze
 from kent.records import describe_run, expect_whole, load_tensors, save_tensors
 from kent.settings import Count, check_text, checked
 from kent.text.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED
+from kent.text.documents import read_json_lines
 from kent.text.templates import Document
-from kent.text.texts import read_json_lines
 from kent.text.world import World
 
 FORMAT = "kent familiarity 1"

@@ -1,4 +1,4 @@
-"""Suites pretrained on the spot: a small OLMo and its GPT-NeoX twin, really taught the synthetic world, once."""
+"""Suites pretrained on the spot: a small OLMo and a GPT-NeoX beside it, taught the synthetic world."""
 
 import json
 import logging
@@ -39,7 +39,7 @@ WHOLE = ("config.json", "model.safetensors", "tokenizer.json")
 """What every checkpoint holds, beside other files."""
 CODE = (
     *("precision.py", "models/pretraining.py"),
-    *(f"text/{name}" for name in ("corpora.py", "templates.py", "texts.py", "tokens.py", "world.py", "world.yaml")),
+    *(f"text/{name}" for name in ("corpora.py", "documents.py", "templates.py", "tokens.py", "world.py", "world.yaml")),
 )
 
 

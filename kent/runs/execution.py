@@ -20,9 +20,9 @@ from kent.change.temperature import set_temperature
 from kent.errors import DamagedError
 from kent.files import check_writable
 from kent.learning.keeping import RECIPE
-from kent.learning.learning import learn
 from kent.learning.outcomes import Outcome
 from kent.learning.recipes import Recipe
+from kent.learning.training import learn
 from kent.measure.familiarity import Familiarity, measure_familiarity, read_entities
 from kent.measure.gradients import Gradients, measure_gradients
 from kent.measure.measurement import profile
@@ -30,7 +30,7 @@ from kent.measure.profiles import Profile
 from kent.models import pretraining
 from kent.models.checkpoints import load, resolve
 from kent.records import cache_folder, expect_whole, hash_tensors, make_room, set_aside
-from kent.runs.runs import Run, from_config, make_recipe, plan_coefficients, read_knowledge
+from kent.runs.definitions import Run, from_config, make_recipe, plan_coefficients, read_knowledge
 from kent.text.corpora import describe, sequences
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,17 @@ from kent.learning.knowledge import INJECTIONS
 from kent.learning.recipes import Recipe
 from kent.models.suites import SUITES
 from kent.paper import STAGES, TABLES, Setting
-from kent.runs.plans import Checkpoints, Corpus, Plan, Steps, list_corpora, list_stages, pick_stages, sweep_twins
-from kent.runs.runs import make_recipe, plan_learning, plan_profile
+from kent.runs.definitions import make_recipe, plan_learning, plan_profile
+from kent.runs.plans import (
+    Checkpoints,
+    Corpus,
+    Plan,
+    Steps,
+    list_corpora,
+    list_stages,
+    pick_stages,
+    sweep_architectures,
+)
 from kent.settings import Percent, Positive, Whole, checked
 
 SETTINGS = {field.name for field in fields(Recipe)}
@@ -94,21 +103,23 @@ def learn_settings(checkpoints: Checkpoints, *, recipe: Mapping[str, object] | N
 
 
 @checked
-def learn_twins(
+def learn_architectures(
     checkpoints: Checkpoints,
     *,
-    twin: Checkpoints = "",
+    other_architecture: Checkpoints = "",
     steps: Steps = (),
     recipe: Mapping[str, object] | None = None,
     knowledge: Sequence[str] = (),
     control: Sequence[str] = (),
     **measured,
 ) -> Plan:
-    """Every checkpoint from 16 % of the run on, of `checkpoints` and of `twin` (as for `sweep_twins`): profiled, under
+    """Every checkpoint from 16 % of the run on, of `checkpoints` and of `other_architecture` (as for `sweep_architectures`): profiled, under
     the model's name, and learning on, under "NAME, learning" (figure 14, footnote 11).
     """
     plan, facts = {}, {"knowledge": knowledge, "control": control}
-    for name, sweep in sweep_twins(checkpoints, twin=twin, steps=steps, **measured).items():
+    for name, sweep in sweep_architectures(
+        checkpoints, other_architecture=other_architecture, steps=steps, **measured
+    ).items():
         listed = [(run.config["name"], run.config["step"]) for run in sweep]
         known = all(step is not None for _, step in listed)
         first = pick_stages([step for _, step in listed])["118k"] if known else 0
@@ -183,7 +194,7 @@ def vary_q(
 
 
 @checked
-def wake_stages(checkpoints: Checkpoints, *, q: Sequence[Positive] = (2.0,), **settings) -> Plan:
+def resuscitate_stages(checkpoints: Checkpoints, *, q: Sequence[Positive] = (2.0,), **settings) -> Plan:
     """`vary_q` at the paper's four stages (figure 16)."""
     return vary_q(checkpoints, q=q, stages=tuple(STAGES), **settings)
 

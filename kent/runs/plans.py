@@ -6,7 +6,7 @@ from kent.models.checkpoints import list_steps
 from kent.models.suites import SUITES
 from kent.paper import STAGES
 from kent.records import digest
-from kent.runs.runs import Dtype, Run, plan_familiarity, plan_gradients, plan_profile
+from kent.runs.definitions import Dtype, Run, plan_familiarity, plan_gradients, plan_profile
 from kent.settings import Count, Whole, checked
 
 Checkpoints = str | Sequence[str]
@@ -75,10 +75,14 @@ def sweep_with_baseline(checkpoints: Checkpoints, *, steps: Steps = (), **measur
 
 
 @checked
-def sweep_twins(checkpoints: Checkpoints, *, twin: Checkpoints = "", steps: Steps = (), **measured) -> Plan:
-    """`sweep` of `checkpoints` and of `twin` (default: the suite's own), each under its name."""
-    twin = twin or (SUITES[checkpoints].twin if isinstance(checkpoints, str) and checkpoints in SUITES else "")
-    listed = [checkpoints, twin] if twin else [checkpoints]
+def sweep_architectures(
+    checkpoints: Checkpoints, *, other_architecture: Checkpoints = "", steps: Steps = (), **measured
+) -> Plan:
+    """`sweep` of `checkpoints` and of `other_architecture` (default: the suite's own), each under its name."""
+    other_architecture = other_architecture or (
+        SUITES[checkpoints].other_architecture if isinstance(checkpoints, str) and checkpoints in SUITES else ""
+    )
+    listed = [checkpoints, other_architecture] if other_architecture else [checkpoints]
     names = [each if isinstance(each, str) else ", ".join(each) for each in listed]
     return {name: sweep(each, steps=steps, **measured)["in order"] for name, each in zip(names, listed, strict=True)}
 

@@ -18,7 +18,7 @@ from kent.files import expand
 from kent.hub import UNREACHABLE, list_branches
 from kent.records import hash_file
 from kent.settings import Count, TokenIds, check_text, checked
-from kent.text.texts import COMPRESSIONS, FORMATS, cut, looks_like_path, read_texts
+from kent.text.documents import COMPRESSIONS, FORMATS, cut, looks_like_path, read_texts
 from kent.text.tokens import tokenise
 from kent.text.world import World
 

@@ -1,4 +1,4 @@
-"""Documents written from templates: a teller writes one part of a document about a subject onto a page.
+"""Documents written from templates: a writer writes one part of a document about a subject onto a page.
 
 A template is text with slots in braces; the subject says what a slot stands for and whether that names an entity.
 Chance comes only from calls of `random()`, so that a seed fixes every character.
@@ -45,7 +45,7 @@ class Page:
         self.length += len(text)
 
 
-Teller = Callable[[Page, Subject], None]
+Writer = Callable[[Page, Subject], None]
 
 
 class Urn:
@@ -82,16 +82,16 @@ def shuffle(items: Iterable, random: Chance) -> list:
     return sorted(items, key=lambda _: random())
 
 
-def tell_one(alternatives: list[str], words: dict[str, list[str]]) -> Teller:
+def write_one(alternatives: list[str], words: dict[str, list[str]]) -> Writer:
     """Writes one of the alternatives, another one the next time. "" is silence; a line break needs no space before it.
 
     The slot {any weather} stands for any of `words["weather"]`, {Any weather} for the same with a capital.
     """
     templates = [re.split(r"[{}]", alternative) for alternative in alternatives]
 
-    def tell(page: Page, subject: Subject) -> None:
-        turn = page.turns.setdefault(tell, int(len(templates) * page.random()))
-        page.turns[tell] = turn + 1
+    def write_part(page: Page, subject: Subject) -> None:
+        turn = page.turns.setdefault(write_part, int(len(templates) * page.random()))
+        page.turns[write_part] = turn + 1
         first, *rest = templates[turn % len(templates)]
         if page.length and (first or rest) and not first.startswith("\n"):
             page.put(" ")
@@ -104,36 +104,36 @@ def tell_one(alternatives: list[str], words: dict[str, list[str]]) -> Teller:
                 page.put(*subject.say(slot))
             page.put(text)
 
-    return tell
+    return write_part
 
 
-def tell_some(bounds: Sequence[int], tellers: list[Teller]) -> Teller:
+def write_some(bounds: Sequence[int], writers: list[Writer]) -> Writer:
     """Writes between bounds[0] and bounds[1] of the parts, in any order."""
     counts = range(bounds[0], bounds[1] + 1)
 
-    def tell(page: Page, subject: Subject) -> None:
-        for teller in shuffle(tellers, page.random)[: choose(counts, page.random)]:
-            teller(page, subject)
+    def write_part(page: Page, subject: Subject) -> None:
+        for writer in shuffle(writers, page.random)[: choose(counts, page.random)]:
+            writer(page, subject)
 
-    return tell
+    return write_part
 
 
-def tell_each(find: Callable[[Subject, Chance], list], tellers: list[Teller]) -> Teller:
+def write_each(find: Callable[[Subject, Chance], list], writers: list[Writer]) -> Writer:
     """Writes the parts about each of the others that `find` finds for the subject."""
 
-    def tell(page: Page, subject: Subject) -> None:
+    def write_part(page: Page, subject: Subject) -> None:
         for other in find(subject, page.random):
-            for teller in tellers:
-                teller(page, other)
+            for writer in writers:
+                writer(page, other)
 
-    return tell
+    return write_part
 
 
 def write(forms: Urn, random: Chance) -> Iterator[Document]:
-    """Documents without end, each of a form (an urn of subjects, and tellers) drawn from `forms`."""
+    """Documents without end, each of a form (an urn of subjects, and writers) drawn from `forms`."""
     while True:
-        subjects, tellers = forms.draw(random)
+        subjects, writers = forms.draw(random)
         page, subject = Page(random), subjects.draw(random)
-        for teller in tellers:
-            teller(page, subject)
+        for writer in writers:
+            writer(page, subject)
         yield Document("".join(page.pieces), tuple(page.spans))

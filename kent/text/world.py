@@ -16,7 +16,7 @@ from zlib import crc32
 
 import yaml
 
-from kent.text.templates import Chance, Document, Teller, Urn, choose, shuffle, tell_each, tell_one, tell_some, write
+from kent.text.templates import Chance, Document, Urn, Writer, choose, shuffle, write, write_each, write_one, write_some
 
 DOMAINS = ("pretraining", "near", "far")
 
@@ -146,17 +146,17 @@ class World:
                 for rank, subject in enumerate(self.entities[form["about"]], 1)
                 if all(len(self._related[subject, kind, fact]) >= least for kind, fact, least in needs)
             ]
-            told.append(((Urn(subjects), [self._teller(part) for part in form["parts"]]), form["weight"]))
+            told.append(((Urn(subjects), [self._writer(part) for part in form["parts"]]), form["weight"]))
         return Urn(told)
 
-    def _teller(self, part: list | dict) -> Teller:
+    def _writer(self, part: list | dict) -> Writer:
         match part:
             case [*alternatives]:
-                return tell_one(alternatives, _plan()["words"])
+                return write_one(alternatives, _plan()["words"])
             case {"pick": bounds, "from": parts}:
-                return tell_some(bounds, [self._teller(one) for one in parts])
+                return write_some(bounds, [self._writer(one) for one in parts])
             case {"each": kind, "say": parts, **how}:
-                return tell_each(self._finder(kind, **how), [self._teller(one) for one in parts])
+                return write_each(self._finder(kind, **how), [self._writer(one) for one in parts])
         raise ValueError(f"world.yaml has no such part of a form: {part}")
 
     def _finder(self, kind: str, count: list[int], whose: str = "", order: str = "") -> Callable:

@@ -141,10 +141,10 @@ def test_temperatures_do_not_multiply(name):
         set_temperature(model, temperature)
     set_temperature(other, 2.0)
     assert torch.equal(read_logits(model), read_logits(other))
-    twin = copy.deepcopy(model)
-    assert torch.equal(read_logits(twin), read_logits(other))
-    set_temperature(twin, 1.0)
-    assert torch.equal(read_logits(twin), read_logits(make_own(name)))
+    copied = copy.deepcopy(model)
+    assert torch.equal(read_logits(copied), read_logits(other))
+    set_temperature(copied, 1.0)
+    assert torch.equal(read_logits(copied), read_logits(make_own(name)))
     assert torch.equal(read_logits(model), read_logits(other))
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kent.learning import knowledge
 from kent.learning.knowledge import INJECTIONS, KINDS, SEEDS, SETTINGS, Knowledge, Paragraph, Probe
 from kent.models import pretraining
 from kent.text import corpora
 from kent.text.world import DOMAINS, World
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "fictional_knowledge"
-PLAN = yaml.safe_load((Path(corpora.__file__).parent / "knowledge.yaml").read_text("utf8"))
+PLAN = yaml.safe_load((Path(knowledge.__file__).with_name("knowledge.yaml")).read_text("utf8"))
 MADE_UP = Knowledge.synthetic(0)
 PARAGRAPHS = MADE_UP.once + MADE_UP.paraphrase
 STYLES = ("family", "place", "title", "school")
@@ -173,7 +174,7 @@ def test_other_files_are_refused_by_file_item_and_key(tmp_path):
             Knowledge.from_json(*write(tmp_path, value))
     with pytest.raises(ValueError, match=r"once\.json, item 0: an object is wanted"):
         Knowledge.from_json(*write(tmp_path, [ITEM], ["A"]))
-    with pytest.raises(ValueError, match="3 paragraphs told once: a multiple of 10 is wanted"):
+    with pytest.raises(ValueError, match="3 paragraphs injected once: a multiple of 10 is wanted"):
         Knowledge.from_json(*write(tmp_path, [ITEM], [ITEM] * 3))
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(ValueError, match=r"bytes\.json: unreadable JSON"):
@@ -240,7 +241,7 @@ def test_a_small_set_can_be_had_and_others_are_refused():
         ({"seed": SEEDS}, "seed must be less than 3, not 3"),
         ({"seed": -1}, "seed must be greater than or equal to 0, not -1"),
         ({"seed": True}, "seed must be a valid integer, not True"),
-        ({"once": 15}, "15 paragraphs told once: a multiple of 10"),
+        ({"once": 15}, "15 paragraphs injected once: a multiple of 10"),
         ({"once": -10}, "once must be greater than or equal to 0, not -10"),
         ({"once": 10.0}, "once must be a valid integer, not 10.0"),
         ({"once": 0, "paraphrase": 0}, "no paragraphs"),
@@ -359,9 +360,9 @@ def test_every_kind_of_paragraph_and_every_fact_is_told():
     assert set(PLAN["turns"]) == set(PLAN["paragraphs"])
     for entity in PLAN["entities"].values():
         for name, fact in entity["facts"].items():
-            assert len(fact["told"]) == 4
+            assert len(fact["sentences"]) == 4
             slots = [rf"{{{name}}}", f"{{a {name}}}"]
-            assert all(any(slot in sentence for slot in slots) for sentence in fact["told"]), name
+            assert all(any(slot in sentence for slot in slots) for sentence in fact["sentences"]), name
             assert fact["semantic"].endswith(tuple(slots)) and fact["compositional"].endswith(tuple(slots))
 
 

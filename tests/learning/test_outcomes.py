@@ -8,7 +8,7 @@ import torch
 
 from kent.errors import DamagedError
 from kent.learning.outcomes import Outcome, estimate, summarize_paragraphs
-from kent.pages import pages
+from kent.pages import page
 from kent.pages.summaries import tabulate_learning
 from kent.records import save_tensors
 
@@ -51,14 +51,14 @@ def test_what_must_hold_of_any_run(capsys):
     def fill(score: float, evaluations: int = 11, answer: float = 1.0) -> Outcome:
         return make([(score,) * 2] * evaluations, [(score,) * 4] * evaluations, {"easy": [[answer] * 4] * 2})
 
-    pages.check_outcomes([fill(-1.0)])
+    page.check_outcomes([fill(-1.0)])
     assert "No run was stopped" in capsys.readouterr().out
     for wrong in (fill(1.0), fill(-1.0, evaluations=5), fill(-1.0, answer=2.0), fill(np.nan)):
         with pytest.raises(AssertionError):
-            pages.check_outcomes([wrong])
+            page.check_outcomes([wrong])
     stopped = fill(np.nan, evaluations=2, answer=np.nan)
     stopped.provenance["stopped"] = {"step": 3, "learning_rate": 0.1}
-    pages.check_outcomes([stopped])
+    page.check_outcomes([stopped])
     assert "'step': 3" in capsys.readouterr().out
 
 
@@ -131,8 +131,8 @@ def test_a_change_since_a_run_that_was_asked_something_else_is_refused(outcome):
     assert np.array_equal(outcome.acquisition(since=fewer), outcome.acquisition()), "it was asked the same probes"
     with pytest.raises(ValueError, match="was asked other tasks"):
         outcome.forgetting(since=fewer)
-    with pytest.raises(ValueError, match="was told or asked other knowledge"):
-        outcome.acquisition(since=replace(outcome, provenance={"told": {"knowledge": {"synthetic": 1}}}))
+    with pytest.raises(ValueError, match="was taught or asked other knowledge"):
+        outcome.acquisition(since=replace(outcome, provenance={"facts": {"knowledge": {"synthetic": 1}}}))
 
 
 def test_a_file_that_is_cut_changed_or_no_outcome_is_refused(outcome, tmp_path):
@@ -158,9 +158,9 @@ def test_facts_that_are_all_paraphrased_are_performance_as_a_whole(outcome):
 
 
 def make_told(paragraphs: int = 20, injections: int = 10) -> Outcome:
-    """Every fact told once gains 1 nat over the injection that tells it and 0.1 over every other."""
-    told = torch.arange(injections)[:, None] == torch.arange(paragraphs) * injections // paragraphs
-    gains = torch.cat([torch.where(told, 1.0, 0.1).double(), torch.zeros(injections, 2, dtype=torch.float64)], dim=1)
+    """Every fact injected once gains 1 nat over the injection that holds it and 0.1 over every other."""
+    own = torch.arange(injections)[:, None] == torch.arange(paragraphs) * injections // paragraphs
+    gains = torch.cat([torch.where(own, 1.0, 0.1).double(), torch.zeros(injections, 2, dtype=torch.float64)], dim=1)
     scores = torch.cat([torch.zeros(1, paragraphs + 2, dtype=torch.float64), gains.cumsum(0)]) - 9
     measures = {"per_target_token": scores, "padded_mean": scores / 10}
     probes = {"setting": ["once"] * paragraphs + ["paraphrase"] * 2, "item": [*range(paragraphs), 0, 1]}
@@ -175,8 +175,8 @@ def make_told(paragraphs: int = 20, injections: int = 10) -> Outcome:
 
 
 def test_what_telling_a_fact_once_does_is_set_apart_from_the_other_injections():
-    differences = make_told().compare_tellings()
-    assert len(differences) == 18, "two paragraphs are told by the first injection"
+    differences = make_told().compare_injections()
+    assert len(differences) == 18, "two paragraphs are in the first injection"
     assert torch.allclose(differences, torch.full_like(differences, 0.9))
 
 
@@ -186,14 +186,14 @@ def test_what_becomes_of_a_fact_told_once_is_followed_from_its_injection_on(eval
     scores = {"knowledge": {"per_target_token": facts}, "control": {"per_target_token": control}}
     outcome = replace(make_told(), steps=torch.arange(evaluations), **scores)
     found, style = outcome.follow_tellings(), control[:, :20].mean(dim=1)
-    assert found.shape == (9, 18), "two paragraphs are told by the first injection"
+    assert found.shape == (9, 18), "two paragraphs are in the first injection"
     for paragraph in range(2, 20):
-        told = 1 + paragraph // 2
+        own = 1 + paragraph // 2
         for lag in range(9):
             value = found[lag, paragraph - 2].item()
-            if told + lag < evaluations:
-                rise = facts[told + lag, paragraph] - facts[told - 1, paragraph]
-                assert value == pytest.approx((rise - style[told + lag] + style[told - 1]).item())
+            if own + lag < evaluations:
+                rise = facts[own + lag, paragraph] - facts[own - 1, paragraph]
+                assert value == pytest.approx((rise - style[own + lag] + style[own - 1]).item())
             else:
                 assert np.isnan(value), "beyond the end of the run"
 

@@ -85,7 +85,7 @@ def test_only_recipes_are_pretrained():
         pretraining.pretrain("pythia")
 
 
-def test_the_twin_differs_in_its_architecture_alone(micro, monkeypatch):
+def test_the_other_suite_differs_in_its_architecture_alone(micro, monkeypatch):
     assert replace(pretraining.RECIPES["tiny-neox"], architecture="olmo") == Pretraining(suites.SUITES["tiny"].steps)
     monkeypatch.setitem(pretraining.RECIPES, "tiny-neox", replace(micro, architecture="gpt_neox"))
     model, tokenizer = kent.load("tiny-neox")

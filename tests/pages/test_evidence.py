@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kent.measure.profiles import Profile
-from kent.pages import evidence, pages
+from kent.pages import evidence, page
 from kent.paper import CLAIMS
 
 
@@ -69,13 +69,13 @@ def test_what_a_change_says_of_evenness(measure, change, error, direction):
     ("value", "verdict"), [(-0.5, "agrees"), (0.5, "disagrees at this scale"), (0.15, "too small to tell")]
 )
 def test_a_reading_travels_in_the_page_and_arrives_in_the_scorecard(tmp_path, value, verdict):
-    reading = pages.read({"fig02": (value, 0.1)}, [make_profile(1, 0.1)])
+    reading = page.read({"fig02": (value, 0.1)}, [make_profile(1, 0.1)])
     shown, kept = reading._repr_mimebundle_()
     assert verdict in shown["text/markdown"] and f"{value:+.2f} ± 0.20 nats".replace("-", "−") in shown["text/markdown"]
     cells = [{"outputs": [{"data": shown, "metadata": kept}]}, {"outputs": [{"output_type": "stream"}]}, {}]
     (tmp_path / "tiny").mkdir()
-    page = {"metadata": {}, "cells": cells}
-    (tmp_path / "tiny" / "fig02_knowledge_entropy.ipynb").write_text(json.dumps(page))
+    executed = {"metadata": {}, "cells": cells}
+    (tmp_path / "tiny" / "fig02_knowledge_entropy.ipynb").write_text(json.dumps(executed))
     (row,) = evidence.collect_readings(tmp_path)
     assert (row["suite"], row["page"], row["verdict"]) == ("tiny", "fig02_knowledge_entropy", verdict)
     table = evidence.tabulate_verdicts([row], ["tiny", "olmo-1b"]).splitlines()

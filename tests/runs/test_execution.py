@@ -15,7 +15,7 @@ from kent.errors import DamagedError
 from kent.learning.outcomes import Outcome
 from kent.measure import familiarity, profiles
 from kent.records import cache_folder, hash_tensors, load_tensors, save_tensors
-from kent.runs import execution, runs
+from kent.runs import definitions, execution
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
 LESSON = {"corpus": "world-near", "length": 500, "batch": 2, "steps": 10, "once": 10, "paraphrase": 1, "tasks": ""}
@@ -60,7 +60,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_record_that_is_not_whole_is_set_aside_and_measured_again(micro, caplog, kind, damage):
     settings = {"length": 32, "updates": 2} if kind == "gradients" else {"length": 32}
-    run = runs.PLANS[kind]("tiny", 4, **SMALL | settings)
+    run = definitions.PLANS[kind]("tiny", 4, **SMALL | settings)
     execution.fetch(run)
     before = hash_of(run.path)
     DAMAGES[damage](run.path)
@@ -77,7 +77,7 @@ def test_a_record_that_is_not_whole_is_set_aside_and_measured_again(micro, caplo
 @pytest.mark.parametrize("kind", ["profile", "familiarity"])
 @pytest.mark.parametrize("lost", ["sizes", "perplexities", "coefficients.0", "revision", "weights_sha256", "step"])
 def test_a_record_with_a_right_checksum_and_a_part_missing_is_measured_again(micro, caplog, kind, lost):
-    run = runs.PLANS[kind]("tiny", 4, **SMALL | {"length": 32})
+    run = definitions.PLANS[kind]("tiny", 4, **SMALL | {"length": 32})
     result = execution.fetch(run)
     format = profiles.FORMAT if kind == "profile" else familiarity.FORMAT
     tensors, provenance = load_tensors(run.path, format)
@@ -98,7 +98,7 @@ def hash_of(path: Path) -> str:
 
 
 def test_a_learning_that_is_not_whole_is_set_aside_and_learnt_again(micro, monkeypatch, caplog):
-    run, calls = runs.plan_learning("tiny", 4, **LESSON), []
+    run, calls = definitions.plan_learning("tiny", 4, **LESSON), []
     out = cache_folder() / "learning" / run.path.stem
     learn = execution.learn
 
@@ -128,7 +128,7 @@ def test_a_learning_that_is_not_whole_is_set_aside_and_learnt_again(micro, monke
     [("recipe.json", True), ("recipe.json", False), ("outcome.safetensors", False), ("model/model.safetensors", False)],
 )
 def test_a_finished_learning_that_is_damaged_and_whose_record_is_gone_is_learnt_again(micro, damage, gone):
-    run = runs.plan_learning("tiny", 4, **LESSON)
+    run = definitions.plan_learning("tiny", 4, **LESSON)
     before = execution.fetch(run)
     damaged = cache_folder() / "learning" / run.path.stem / damage
     damaged.unlink() if gone else damaged.write_bytes(damaged.read_bytes()[:-20])
@@ -139,7 +139,7 @@ def test_a_finished_learning_that_is_damaged_and_whose_record_is_gone_is_learnt_
 
 @pytest.mark.parametrize("place", ["learning", "out", "lock"])
 def test_what_is_in_the_way_of_a_learning_is_set_aside(micro, place):
-    run = runs.plan_learning("tiny", 4, **LESSON)
+    run = definitions.plan_learning("tiny", 4, **LESSON)
     out = cache_folder() / "learning" / run.path.stem
     wrong = {"learning": out.parent, "out": out, "lock": out.with_name(f"{out.name}.lock")}[place]
     wrong.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ def test_what_is_in_the_way_of_a_learning_is_set_aside(micro, place):
 
 
 def test_a_cache_that_cannot_be_written_is_said_before_the_work(micro, monkeypatch):
-    run = runs.plan_profile("tiny", 4, **SMALL)
+    run = definitions.plan_profile("tiny", 4, **SMALL)
 
     def refuse(path: Path) -> None:
         raise OSError(f"{path} is read-only")
@@ -161,7 +161,7 @@ def test_a_cache_that_cannot_be_written_is_said_before_the_work(micro, monkeypat
 
 
 def test_a_result_that_cannot_be_written_after_all_is_kept_elsewhere(micro, monkeypatch):
-    run = runs.plan_profile("tiny", 4, **SMALL)
+    run = definitions.plan_profile("tiny", 4, **SMALL)
     save, read = execution.Profile.save, execution.Profile.load
 
     def fill(self, path) -> None:
@@ -177,7 +177,7 @@ def test_a_result_that_cannot_be_written_after_all_is_kept_elsewhere(micro, monk
 
 
 @pytest.fixture
-def twins(tmp_path) -> str:
+def alike(tmp_path) -> str:
     """Steps 0 and 1 of the same weights, and a step 5 of others."""
     for step, scale in ((0, 1), (1, 1), (5, 3)):
         torch.manual_seed(0)
@@ -188,15 +188,15 @@ def twins(tmp_path) -> str:
     return str(tmp_path / "suite")
 
 
-def test_steps_of_the_same_weights_are_said_once(micro, twins, caplog):
-    found = [execution.fetch(runs.plan_profile(twins, step, **SMALL)) for step in (0, 1, 5, 1, 0)]
+def test_steps_of_the_same_weights_are_said_once(micro, alike, caplog):
+    found = [execution.fetch(definitions.plan_profile(alike, step, **SMALL)) for step in (0, 1, 5, 1, 0)]
     assert caplog.text.count("steps 0 and 1 of") == caplog.text.count("have the same weights") == 1
     weights = [each.provenance["weights_sha256"] for each in found]
     assert weights[0] == weights[1] != weights[2]
 
 
-def test_one_step_measured_twice_is_no_repetition(micro, twins, caplog):
+def test_one_step_measured_twice_is_no_repetition(micro, alike, caplog):
     for limit in (2, 3):
         for step in (0, 5):
-            execution.fetch(runs.plan_profile(twins, step, **SMALL | {"limit": limit}))
+            execution.fetch(definitions.plan_profile(alike, step, **SMALL | {"limit": limit}))
     assert "same weights" not in caplog.text

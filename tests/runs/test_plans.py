@@ -1,16 +1,16 @@
-"""Which runs a page needs: steps, stages, twins, corpora and sizes, and what is refused before anything is loaded."""
+"""Which runs a page needs: steps, stages, architectures, corpora and sizes, and what is refused before anything is loaded."""
 
 import pytest
 
 import kent
 from kent.models.pretraining import RECIPES
 from kent.models.suites import SUITES
-from kent.runs import contents, learning_plans, plans, runs
+from kent.runs import contents, definitions, learning_plans, plans
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
 
 
-def settings(listed: list[runs.Run], *keys: str) -> list[tuple]:
+def settings(listed: list[definitions.Run], *keys: str) -> list[tuple]:
     return [tuple(run.config[key] for key in keys) for run in listed]
 
 
@@ -46,10 +46,10 @@ def test_stages_are_an_early_a_middle_and_the_final_checkpoint_beside_the_first(
     assert settings(plan["stages"], "step") == [(1,), (4,)], "each checkpoint once"
 
 
-def test_twins_default_to_the_suites_own(micro):
-    assert list(plans.sweep_twins("tiny", steps=[0], **SMALL)) == ["tiny", "tiny-neox"]
-    assert list(plans.sweep_twins("tiny-neox", steps=[0], **SMALL)) == ["tiny-neox", "tiny"]
-    assert list(plans.sweep_twins(["tiny"], steps=[0], **SMALL)) == ["tiny"]
+def test_architectures_default_to_the_suites_own(micro):
+    assert list(plans.sweep_architectures("tiny", steps=[0], **SMALL)) == ["tiny", "tiny-neox"]
+    assert list(plans.sweep_architectures("tiny-neox", steps=[0], **SMALL)) == ["tiny-neox", "tiny"]
+    assert list(plans.sweep_architectures(["tiny"], steps=[0], **SMALL)) == ["tiny"]
 
 
 def test_corpora_default_to_the_suites_and_may_have_columns_of_their_own(micro, tmp_path):
@@ -73,7 +73,7 @@ def test_familiarity_compares_at_least_two_corpora(micro):
 
 
 def test_familiarity_of_a_text_without_known_entities_is_refused_before_the_hub_is_asked(monkeypatch):
-    monkeypatch.setattr(runs, "resolve", pytest.fail)
+    monkeypatch.setattr(definitions, "resolve", pytest.fail)
     with pytest.raises(ValueError, match="'dolma' is no source of entities"):
         plans.compare_familiarity("olmo-1b", corpus="dolma", length=16, limit=4)
 
@@ -129,8 +129,8 @@ def test_the_settings_of_table_1_change_the_baseline_by_the_papers_factors(micro
     ]
 
 
-def test_twins_learn_from_every_checkpoint_from_16_percent_on(micro):
-    plan = learning_plans.learn_twins("tiny", steps=[0, 1, 2, 4], **SMALL)
+def test_architectures_learn_from_every_checkpoint_from_16_percent_on(micro):
+    plan = learning_plans.learn_architectures("tiny", steps=[0, 1, 2, 4], **SMALL)
     assert list(plan) == ["tiny", "tiny, learning", "tiny-neox", "tiny-neox, learning"]
     assert settings(plan["tiny"], "step") == settings(plan["tiny, learning"], "step") == [(1,), (2,), (4,)]
 
@@ -150,7 +150,7 @@ def test_a_change_is_profiled_and_learns_beside_the_unchanged_model(micro):
 
 def test_woken_stages_share_their_last_with_the_final_model(micro):
     stages, final = (
-        learning_plans.wake_stages("tiny", steps=[0, 1, 2, 4], **SMALL),
+        learning_plans.resuscitate_stages("tiny", steps=[0, 1, 2, 4], **SMALL),
         learning_plans.vary_q("tiny", steps=[0, 1, 2, 4], **SMALL),
     )
     assert settings(stages["q = 2"], "step") == [(1,), (2,), (4,)]
@@ -179,7 +179,7 @@ def test_a_final_model_is_the_last_where_steps_are_not_known(micro, tmp_path):
     lesson = {"corpus": "world", "length": 500, "batch": 2, "steps": 10}
     plan = learning_plans.vary_q(folders, q=[1.0], recipe=lesson, **SMALL)
     assert settings(plan["q = 1"], "name") == settings(plan["unchanged, learning"], "name") == [(folders[-1],)]
-    assert settings(learning_plans.wake_stages(folders, recipe=lesson, **SMALL)["q = 2"], "name") == [
+    assert settings(learning_plans.resuscitate_stages(folders, recipe=lesson, **SMALL)["q = 2"], "name") == [
         (each,) for each in folders
     ]
 

@@ -486,7 +486,7 @@ def hub(tmp_path_factory):
 
 QUESTIONS = f"""
 import json, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from hub import make_byte_tokenizer
 from kent import describe, sequences
 

@@ -26,9 +26,9 @@ from kent.models.suites import SUITES
 from kent.pages.evidence import Reading, format_statistic
 from kent.pages.seeds import Seed
 from kent.paper import CLAIMS
+from kent.runs.definitions import Run
 from kent.runs.execution import Result, fetch
 from kent.runs.plans import Plan
-from kent.runs.runs import Run
 from kent.settings import check
 
 RATES = {"float32": 67e12, "bfloat16": 989e12}
@@ -212,17 +212,17 @@ def stamp(results: Sequence[Result]) -> Markdown:
         + (" (+: and changes since)" if "+" in commits else ""),
         "versions": f"torch {last['torch']}, transformers {last['transformers']}",
     }
-    recipes = [_name_recipe(each["recipe"], each["told"]["knowledge"]) for each in runs if "recipe" in each]
+    recipes = [_name_recipe(each["recipe"], each["facts"]["knowledge"]) for each in runs if "recipe" in each]
     if recipes:
         rows["recipe"] = "; or ".join(dict.fromkeys(recipes))
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return Markdown("\n".join(["| stamp | |", "|---|---|", *lines]))
 
 
-def _name_recipe(recipe: dict, told: dict) -> str:
+def _name_recipe(recipe: dict, facts: dict) -> str:
     steps = f"{recipe['epochs']} × {recipe['steps']:,} steps of {recipe['batch']} rows"
-    facts = f"{told['paraphrase']} facts paraphrased, {told['once']} told once, {told['probes']:,} probes"
-    return f"{steps}, peak rate {recipe['learning_rate']:g}; {facts}"
+    said = f"{facts['paraphrase']} facts paraphrased, {facts['once']} injected once, {facts['probes']:,} probes"
+    return f"{steps}, peak rate {recipe['learning_rate']:g}; {said}"
 
 
 def _name_model(provenance: dict) -> str:

@@ -14,13 +14,17 @@ from kent.learning.downstream import find_chance
 from kent.learning.outcomes import Outcome, estimate, summarize_paragraphs
 from kent.measure.profiles import Profile
 from kent.pages.evidence import label_steps
-from kent.pages.plots.plots import CYCLE, FLOOR, GAP, GREY, STYLE, draw_line, make_panels, measure_gap, name_lines
+from kent.pages.plots.measuring import CYCLE, FLOOR, GAP, GREY, STYLE, draw_line, make_panels, measure_gap, name_lines
 from kent.pages.seeds import Seed
 from kent.pages.summaries import ENTROPY, correlate
 from kent.paper import STAGES, TABLES, infer_before
 
-KINDS = {"paraphrased": ("paraphrase", "knowledge"), "told once": ("once", "knowledge"), "control": ("all", "control")}
-"""What figure 11 tells apart: under its name the setting, and whether the facts were injected."""
+KINDS = {
+    "paraphrased": ("paraphrase", "knowledge"),
+    "injected once": ("once", "knowledge"),
+    "control": ("all", "control"),
+}
+"""What figure 11 compares: under its name the setting, and whether the facts were injected."""
 
 
 def _place(outcomes: Sequence[Outcome]) -> list[int]:
@@ -91,7 +95,7 @@ def plot_learning(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()) -> Fi
 
 
 def plot_settings(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()) -> Figure:
-    """A (%) and K after learning (nats) of facts told once, of paraphrased ones and of the control (figure 11)."""
+    """A (%) and K after learning (nats) of facts injected once, of paraphrased ones and of the control (figure 11)."""
     with plt.rc_context(STYLE):
         figure, panels = make_panels(1, 2, sharex=False)
         rise = {label: [each.acquisition(what, of=of) for each in outcomes] for label, (what, of) in KINDS.items()}
@@ -127,7 +131,7 @@ def plot_before_and_after(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = (
 
 
 def plot_learning_curves(outcomes: Sequence[Outcome]) -> Figure:
-    """K (nats) at every evaluation of a run, of facts told once, paraphrased, and never injected; a line per model."""
+    """K (nats) at every evaluation of a run, of facts injected once, paraphrased, and never injected; a line per model."""
     with plt.rc_context(STYLE):
         figure, panels = make_panels(3, height=2.3)
         for axes, (label, (what, of)) in zip(panels, KINDS.items(), strict=True):
@@ -140,8 +144,8 @@ def plot_learning_curves(outcomes: Sequence[Outcome]) -> Figure:
     return figure
 
 
-def plot_tellings(followed: Mapping[str, Float64[Tensor, "lag paragraph"]]) -> Figure:
-    """What is left of a single telling, in nats, by the injections since (0: the one that tells it); a line per label.
+def plot_injections(followed: Mapping[str, Float64[Tensor, "lag paragraph"]]) -> Figure:
+    """What is left of a single injection, in nats, by the injections since (0: its own); a line per label.
 
     `followed` are as `Outcome.follow_tellings` returns them; bars are two standard errors over paragraphs.
     """
@@ -151,7 +155,7 @@ def plot_tellings(followed: Mapping[str, Float64[Tensor, "lag paragraph"]]) -> F
         for number, (label, found) in enumerate(followed.items()):
             pairs = [summarize_paragraphs(each) for each in found]
             draw_line(axes, np.arange(len(pairs)) + 0.05 * number, pairs, number, label)
-        axes.set(xlabel="injections since the one that told it", ylabel="K gained over the control (nats)")
+        axes.set(xlabel="injections since its own", ylabel="K gained over the control (nats)")
         name_lines(figure, [axes])
     return figure
 
@@ -192,7 +196,7 @@ def plot_hyperparameters(settings: Mapping[str, Sequence[Outcome]]) -> Figure:
     return figure
 
 
-def plot_twins(models: Mapping[str, tuple[Sequence[Profile], Sequence[Outcome]]]) -> Figure:
+def plot_architectures(models: Mapping[str, tuple[Sequence[Profile], Sequence[Outcome]]]) -> Figure:
     """Distance of knowledge entropy to its bound (nats), and A (%), over pretraining, a line per model (figure 14)."""
     with plt.rc_context(STYLE):
         figure, panels = make_panels(2, height=2.6)

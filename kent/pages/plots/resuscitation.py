@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from kent.pages.plots.plots import CYCLE, GREY, STYLE, draw_line, label_decades, make_panels, name_lines
+from kent.pages.plots.measuring import CYCLE, GREY, STYLE, draw_line, label_decades, make_panels, name_lines
 from kent.pages.seeds import Seed
 from kent.pages.summaries import COMPARED
 

@@ -19,11 +19,11 @@ from kent.models.checkpoints import resolve
 from kent.records import cache_folder, digest, hash_code
 from kent.settings import Count, Several, Temperature, Whole, check, checked
 from kent.text.corpora import describe
-from kent.text.texts import looks_like_path
+from kent.text.documents import looks_like_path
 
 CODE = (
     "precision.py",
-    *(f"text/{name}" for name in ("corpora.py", "templates.py", "texts.py", "tokens.py", "world.py", "world.yaml")),
+    *(f"text/{name}" for name in ("corpora.py", "documents.py", "templates.py", "tokens.py", "world.py", "world.yaml")),
     "models/checkpoints.py",
     *(f"measure/{name}.py" for name in ("attention", "blocks", "copies", "entropy", "measurement", "memory")),
     *("measure/rotations.py", "measure/streaming.py", "runs/execution.py"),
@@ -156,7 +156,7 @@ def plan_learning(
     """The run in which a checkpoint learns on, with new facts injected (section 4).
 
     `knowledge` and `control` (never injected) are two files each, as for `kent.Knowledge.from_json`; without files,
-    facts of the synthetic world, so many told `once` and so many paraphrased. `recipe` as for `kent.learning.recipes.Recipe`;
+    facts of the synthetic world, so many injected `once` and so many paraphrased. `recipe` as for `kent.learning.recipes.Recipe`;
     `corpus`, `column` and `length` as for `kent.sequences`. The defaults are the paper's. `change` (as for
     `plan_profile`) has the checkpoint changed before it learns. The weights at the end stay in the cache, in a folder
     of `learning/` named like the record.
@@ -167,9 +167,9 @@ def plan_learning(
     facts = {"knowledge": list(knowledge), "control": list(control), "once": once, "paraphrase": paraphrase}
     decisive = {"corpus": corpus, "column": column, "length": length, "dtype": dtype, **facts, **asdict(taught),
                 "betas": list(taught.betas)}  # fmt: skip
-    told = [each.describe() for each in read_knowledge(decisive)]
+    facts = [each.describe() for each in read_knowledge(decisive)]
     free = {"rows": decisive.pop("rows")}
-    return _plan("learning", name, step, decisive, free, code=LEARNING_CODE, change=change, told=told)
+    return _plan("learning", name, step, decisive, free, code=LEARNING_CODE, change=change, facts=facts)
 
 
 def plan_coefficients(name: Name, step: int | None, change: Mapping[str, object]) -> Run:
@@ -292,7 +292,9 @@ def read_knowledge(config: dict) -> list[Knowledge]:
     """The facts that a run injects, and those that it never does."""
     for name in ("knowledge", "control"):
         if len(config[name]) not in (0, 2):
-            raise ValueError(f"{name} is two files, what is told once and what is paraphrased, not {config[name]!r}")
+            raise ValueError(
+                f"{name} is two files, what is injected once and what is paraphrased, not {config[name]!r}"
+            )
     return [
         Knowledge.from_json(*config[name]) if config[name] else _invent(seed, config["once"], config["paraphrase"])
         for seed, name in enumerate(("knowledge", "control"))

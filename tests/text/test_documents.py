@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from kent import describe
-from kent.text.texts import PIECE, read_json_lines, read_texts
+from kent.text.documents import PIECE, read_json_lines, read_texts
 
 PACK = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
 LINES = [(json.dumps({"text": f"line {number}"}) + "\n").encode() for number in range(50)]

@@ -26,13 +26,13 @@ from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
 from kent.change.temperature import set_temperature
 from kent.errors import DamagedError
-from kent.learning import learning
+from kent.learning import training
 from kent.learning.injection import InjectedRows
 from kent.learning.knowledge import Knowledge
 from kent.learning.outcomes import Outcome
 from kent.learning.probes import probe
 from kent.learning.recipes import Recipe, arrange
-from kent.runs import runs
+from kent.runs import definitions
 
 LEARNER = Path(__file__).parents[1] / "learner.py"
 ROOT = LEARNER.parents[1]
@@ -154,7 +154,7 @@ def test_two_processes_do_a_run_of_the_command_line(tmp_path):
         part.save_pretrained(tmp_path / "model")
     (tmp_path / "text.txt").write_text("what is read beside the facts\n" * 800)
     lesson = {"corpus": str(tmp_path / "text.txt"), "length": 400, "batch": 4, "rows": 2, "steps": 10}
-    run = runs.plan_learning(str(tmp_path / "model"), None, **lesson, once=10, paraphrase=2, tasks="")
+    run = definitions.plan_learning(str(tmp_path / "model"), None, **lesson, once=10, paraphrase=2, tasks="")
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run.config))
     done = start(*PAIR, "-m", "kent", "run", str(tmp_path / "run.yaml"))
     assert done.returncode == 0, done.stderr
@@ -212,7 +212,7 @@ def interrupt(monkeypatch, out: Path, recipe: Recipe = RECIPE) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(learning, "_finish", stop)
+        patch.setattr(training, "_finish", stop)
         run(out, recipe)
 
 
@@ -435,7 +435,7 @@ def feed(out: Path, **changes) -> Outcome:
     rows = torch.randint(97, 122, (80, 400), generator=torch.Generator().manual_seed(0))
     facts = Knowledge.synthetic(0, once=10, paraphrase=2)
     asked = {"model": make_model(), "tokenizer": make_byte_tokenizer(), "sequences": rows, "knowledge": facts}
-    return learning.learn(**asked | {"recipe": RECIPE, "out": out} | changes)
+    return training.learn(**asked | {"recipe": RECIPE, "out": out} | changes)
 
 
 ROWS = torch.randint(97, 122, (80, 400), generator=torch.Generator().manual_seed(0))
@@ -571,7 +571,7 @@ def test_only_embeddings_and_what_is_tied_to_them_are_spared(tmp_path, tied):
     names = {}
     for decayed in (False, True):
         settings = {"args": arrange(RECIPE, tmp_path), "decay_embeddings": decayed}
-        trainer = learning.Trainer(model=GPT2LMHeadModel(config), **settings)
+        trainer = training.Trainer(model=GPT2LMHeadModel(config), **settings)
         groups, own = (trainer.create_optimizer().param_groups, dict(trainer.model.named_parameters()))
         chosen = {id(each) for each in groups[0]["params"]}
         assert groups[0]["weight_decay"] == RECIPE.weight_decay and groups[1]["weight_decay"] == 0
@@ -593,7 +593,7 @@ def test_the_first_loss_is_the_models_own(name, tmp_path):
     with torch.no_grad():
         expected = model(batch, labels=batch).loss.item()
     with torch.no_grad():  # of the surroundings, which learning does not mind
-        outcome = learning.learn(model, tokenizer, sequences, facts, replace(RECIPE, steps=10), tmp_path / "run")
+        outcome = training.learn(model, tokenizer, sequences, facts, replace(RECIPE, steps=10), tmp_path / "run")
     assert outcome.curve[0, 0].item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -622,5 +622,5 @@ def test_a_model_that_could_not_be_loaded_again_is_refused_before_any_work(name,
 def test_a_module_without_a_parameter_has_none_that_decays(tmp_path):
     model = make_model()
     model.model.layers[0].mlp.register_parameter("absent", None)
-    trainer = learning.Trainer(model=model, args=arrange(RECIPE, tmp_path), decay_embeddings=False)
+    trainer = training.Trainer(model=model, args=arrange(RECIPE, tmp_path), decay_embeddings=False)
     assert "model.layers.0.mlp.up_proj.weight" in trainer.get_decay_parameter_names(model)

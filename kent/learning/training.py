@@ -20,7 +20,7 @@ from transformers import (
 
 from kent.change.temperature import Cooling, set_temperature
 from kent.errors import DamagedError
-from kent.learning.evaluations import Examiner, find_stop
+from kent.learning.evaluations import Evaluator, find_stop
 from kent.learning.injection import InjectedRows
 from kent.learning.keeping import Keeper
 from kent.learning.knowledge import Knowledge
@@ -104,13 +104,15 @@ def learn(
     if (out / OUTCOME).exists():
         return _load_finished(model, recipe, keeper)
     asked = {"knowledge": knowledge} | ({"control": control} if control else {})
-    examiner = Examiner(tokenizer, asked, keeper.run, out / "evaluations", tasks=recipe.tasks, along=recipe.tasks_along)
+    evaluator = Evaluator(
+        tokenizer, asked, keeper.run, out / "evaluations", tasks=recipe.tasks, along=recipe.tasks_along
+    )
     set_seed(recipe.seed)
-    trainer = _make_trainer(model, recipe, arguments, rows, (examiner, keeper))
+    trainer = _make_trainer(model, recipe, arguments, rows, (evaluator, keeper))
     with keeper.nothing_half_written():
-        _train(trainer, examiner, keeper)
+        _train(trainer, evaluator, keeper)
         if trainer.is_world_process_zero():
-            _finish(trainer, examiner, recipe, rows, keeper)
+            _finish(trainer, evaluator, recipe, rows, keeper)
     trainer.accelerator.wait_for_everyone()
     return Outcome.load(out / OUTCOME)
 
@@ -188,29 +190,29 @@ def _make_trainer(
     return trainer
 
 
-def _train(trainer: Trainer, examiner: Examiner, keeper: Keeper) -> None:
+def _train(trainer: Trainer, evaluator: Evaluator, keeper: Keeper) -> None:
     """Learn the steps that are not learned yet, with the evaluations before and along the way."""
-    checkpoint = keeper.find_checkpoint(lambda step: examiner.find_gap(step, trainer.args.save_steps))
+    checkpoint = keeper.find_checkpoint(lambda step: evaluator.find_gap(step, trainer.args.save_steps))
     trainer.accelerator.wait_for_everyone()  # before anything is written
     if checkpoint is None and trainer.is_world_process_zero():
-        examiner.examine(trainer.model, 0)
+        evaluator.examine(trainer.model, 0)
     if checkpoint and (stopped := find_stop(TrainerState.load_from_json(f"{checkpoint}/{STATE}").log_history)):
         rows = trainer.train_dataset
         trainer.args.max_steps = stopped["step"]  # no more is learnt than was
         trainer.train_dataset = Subset(rows, range(stopped["step"] * rows.batch))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if examiner.stopped and trainer.is_world_process_zero():
-        examiner.examine(trainer.model, trainer.state.global_step, last=True)
+    if evaluator.stopped and trainer.is_world_process_zero():
+        evaluator.examine(trainer.model, trainer.state.global_step, last=True)
 
 
-def _finish(trainer: Trainer, examiner: Examiner, recipe: Recipe, rows: InjectedRows, keeper: Keeper) -> None:
+def _finish(trainer: Trainer, evaluator: Evaluator, recipe: Recipe, rows: InjectedRows, keeper: Keeper) -> None:
     """Leave the weights, then the outcome, which says that they are whole; remove what an interrupted run needs."""
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     out = keeper.folder
     with keeper.writing(out / "model"):
         model.save_pretrained(out / "model")
-        examiner.tokenizer.save_pretrained(out / "model")
-    steps, tables = examiner.collect(trainer.state.global_step, trainer.args.save_steps)
+        evaluator.tokenizer.save_pretrained(out / "model")
+    steps, tables = evaluator.collect(trainer.state.global_step, trainer.args.save_steps)
     logs = [log for log in trainer.state.log_history if "loss" in log]
     curve = [[log["loss"], log["learning_rate"], log["grad_norm"]] for log in logs]
     provenance = {
@@ -220,12 +222,12 @@ def _finish(trainer: Trainer, examiner: Examiner, recipe: Recipe, rows: Injected
         "instances": len(rows),
         "length": rows.sequences.shape[1],
         "processes": trainer.args.world_size,
-        "stopped": examiner.stopped,
+        "stopped": evaluator.stopped,
         "tasks": list(tables["answers"]),
-        "told": {name: knowledge.describe() for name, knowledge in examiner.asked.items()},
+        "facts": {name: knowledge.describe() for name, knowledge in evaluator.asked.items()},
         "probes": {
             name: {"setting": [each.setting for each in known.probes], "item": [each.item for each in known.probes]}
-            for name, known in examiner.asked.items()
+            for name, known in evaluator.asked.items()
         },
     }
     losses = torch.tensor(curve, dtype=torch.float64)

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from kent.pages.plots.resuscitation_plots import PANELS, plot_changes, plot_differences, plot_edit
+from kent.pages.plots.resuscitation import PANELS, plot_changes, plot_differences, plot_edit
 from kent.pages.seeds import Seed
 from kent.pages.summaries import COMPARED
 

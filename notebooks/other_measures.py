@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Other yardsticks: does another measure tell another story?
+# # Other measures of concentration
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -43,11 +43,11 @@ if "google.colab" in sys.modules:  # install kent where it is missing, leaving C
 
 # %% tags=["hide-input"]
 from kent.measure.entropy import MEASURES
-from kent.pages import evidence, pages
-from kent.pages.plots import plots
+from kent.pages import evidence, page
+from kent.pages.plots import measuring
 from kent.runs import plans
 
-pages.check_parameters()
+page.check_parameters()
 
 # %% [markdown]
 # ## Method
@@ -62,18 +62,18 @@ pages.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 plan = plans.sweep_with_baseline(checkpoints, steps=steps, batch_size=batch_size, **measured)
-pages.estimate_cost(plan)
+page.estimate_cost(plan)
 
 # %%
-results = pages.fetch_all(plan)
+results = page.fetch_all(plan)
 profiles, (shuffled,) = results["in order"], results["shuffled"]
-pages.stamp(profiles)
+page.stamp(profiles)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-yardsticks", "caption": "Eight measures of concentration over pretraining, with two standard errors; diamonds: the last checkpoint on shuffled tokens. The first panel is {numref}`fig-knowledge-entropy`. The paper publishes none of the others."}, "image": {"alt": "Eight small line charts over the pretraining step on a logarithmic axis, with error bars: knowledge entropy, contribution entropy, effective number, participation ratio, Gini coefficient, share of the top 1 and 10 per cent, and dormant fraction.", "width": "100%"}} tags=["hide-input"]
-figure = plots.plot_yardsticks(profiles, shuffled)
+# %% mystnb={"figure": {"name": "fig-other_measures", "caption": "Eight measures of concentration over pretraining, with two standard errors; diamonds: the last checkpoint on shuffled tokens. The first panel is {numref}`fig-knowledge-entropy`. The paper publishes none of the others."}, "image": {"alt": "Eight small line charts over the pretraining step on a logarithmic axis, with error bars: knowledge entropy, contribution entropy, effective number, participation ratio, Gini coefficient, share of the top 1 and 10 per cent, and dormant fraction.", "width": "100%"}} tags=["hide-input"]
+figure = measuring.plot_other_measures(profiles, shuffled)
 
 # %% [markdown]
 # ## A rescaling that changes nothing but the number
@@ -140,8 +140,8 @@ pd.DataFrame.from_dict(rows, orient="index", columns=["change", "± 2 s.e.", "co
 # ## Full run
 #
 # ```bash
-# papermill notebooks/yardsticks.ipynb out.ipynb -f params/olmo-1b.yaml
-# papermill notebooks/yardsticks.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
+# papermill notebooks/other_measures.ipynb out.ipynb -f params/olmo-1b.yaml
+# papermill notebooks/other_measures.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
 # The passes of [Figure 2](fig02_knowledge_entropy.ipynb), shared through the cache, and two more of the last checkpoint for

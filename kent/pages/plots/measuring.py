@@ -240,7 +240,7 @@ def plot_gradients(stages: Sequence[Gradients]) -> Figure:
     return figure
 
 
-def plot_yardsticks(profiles: Sequence[Profile], shuffled: Profile) -> Figure:
+def plot_other_measures(profiles: Sequence[Profile], shuffled: Profile) -> Figure:
     """Every measure of concentration over pretraining, one panel each, with the last checkpoint on shuffled tokens."""
     steps = label_steps(profiles)
     sums = {"knowledge": "knowledge entropy (nats)", "contribution": "contribution entropy (nats)"}

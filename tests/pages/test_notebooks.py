@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 from kent.runs import contents
-from kent.runs.runs import make_recipe
+from kent.runs.definitions import make_recipe
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
 PAGES = [path.stem for path in SOURCES]
 PAPER_PAGES = [page for page in PAGES if page not in ("scorecard", "speed", "status")]
-BEYOND = ("yardsticks", "exactness", "table_limits", "learning_curves", "entropy_or_not")
+BEYOND = ("other_measures", "exactness", "table_limits", "learning_curves", "entropy_or_not")
 REREADING = ("table_limits",)  # these take published numbers only: nothing is measured, so there is nothing to choose
 MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
 SECTIONS = ["Claim", "Method", "Figure", "Check", "Reading", "Full run"]

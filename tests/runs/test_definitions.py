@@ -15,13 +15,13 @@ import kent
 from kent import records
 from kent.__main__ import main
 from kent.models import pretraining
-from kent.runs import execution, runs
+from kent.runs import definitions, execution
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
 
 
 def test_a_run_is_measured_once_and_then_loaded(micro, monkeypatch):
-    run = runs.plan_profile("tiny", 4, **SMALL)
+    run = definitions.plan_profile("tiny", 4, **SMALL)
     assert not run.done
     first = execution.fetch(run)
     monkeypatch.setattr(execution, "do", lambda run: pytest.fail("measured twice"))
@@ -31,7 +31,7 @@ def test_a_run_is_measured_once_and_then_loaded(micro, monkeypatch):
 
 
 def test_a_damaged_record_is_measured_again_and_said(micro, caplog):
-    run = runs.plan_profile("tiny", 4, **SMALL)
+    run = definitions.plan_profile("tiny", 4, **SMALL)
     before = execution.fetch(run).knowledge_entropy
     run.path.write_bytes(run.path.read_bytes()[:100])
     with caplog.at_level(logging.WARNING):
@@ -42,11 +42,11 @@ def test_a_damaged_record_is_measured_again_and_said(micro, caplog):
 def test_the_record_depends_on_text_and_numbers_but_not_on_batches(micro, tmp_path):
     (tmp_path / "a.txt").write_text("one text " * 100)
     settings = SMALL | {"corpus": str(tmp_path / "a.txt")}
-    path = runs.plan_profile("tiny", 4, **settings).path
-    assert runs.plan_profile("tiny", 4, **settings, batch_size=3).path == path
-    assert runs.plan_profile("tiny", 4, **settings, dtype="bfloat16").path != path
+    path = definitions.plan_profile("tiny", 4, **settings).path
+    assert definitions.plan_profile("tiny", 4, **settings, batch_size=3).path == path
+    assert definitions.plan_profile("tiny", 4, **settings, dtype="bfloat16").path != path
     (tmp_path / "a.txt").write_text("another text " * 100)
-    assert runs.plan_profile("tiny", 4, **settings).path != path
+    assert definitions.plan_profile("tiny", 4, **settings).path != path
 
 
 def test_a_folder_whose_weights_are_written_again_is_measured_anew(micro, tmp_path):
@@ -55,108 +55,121 @@ def test_a_folder_whose_weights_are_written_again_is_measured_anew(micro, tmp_pa
     for _ in range(2):
         model.model.layers[0].mlp.gate_proj.weight.data *= 100
         model.save_pretrained(folder)
-        run = runs.plan_profile(str(folder), None, **SMALL)
+        run = definitions.plan_profile(str(folder), None, **SMALL)
         found[run.path] = execution.fetch(run).knowledge_entropy
     assert len(found) == len(set(found.values())) == 2
 
 
 def test_what_moves_no_number_is_not_decisive(micro):
-    for plan, settings, free in ((runs.plan_profile, SMALL, "batch_size"), (runs.plan_learning, LESSON, "rows")):
-        for change in (None, WAKE):
+    for plan, settings, free in (
+        (definitions.plan_profile, SMALL, "batch_size"),
+        (definitions.plan_learning, LESSON, "rows"),
+    ):
+        for change in (None, RESUSCITATED):
             one, other = (plan("tiny", 4, **settings, change=change, **{free: number}) for number in (1, 2))
             assert one.decisive == other.decisive != {} and one.config[free] != other.config[free]
 
 
 def test_shuffled_tokens_are_the_same_tokens_in_another_order(micro):
     ordered, shuffled = (
-        execution.fetch(runs.plan_profile("tiny", 4, **SMALL, shuffled=each)) for each in (False, True)
+        execution.fetch(definitions.plan_profile("tiny", 4, **SMALL, shuffled=each)) for each in (False, True)
     )
     assert ordered.provenance["tokens"] == shuffled.provenance["tokens"]
     assert ordered.provenance["corpus"]["tokens_sha256"] != shuffled.provenance["corpus"]["tokens_sha256"]
 
 
 def test_the_relu_variant_is_another_run_and_measures_coefficients_alone(micro):
-    rectified = runs.plan_profile("tiny", 4, **SMALL, activation="relu")
-    assert rectified.path != runs.plan_profile("tiny", 4, **SMALL).path
+    rectified = definitions.plan_profile("tiny", 4, **SMALL, activation="relu")
+    assert rectified.path != definitions.plan_profile("tiny", 4, **SMALL).path
     measured = execution.fetch(rectified)
     assert measured.provenance["activation"] == "relu" and measured.loss is None
 
 
 @pytest.mark.parametrize("kind", ["familiarity", "gradients"])
 def test_the_other_kinds_of_run_leave_a_record_that_says_where_it_comes_from(micro, kind):
-    plan = {"familiarity": runs.plan_familiarity, "gradients": partial(runs.plan_gradients, updates=2)}[kind]
+    plan = {"familiarity": definitions.plan_familiarity, "gradients": partial(definitions.plan_gradients, updates=2)}[
+        kind
+    ]
     run = plan("tiny", 4, corpus="world", length=32, limit=4)
     found = execution.fetch(run)
     assert run.done and found.provenance["revision"]["step"] == 4
     assert found.provenance["corpus"]["corpus"] == "world" and found.provenance["seconds"] >= 0
-    assert runs.from_config(run.config).path == run.path
+    assert definitions.from_config(run.config).path == run.path
 
 
 LESSON = {"corpus": "world-near", "length": 500, "batch": 2, "steps": 10, "once": 10, "paraphrase": 1, "tasks": ""}
 
 
 def test_a_run_of_learning_is_done_once_and_keeps_its_weights(micro, monkeypatch):
-    run = runs.plan_learning("tiny", 4, **LESSON)
+    run = definitions.plan_learning("tiny", 4, **LESSON)
     outcome = execution.fetch(run)
     assert outcome.steps.tolist() == list(range(11)) and outcome.provenance["revision"]["step"] == 4
     assert outcome.provenance["corpus"]["sequences"] == 20 and outcome.provenance["seed"] == 6198
     assert (records.cache_folder() / "learning" / run.path.stem / "model/model.safetensors").is_file()
-    assert runs.from_config(run.config).path == run.path
+    assert definitions.from_config(run.config).path == run.path
     monkeypatch.setattr(execution, "do", lambda run: pytest.fail("learnt twice"))
     assert execution.fetch(run).acquisition()[0] == outcome.acquisition()[0]
 
 
 def test_a_run_of_learning_depends_on_its_recipe_and_facts_but_not_on_rows_at_once(micro):
-    path = runs.plan_learning("tiny", 4, **LESSON).path
-    assert runs.plan_learning("tiny", 4, **LESSON, rows=1).path == path
+    path = definitions.plan_learning("tiny", 4, **LESSON).path
+    assert definitions.plan_learning("tiny", 4, **LESSON, rows=1).path == path
     for change in ({"learning_rate": 1e-3}, {"seed": 1}, {"paraphrase": 2}, {"corpus": "world"}, {"tasks_along": True}):
-        assert runs.plan_learning("tiny", 4, **LESSON | change).path != path
+        assert definitions.plan_learning("tiny", 4, **LESSON | change).path != path
 
 
-WAKE = {"method": "resuscitate", "p": 50.0, "q": 2.0, "measured": SMALL}
+RESUSCITATED = {"method": "resuscitate", "p": 50.0, "q": 2.0, "measured": SMALL}
 
 
 def test_a_changed_checkpoint_is_changed_by_the_profile_that_it_needs(micro):
-    run, plain = (runs.plan_profile("tiny", 4, **SMALL, change=WAKE), runs.plan_profile("tiny", 4, **SMALL))
+    run, plain = (
+        definitions.plan_profile("tiny", 4, **SMALL, change=RESUSCITATED),
+        definitions.plan_profile("tiny", 4, **SMALL),
+    )
     assert run.needs[-1].path == plain.path and run.path != plain.path
     found = execution.fetch(run)
-    assert plain.done and found.provenance["change"] == WAKE
+    assert plain.done and found.provenance["change"] == RESUSCITATED
     model, tokenizer = kent.load("tiny", 4)
-    woken = kent.resuscitate(model, execution.fetch(plain).coefficients, p=50, q=2.0)
-    expected = kent.profile(woken, kent.sequences("world", tokenizer, length=16, limit=4))
+    resuscitated = kent.resuscitate(model, execution.fetch(plain).coefficients, p=50, q=2.0)
+    expected = kent.profile(resuscitated, kent.sequences("world", tokenizer, length=16, limit=4))
     assert found.knowledge_entropy == expected.knowledge_entropy != execution.fetch(plain).knowledge_entropy
-    assert runs.from_config(run.config).path == run.path
+    assert definitions.from_config(run.config).path == run.path
 
 
 def test_a_change_decides_the_record_with_all_that_it_is_measured_on(micro):
-    changes = [WAKE, WAKE | {"q": 1.0}, WAKE | {"method": "random"}, WAKE | {"measured": SMALL | {"limit": 2}}]
-    assert len({runs.plan_learning("tiny", 4, **LESSON, change=each).path for each in (*changes, None)}) == 5
-    same = WAKE | {"measured": SMALL | {"batch_size": 2}}
+    changes = [
+        RESUSCITATED,
+        RESUSCITATED | {"q": 1.0},
+        RESUSCITATED | {"method": "random"},
+        RESUSCITATED | {"measured": SMALL | {"limit": 2}},
+    ]
+    assert len({definitions.plan_learning("tiny", 4, **LESSON, change=each).path for each in (*changes, None)}) == 5
+    same = RESUSCITATED | {"measured": SMALL | {"batch_size": 2}}
     assert (
-        runs.plan_profile("tiny", 4, **SMALL, change=same).path
-        == runs.plan_profile("tiny", 4, **SMALL, change=WAKE).path
+        definitions.plan_profile("tiny", 4, **SMALL, change=same).path
+        == definitions.plan_profile("tiny", 4, **SMALL, change=RESUSCITATED).path
     )
 
 
 def test_a_changed_checkpoint_learns_from_where_the_change_left_it(micro):
-    run = runs.plan_learning("tiny", 4, **LESSON, change=WAKE)
-    outcome, plain = execution.fetch(run), execution.fetch(runs.plan_learning("tiny", 4, **LESSON))
-    assert outcome.provenance["change"] == WAKE and plain.provenance["change"] is None
+    run = definitions.plan_learning("tiny", 4, **LESSON, change=RESUSCITATED)
+    outcome, plain = execution.fetch(run), execution.fetch(definitions.plan_learning("tiny", 4, **LESSON))
+    assert outcome.provenance["change"] == RESUSCITATED and plain.provenance["change"] is None
     assert outcome.performance()[0, 0] != plain.performance()[0, 0]
 
 
 @pytest.mark.parametrize("method", ["random", "rescale", "shrink"])
 def test_the_controls_are_runs_too(micro, method):
-    run = runs.plan_profile("tiny", 4, **SMALL, change={"method": method, "measured": SMALL})
-    found, plain = execution.fetch(run), execution.fetch(runs.plan_profile("tiny", 4, **SMALL))
+    run = definitions.plan_profile("tiny", 4, **SMALL, change={"method": method, "measured": SMALL})
+    found, plain = execution.fetch(run), execution.fetch(definitions.plan_profile("tiny", 4, **SMALL))
     assert found.knowledge_entropy != plain.knowledge_entropy
     assert (abs(found.loss - plain.loss) < 1e-5) == (method == "rescale")
 
 
 def test_a_profile_at_a_temperature_leaves_the_checkpoint_as_it_was(micro):
-    plain, warm, again = (runs.plan_profile("tiny", 4, **SMALL, temperature=each, shuffled=last)
+    plain, warm, again = (definitions.plan_profile("tiny", 4, **SMALL, temperature=each, shuffled=last)
                           for each, last in ((1.0, False), (2.0, False), (1.0, True)))  # fmt: skip
-    assert runs.plan_profile("tiny", 4, **SMALL).path == plain.path
+    assert definitions.plan_profile("tiny", 4, **SMALL).path == plain.path
     found = [execution.fetch(each) for each in (plain, warm, again)]
     assert found[1].attention_entropy > found[0].attention_entropy and found[1].provenance["temperature"] == 2
     model, _ = execution._load(plain.config)
@@ -167,28 +180,31 @@ def test_a_profile_at_a_temperature_leaves_the_checkpoint_as_it_was(micro):
     ("change", "message"),
     [
         ({"method": "resuscitate"}, "a change needs a method, and what its coefficients are measured on"),
-        (WAKE | {"method": "wake"}, "a model is changed by resuscitate, random, rescale, shrink, not by 'wake'"),
-        (WAKE | {"p": 0.5}, "p must be in percent"),
-        (WAKE | {"factor": 2}, "resuscitate has no factor; it has p, q"),
+        (
+            RESUSCITATED | {"method": "wake"},
+            "a model is changed by resuscitate, random, rescale, shrink, not by 'wake'",
+        ),
+        (RESUSCITATED | {"p": 0.5}, "p must be in percent"),
+        (RESUSCITATED | {"factor": 2}, "resuscitate has no factor; it has p, q"),
     ],
 )
 def test_a_change_that_is_none_is_refused_before_anything_is_loaded(micro, change, message):
-    for plan, settings in ((runs.plan_profile, SMALL), (runs.plan_learning, LESSON)):
+    for plan, settings in ((definitions.plan_profile, SMALL), (definitions.plan_learning, LESSON)):
         with pytest.raises(ValueError, match=message):
             plan("tiny", 4, **settings, change=change)
 
 
 def test_a_temperature_that_is_none_is_refused_before_anything_is_loaded(micro):
-    for plan, settings in ((runs.plan_profile, SMALL), (runs.plan_learning, LESSON)):
+    for plan, settings in ((definitions.plan_profile, SMALL), (definitions.plan_learning, LESSON)):
         with pytest.raises(ValueError, match="temperature must be greater than or equal to"):
             plan("tiny", 4, **settings, temperature=0.0)
 
 
 def test_settings_of_learning_that_do_not_exist_are_refused(micro):
     with pytest.raises(ValueError, match="a recipe has no learning_rat; it has learning_rate, min_rate"):
-        runs.plan_learning("tiny", 4, **LESSON, learning_rat=1)
+        definitions.plan_learning("tiny", 4, **LESSON, learning_rat=1)
     with pytest.raises(ValueError, match="control is two files"):
-        runs.plan_learning("tiny", 4, **LESSON, control=["once.json"])
+        definitions.plan_learning("tiny", 4, **LESSON, control=["once.json"])
 
 
 @pytest.mark.parametrize(
@@ -202,30 +218,30 @@ def test_settings_of_learning_that_do_not_exist_are_refused(micro):
     ],
 )
 def test_a_recipe_that_no_run_can_have_is_refused_before_the_hub_is_asked(monkeypatch, settings, message):
-    monkeypatch.setattr(runs, "resolve", pytest.fail)
+    monkeypatch.setattr(definitions, "resolve", pytest.fail)
     with pytest.raises(ValueError, match=message):
-        runs.plan_learning("olmo-1b", None, **LESSON | settings)
+        definitions.plan_learning("olmo-1b", None, **LESSON | settings)
 
 
 def test_a_configuration_describes_its_run(micro):
     for shuffled in (False, True):
-        run = runs.plan_profile("tiny", 0, **SMALL, shuffled=shuffled)
-        assert runs.from_config(run.config).path == run.path
-        assert runs.from_config(run.needs[0].config).path == run.needs[0].path
+        run = definitions.plan_profile("tiny", 0, **SMALL, shuffled=shuffled)
+        assert definitions.from_config(run.config).path == run.path
+        assert definitions.from_config(run.needs[0].config).path == run.needs[0].path
     for config in ({}, {"run": "learn"}):
         with pytest.raises(ValueError, match="pretrain or profile or familiarity or gradients or learning"):
-            runs.from_config(config)
+            definitions.from_config(config)
     with pytest.raises(ValueError, match="do not fit"):
-        runs.from_config({"run": "profile", "name": "tiny", "stepp": 4})
+        definitions.from_config({"run": "profile", "name": "tiny", "stepp": 4})
 
 
 def test_an_unknown_dtype_is_refused_before_anything_is_loaded(micro):
     with pytest.raises(ValueError, match="dtype must be 'float32', 'bfloat16', 'float16' or 'float64', not 'float23'"):
-        runs.plan_profile("tiny", 0, **SMALL, dtype="float23")
+        definitions.plan_profile("tiny", 0, **SMALL, dtype="float23")
 
 
 def test_the_command_line_does_runs_once(micro, tmp_path, capsys, monkeypatch):
-    run = runs.plan_profile("tiny", 0, **SMALL)
+    run = definitions.plan_profile("tiny", 0, **SMALL)
     config = tmp_path / "run.yaml"
     config.write_text(yaml.safe_dump(run.config))
     assert main(["run", str(config)]) == 0
@@ -259,7 +275,7 @@ def test_the_command_line_says_what_was_wrong(micro, tmp_path, capsys):
 def test_words_and_numbers_are_read_as_their_writer_meant_them(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("step: 010\nrate: 4e-4\nshuffled: no\nlimit: 1e1\nword: '8'\nwhole: 8\ntrue: true\n")
-    config = runs.read_config(path)
+    config = definitions.read_config(path)
     assert config == {"step": 10, "rate": 4e-4, "shuffled": "no", "limit": 10.0, "word": "8", "whole": 8, True: True}
     for text, message in (
         ("limit: 8\nlimit: 9", "run.yaml cannot be read as YAML: .*duplicate key"),
@@ -272,9 +288,9 @@ def test_words_and_numbers_are_read_as_their_writer_meant_them(tmp_path):
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=f"(?s){message}"):
-            runs.read_config(path)
+            definitions.read_config(path)
     with pytest.raises(FileNotFoundError):
-        runs.read_config(tmp_path / "missing.yaml")
+        definitions.read_config(tmp_path / "missing.yaml")
 
 
 @pytest.mark.parametrize(
@@ -296,10 +312,10 @@ def test_words_and_numbers_are_read_as_their_writer_meant_them(tmp_path):
 )
 def test_a_setting_of_another_type_is_named_before_anything_is_looked_up(monkeypatch, setting, wrong):
     for what in ("resolve", "describe"):
-        monkeypatch.setattr(runs, what, pytest.fail)
+        monkeypatch.setattr(definitions, what, pytest.fail)
     config = {"run": "profile", "name": "olmo-1b", "step": 4, **SMALL, setting: wrong}
     with pytest.raises(ValueError, match=f"{setting} must be"):
-        runs.from_config(config)
+        definitions.from_config(config)
 
 
 def test_settings_of_a_recipe_and_of_a_change_are_looked_at_with_the_run(micro):
@@ -307,13 +323,15 @@ def test_settings_of_a_recipe_and_of_a_change_are_looked_at_with_the_run(micro):
     for setting in ({"once": 1.0}, {"paraphrase": "2"}, {"knowledge": "once.json"}, {"length": 64.0}):
         [name] = setting
         with pytest.raises(ValueError, match=f"{name} must be"):
-            runs.from_config(learning | setting)
+            definitions.from_config(learning | setting)
     with pytest.raises(ValueError, match="not fit: got an unexpected keyword argument 'limits'"):
-        runs.plan_profile("tiny", 4, **SMALL, change={"method": "resuscitate", "measured": {**SMALL, "limits": 3}})
+        definitions.plan_profile(
+            "tiny", 4, **SMALL, change={"method": "resuscitate", "measured": {**SMALL, "limits": 3}}
+        )
     with pytest.raises(ValueError, match="run: pretrain or profile"):
-        runs.from_config({"run": ["profile"]})
+        definitions.from_config({"run": ["profile"]})
     with pytest.raises(ValueError, match="a setting has a word for a name, not 1"):
-        runs.from_config({"run": "profile", 1: 2})
+        definitions.from_config({"run": "profile", 1: 2})
 
 
 @pytest.mark.parametrize(
@@ -326,12 +344,12 @@ def test_settings_of_a_recipe_and_of_a_change_are_looked_at_with_the_run(micro):
 )
 def test_a_change_is_measured_on_its_own_checkpoint(micro, measured, message):
     with pytest.raises(ValueError, match=message):
-        runs.plan_profile("tiny", 4, **SMALL, change={"method": "resuscitate", "measured": measured})
+        definitions.plan_profile("tiny", 4, **SMALL, change={"method": "resuscitate", "measured": measured})
 
 
 def test_a_folder_that_is_called_like_a_suite_is_a_folder(micro, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny").mkdir()
     shutil.copytree(pretraining.pretrain("tiny") / "step4", tmp_path / "tiny" / "step7")
-    run = runs.plan_profile(Path("tiny"), 7, **SMALL)
+    run = definitions.plan_profile(Path("tiny"), 7, **SMALL)
     assert run.config["name"] == str(tmp_path / "tiny") and run.needs == []
