@@ -1,10 +1,11 @@
-"""What continual learning costs: kent.learn beside the plain Hugging Face Trainer, and what evaluation adds to it.
+"""What continual learning costs: kent.learn beside the plain Hugging Face Trainer, and what
+evaluation adds to it.
 
-    python benchmarks/learning.py                                                  this machine, the suite tiny's shape
-    python benchmarks/learning.py --device cuda --shape olmo-1b --repetitions 3    a GPU; random weights
+    python benchmarks/learning.py      this machine, the suite tiny's shape
+    python benchmarks/learning.py --device cuda --shape olmo-1b --repetitions 3
 
-benchmarks/README.md says what is compared and how; the record goes to results/benchmarks/{device}-learning.json, with
-the shape in its name where that is not tiny.
+benchmarks/README.md says what is compared and how; the record goes to
+results/benchmarks/{device}-learning.json, with the shape in its name where that is not tiny.
 """
 
 import argparse
@@ -23,7 +24,16 @@ from unittest.mock import patch
 
 import torch
 from probing import train_tokenizer
-from profiling import count_operations, interleave, matrix_rate, name_device, peak_on_cuda, relate, resident, timed
+from profiling import (
+    count_operations,
+    interleave,
+    matrix_rate,
+    name_device,
+    peak_on_cuda,
+    relate,
+    resident,
+    timed,
+)
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
 from ways import SHAPES, build, draw_tokens
 
@@ -41,10 +51,13 @@ TARGETED = (("cpu", "tiny"), ("cuda", "olmo-1b"))
 TRAINED = 1600 * 128 * 1024
 """Tokens of a run in the paper's setting."""
 PROBINGS, PROBED = INJECTIONS + 1, 2 * 50_444
-"""Its probings; tokens of one: Fictional Knowledge by GPT-2's tokenizer, and as many of a control."""
+"""Its probings; tokens of one: Fictional Knowledge by GPT-2's tokenizer, and as many of a
+control."""
 ROUNDS = (2, PROBINGS)
-"""Its rounds of the six tasks: before and at the end (kent), with every probing (the public code)."""
-TASKS = {  # documents that lm-evaluation-harness asks, choices, tokens of a document with a choice (assumed)
+"""Its rounds of the six tasks: before and at the end (kent), with every probing (the public
+code)."""
+# Documents that lm-evaluation-harness asks, choices, tokens of a document with a choice (assumed)
+TASKS = {
     "sciq": (1000, 4, 120),
     "winogrande": (1267, 2, 30),
     "piqa": (1838, 2, 40),
@@ -52,13 +65,21 @@ TASKS = {  # documents that lm-evaluation-harness asks, choices, tokens of a doc
     "hellaswag": (10042, 4, 90),
     "arc_easy": (2376, 4, 35),
 }
-WRITTEN = {"plain": 4, "kent": INJECTIONS}  # checkpoints in 1,600 steps: every 500 steps and the last; every tenth
-WATCHED = {"train": (Trainer, "train"), "write": (Trainer, "_save_checkpoint"), "examine": (Evaluator, "examine")}
+WRITTEN = {
+    "plain": 4,
+    "kent": INJECTIONS,
+}  # checkpoints in 1,600 steps: every 500 steps and the last; every tenth
+WATCHED = {
+    "train": (Trainer, "train"),
+    "write": (Trainer, "_save_checkpoint"),
+    "examine": (Evaluator, "examine"),
+}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained on what: `rows` at once of the `batch` of a step; paragraphs injected once, and paraphrased."""
+    """What is trained on what: `rows` at once of the `batch` of a step; paragraphs injected once,
+    and paraphrased."""
 
     device: str
     shape: str
@@ -81,7 +102,10 @@ def prepare(setting: Setting) -> tuple[PreTrainedTokenizerFast, list[Knowledge]]
     """A tokenizer whose first token ends a text; what is told, and the control."""
     tokenizer = train_tokenizer(SHAPES[setting.shape][4])
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(0)
-    return tokenizer, [Knowledge.synthetic(seed, once=setting.once, paraphrase=setting.paraphrase) for seed in (0, 1)]
+    return tokenizer, [
+        Knowledge.synthetic(seed, once=setting.once, paraphrase=setting.paraphrase)
+        for seed in (0, 1)
+    ]
 
 
 def list_ways(setting: Setting) -> dict[str, Way]:
@@ -101,13 +125,16 @@ def list_ways(setting: Setting) -> dict[str, Way]:
 
     return {
         "plain": train_plainly,
-        "kent": lambda model, out: learn(model, tokenizer, sequences, facts, recipe, out, control=control),
+        "kent": lambda model, out: learn(
+            model, tokenizer, sequences, facts, recipe, out, control=control
+        ),
     }
 
 
 @contextmanager
 def watch() -> Iterator[tuple[Path, dict[str, list[float]]]]:
-    """A folder for one quiet run that writes only the first of its checkpoints, and the seconds of what is watched."""
+    """A folder for one quiet run that writes only the first of its checkpoints, and the seconds of
+    what is watched."""
     spent: dict[str, list[float]] = {name: [] for name in WATCHED}
 
     def keep_time(name: str, owner: type, method: str) -> patch:
@@ -128,7 +155,8 @@ def watch() -> Iterator[tuple[Path, dict[str, list[float]]]]:
 
 
 def take_apart(setting: Setting, way: Way) -> dict[str, float]:
-    """Seconds of one run's steps (without evaluation and checkpoints), of one checkpoint, of what is around them."""
+    """Seconds of one run's steps (without evaluation and checkpoints), of one checkpoint, of what
+    is around them."""
     gc.collect()  # an earlier Trainer's optimizer goes only now
     model = make(setting)
     with watch() as (folder, spent):
@@ -146,11 +174,19 @@ def compare(setting: Setting, repetitions: int) -> dict:
         rounds.append({name: take_apart(setting, way) for name, way in ways})
         ways.reverse()
     del rounds[0]
-    seconds = {name: {part: [each[name][part] for each in rounds] for part in rounds[0][name]} for name in WRITTEN}
+    seconds = {
+        name: {part: [each[name][part] for each in rounds] for part in rounds[0][name]}
+        for name in WRITTEN
+    }
     steps = {name: parts["steps"] for name, parts in seconds.items()}
     whole = {name: [lengthen(setting, name, **each[name]) for each in rounds] for name in WRITTEN}
-    speeds = {name: setting.steps * setting.batch * setting.length / median(times) for name, times in steps.items()}
-    rate = matrix_rate(torch.bfloat16 if setting.device == "cuda" else torch.float32, setting.device)
+    speeds = {
+        name: setting.steps * setting.batch * setting.length / median(times)
+        for name, times in steps.items()
+    }
+    rate = matrix_rate(
+        torch.bfloat16 if setting.device == "cuda" else torch.float32, setting.device
+    )
     needed = 3 * count_operations(make(setting), setting.length, ("token",))
     target = FAST if (setting.device, setting.shape) in TARGETED else {}
     return {
@@ -165,12 +201,18 @@ def compare(setting: Setting, repetitions: int) -> dict:
 
 
 def lengthen(setting: Setting, name: str, steps: float, checkpoint: float, around: float) -> float:
-    """Seconds of a run in the paper's setting, without evaluation: steps by tokens, and the checkpoints of this way."""
-    return TRAINED / (setting.steps * setting.batch * setting.length) * steps + WRITTEN[name] * checkpoint + around
+    """Seconds of a run in the paper's setting, without evaluation: steps by tokens, and the
+    checkpoints of this way."""
+    return (
+        TRAINED / (setting.steps * setting.batch * setting.length) * steps
+        + WRITTEN[name] * checkpoint
+        + around
+    )
 
 
 def measure_peak(setting: Setting, name: str) -> float:
-    """MiB that training needs above the model, next to no evaluation: of the allocator, or of a fresh process."""
+    """MiB that training needs above the model, next to no evaluation: of the allocator, or of a
+    fresh process."""
     if setting.device == "cpu":
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             return pool.submit(peak_on_cpu, setting, name).result()
@@ -181,8 +223,12 @@ def measure_peak(setting: Setting, name: str) -> float:
 
 
 def peak_on_cpu(setting: Setting, name: str) -> float:
-    """Growth of this process's highest memory; a run of the smallest model has loaded the code before."""
-    for each in (replace(setting, shape="debug", batch=1, rows=1, length=512, steps=INJECTIONS), setting):
+    """Growth of this process's highest memory; a run of the smallest model has loaded the code
+    before."""
+    for each in (
+        replace(setting, shape="debug", batch=1, rows=1, length=512, steps=INJECTIONS),
+        setting,
+    ):
         way, model, before = list_ways(each)[name], make(each), resident()
         with watch() as (folder, _):
             way(model, folder)
@@ -204,7 +250,8 @@ def count_tokens(model: PreTrainedModel) -> Iterator[dict[str, int]]:
 
 
 def examine(setting: Setting, repetitions: int, seconds_per_token: float) -> dict:
-    """A probing of both facts and a round of the world's tasks, timed; evaluation's share in the paper's setting."""
+    """A probing of both facts and a round of the world's tasks, timed; evaluation's share in the
+    paper's setting."""
     model, (tokenizer, asked), passed = make(setting), prepare(setting), {}
     kinds = {
         "probing": lambda _: [probe(model, tokenizer, facts) for facts in asked],
@@ -220,32 +267,54 @@ def examine(setting: Setting, repetitions: int, seconds_per_token: float) -> dic
         "seconds": seconds,
         "passed": passed,
         "paper": {"trained": TRAINED, "probings": PROBINGS, "probed": PROBED, "tasks": TASKS},
-        "shares": [{**estimate(seconds_per_token, **costs, rounds=rounds), **target} for rounds in ROUNDS],
+        "shares": [
+            {**estimate(seconds_per_token, **costs, rounds=rounds), **target} for rounds in ROUNDS
+        ],
     }
 
 
 def estimate(training: float, probing: float, tasks: float, rounds: int) -> dict:
-    """A run's seconds in the paper's setting, by tokens, from seconds a token; checkpoints are left out."""
+    """A run's seconds in the paper's setting, by tokens, from seconds a token; checkpoints are left
+    out."""
     asked = sum(documents * choices * tokens for documents, choices, tokens in TASKS.values())
-    parts = {"training": TRAINED * training, "probing": PROBINGS * PROBED * probing, "tasks": rounds * asked * tasks}
+    parts = {
+        "training": TRAINED * training,
+        "probing": PROBINGS * PROBED * probing,
+        "tasks": rounds * asked * tasks,
+    }
     return {"rounds": rounds, **parts, "share": 1 - parts["training"] / sum(parts.values())}
 
 
 def run(options: argparse.Namespace) -> dict:
     """Training beside the plain Trainer, and the share of evaluation, as one record."""
-    named = {name: getattr(options, name) for name in ("device", "shape", "batch", "rows", "length", "steps")}
+    named = {
+        name: getattr(options, name)
+        for name in ("device", "shape", "batch", "rows", "length", "steps")
+    }
     setting = Setting(*named.values(), *options.paragraphs)
     training = compare(setting, options.repetitions)
-    chosen = " ".join(f"--{name} {value}" for name, value in {**named, "repetitions": options.repetitions}.items())
+    chosen = " ".join(
+        f"--{name} {value}" for name, value in {**named, "repetitions": options.repetitions}.items()
+    )
     return {
-        "command": f"python benchmarks/learning.py {chosen} --paragraphs {setting.once} {setting.paraphrase}",
-        "device": {"kind": options.device, "name": name_device(options.device), "threads": torch.get_num_threads()},
+        "command": f"python benchmarks/learning.py {chosen} "
+        f"--paragraphs {setting.once} {setting.paraphrase}",
+        "device": {
+            "kind": options.device,
+            "name": name_device(options.device),
+            "threads": torch.get_num_threads(),
+        },
         "shape": {"name": options.shape, "parameters": make(setting).num_parameters()},
-        "setting": {**asdict(setting), "autocast": "bfloat16" if options.device == "cuda" else None},
+        "setting": {
+            **asdict(setting),
+            "autocast": "bfloat16" if options.device == "cuda" else None,
+        },
         "repetitions": options.repetitions,
         "float32_products": torch.get_float32_matmul_precision(),
         "training": training,
-        "evaluation": examine(setting, options.repetitions, 1 / training["tokens_per_second"]["kent"]),
+        "evaluation": examine(
+            setting, options.repetitions, 1 / training["tokens_per_second"]["kent"]
+        ),
         "provenance": describe_run(),
     }
 
@@ -253,15 +322,23 @@ def run(options: argparse.Namespace) -> dict:
 def show(training: dict, evaluation: dict) -> None:
     for name, speed in training["tokens_per_second"].items():
         share, peak = training["share_of_matrix_rate"][name], training["peak_mib"][name]
-        print(f"{name}: {speed:,.0f} tokens/s, {share:.1%} of the matrix rate, {peak:,.0f} MiB above the model")
+        print(
+            f"{name}: {speed:,.0f} tokens/s, {share:.1%} of the matrix rate, {peak:,.0f} MiB above "
+            "the model"
+        )
     for ratio in training["ratios"]:
-        print("{of}: {over} / {under} = {ratio:.3f} ({quartiles[0]:.3f} to {quartiles[1]:.3f})".format(**ratio))
+        print(
+            "{of}: {over} / {under} = {ratio:.3f} "
+            "({quartiles[0]:.3f} to {quartiles[1]:.3f})".format(**ratio)
+        )
     for each in evaluation["shares"]:
         print("estimated share of evaluation, {rounds} rounds of tasks: {share:.1%}".format(**each))
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--shape", choices=[*SHAPES], default="tiny")
     parser.add_argument("--batch", type=int, default=128, help="rows of a step")
@@ -269,8 +346,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--length", type=int, help="tokens of a row; cpu: 128, cuda: 1,024")
     parser.add_argument("--steps", type=int, default=INJECTIONS, help="of a run: a multiple of 10")
     parser.add_argument("--repetitions", type=int, default=15)
-    parser.add_argument("--paragraphs", type=int, nargs=2, default=[60, 70], help="injected once, and paraphrased")
-    parser.add_argument("--out", type=Path, help="results/benchmarks/{device}-learning[-{shape}].json when not given")
+    parser.add_argument(
+        "--paragraphs", type=int, nargs=2, default=[60, 70], help="injected once, and paraphrased"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="results/benchmarks/{device}-learning[-{shape}].json when not given",
+    )
     options = parser.parse_args()
     options.length = options.length or {"cpu": 128, "cuda": 1024}[options.device]
     name = f"{options.device}-learning" + (f"-{options.shape}" if options.shape != "tiny" else "")

@@ -1,9 +1,11 @@
-"""What measuring costs: kent.profile beside the bare forward pass and beside other ways to get the same numbers.
+"""What measuring costs: kent.profile beside the bare forward pass and beside other ways to get the
+same numbers.
 
     python benchmarks/profiling.py                                  this machine
-    python benchmarks/profiling.py --device cuda --shape olmo-1b    a GPU; random weights of the true shape
+    python benchmarks/profiling.py --device cuda --shape olmo-1b    a GPU; random weights
 
-benchmarks/README.md says what is compared and how; the record goes to results/benchmarks/{device}-{shape}.json.
+benchmarks/README.md says what is compared and how; the record goes to
+results/benchmarks/{device}-{shape}.json.
 """
 
 import argparse
@@ -26,7 +28,8 @@ from ways import SHAPES, WAYS, Way, build, draw_tokens, lens_version
 from kent import profile
 from kent.records import describe_run, save_json
 
-COMPARISONS = (  # the first's time over the second's; what is aimed at on a CPU at shape small, by sequence length
+# The first's time over the second's; what is aimed at on a CPU at shape small, by sequence length.
+COMPARISONS = (
     ("knowledge", "backbone", "at most", {512: 1.05, 2048: 1.05}),
     ("public", "knowledge", "at least", {512: 1.7, 2048: 2.0}),
     ("all", "logits", "at most", {512: 1.3, 2048: 1.3}),
@@ -41,7 +44,9 @@ COMPARED, WHOLE, BATCH = (
     2048,
     8,
 )  # sequences in a comparison, in a measurement of a checkpoint, and per batch of it
-WHOLE_SECONDS = 75  # a measurement of a checkpoint that would take longer is timed on a sample of its batches
+WHOLE_SECONDS = (
+    75  # a measurement of a checkpoint that would take longer is timed on a sample of its batches
+)
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -56,7 +61,10 @@ def timed(call: Callable[[], object]) -> float:
 
 def interleave(ways: dict[str, Way], tokens: Tensor, repetitions: int) -> dict[str, list[float]]:
     """Seconds of each way, taken in turns; a first round warms up and is left out."""
-    rounds = [{name: timed(lambda way=way: way(tokens)) for name, way in ways.items()} for _ in range(repetitions + 1)]
+    rounds = [
+        {name: timed(lambda way=way: way(tokens)) for name, way in ways.items()}
+        for _ in range(repetitions + 1)
+    ]
     return {name: [times[name] for times in rounds[1:]] for name in ways}
 
 
@@ -66,7 +74,9 @@ def divide(seconds: dict[str, list[float]], length: int, targeted: bool) -> list
     for over, under, bound, targets in COMPARISONS:
         if not {over, under} <= seconds.keys():
             continue
-        target = {"bound": bound, "target": targets[length]} if targeted and length in targets else {}
+        target = (
+            {"bound": bound, "target": targets[length]} if targeted and length in targets else {}
+        )
         found.append({**relate(seconds, over, under), **target})
     return found
 
@@ -81,7 +91,9 @@ def relate(seconds: dict[str, list[float]], over: str, under: str) -> dict:
 
 def resident() -> float:
     """Highest memory of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
 
 
 @torch.no_grad()
@@ -104,24 +116,32 @@ def peak_on_cuda(call: Callable[[], object]) -> float:
     return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
-def peaks_on_cpu(shape: str, dtypes: list[str], lengths: list[int]) -> dict[tuple[str, int], dict[str, float]]:
-    """Peaks of all ways by dtype and length, each in a fresh process, while this one is still small."""
+def peaks_on_cpu(
+    shape: str, dtypes: list[str], lengths: list[int]
+) -> dict[tuple[str, int], dict[str, float]]:
+    """Peaks of all ways by dtype and length, each in a fresh process, while this one is still
+    small."""
     jobs = [(shape, *job) for job in product(dtypes, lengths, WAYS)]
     with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
         found = dict(zip(jobs, pool.starmap(peak_on_cpu, jobs, chunksize=1), strict=True))
-    return {key: {name: found[shape, *key, name] for name in WAYS} for key in product(dtypes, lengths)}
+    return {
+        key: {name: found[shape, *key, name] for name in WAYS} for key in product(dtypes, lengths)
+    }
 
 
 def matrix_rate(dtype: torch.dtype, device: str) -> float:
     """Floating-point operations per second of a large square matrix product."""
     size = 8192 if device == "cuda" else 1024
     matrix = torch.randn(size, size, device=device).to(dtype)
-    timer = Timer("matrix @ matrix", globals={"matrix": matrix}, num_threads=torch.get_num_threads())
+    timer = Timer(
+        "matrix @ matrix", globals={"matrix": matrix}, num_threads=torch.get_num_threads()
+    )
     return 2 * size**3 / timer.blocked_autorange(min_run_time=1).median
 
 
 def count_operations(model: OlmoForCausalLM, length: int, measures: tuple[str, ...]) -> int:
-    """Floating-point operations per token: two per weight of a matrix product, and the causal half of attention."""
+    """Floating-point operations per token: two per weight of a matrix product, and the causal half
+    of attention."""
     config = model.config
     weights = sum(weight.numel() for weight in model.get_decoder().layers.parameters())
     head = config.hidden_size * config.vocab_size if "token" in measures else 0
@@ -129,8 +149,11 @@ def count_operations(model: OlmoForCausalLM, length: int, measures: tuple[str, .
 
 
 @torch.no_grad()
-def measure_checkpoint(model: OlmoForCausalLM, length: int, measures: tuple[str, ...], rate: float) -> dict:
-    """Time and memory of measuring a checkpoint on 2,048 sequences, on a sample of their batches where that is slow."""
+def measure_checkpoint(
+    model: OlmoForCausalLM, length: int, measures: tuple[str, ...], rate: float
+) -> dict:
+    """Time and memory of measuring a checkpoint on 2,048 sequences, on a sample of their batches
+    where that is slow."""
     sequences = draw_tokens(model, WHOLE, length)
 
     def measure(count: int) -> None:
@@ -150,18 +173,27 @@ def measure_checkpoint(model: OlmoForCausalLM, length: int, measures: tuple[str,
         "tokens_per_second": speed,
         "matrix_rate": rate,
         "share_of_matrix_rate": speed * count_operations(model, length, measures) / rate,
-        **({"peak_mib": peak_on_cuda(lambda: measure(BATCH))} if model.device.type == "cuda" else {}),
+        **(
+            {"peak_mib": peak_on_cuda(lambda: measure(BATCH))}
+            if model.device.type == "cuda"
+            else {}
+        ),
     }
 
 
 @torch.no_grad()
-def compare(model: OlmoForCausalLM, length: int, repetitions: int, targeted: bool, peaks: dict | None) -> dict:
-    """All ways on the same tokens: times, ratios, peak memory, and the knowledge entropy where a way gives it."""
+def compare(
+    model: OlmoForCausalLM, length: int, repetitions: int, targeted: bool, peaks: dict | None
+) -> dict:
+    """All ways on the same tokens: times, ratios, peak memory, and the knowledge entropy where a
+    way gives it."""
     ways = {name: prepare(model) for name, prepare in WAYS.items()}
     tokens = draw_tokens(model, COMPARED, length)
     seconds = interleave(ways, tokens, repetitions)
     peaks = peaks or {name: peak_on_cuda(lambda way=way: way(tokens)) for name, way in ways.items()}
-    entropies = {name: ways[name](tokens) for name in ("knowledge", "public", "lens") if name in ways}
+    entropies = {
+        name: ways[name](tokens) for name in ("knowledge", "public", "lens") if name in ways
+    }
     return {
         "length": length,
         "sequences": COMPARED,
@@ -188,16 +220,29 @@ def name_device(device: str) -> str:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--shape", choices=[*SHAPES], default="small")
-    parser.add_argument("--length", type=int, nargs="+", default=[512, 2048], help="tokens per sequence")
+    parser.add_argument(
+        "--length", type=int, nargs="+", default=[512, 2048], help="tokens per sequence"
+    )
     parser.add_argument("--repetitions", type=int, default=15)
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], nargs="+", help="cpu: float32; cuda: both")
-    parser.add_argument("--out", type=Path, help="results/benchmarks/{device}-{shape}.json when not given")
+    parser.add_argument(
+        "--dtype", choices=["float32", "bfloat16"], nargs="+", help="cpu: float32; cuda: both"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="results/benchmarks/{device}-{shape}.json when not given"
+    )
     options = parser.parse_args()
-    options.dtype = options.dtype or (["float32"] if options.device == "cpu" else ["float32", "bfloat16"])
-    options.out = options.out or Path(__file__).parents[1] / f"results/benchmarks/{options.device}-{options.shape}.json"
+    options.dtype = options.dtype or (
+        ["float32"] if options.device == "cpu" else ["float32", "bfloat16"]
+    )
+    options.out = (
+        options.out
+        or Path(__file__).parents[1] / f"results/benchmarks/{options.device}-{options.shape}.json"
+    )
     return options
 
 
@@ -210,7 +255,9 @@ def run(options: argparse.Namespace) -> dict:
     for dtype in options.dtype:
         model = build(options.shape, getattr(torch, dtype), options.device)
         for length in options.length:
-            found = compare(model, length, options.repetitions, targeted, peaks.get((dtype, length)))
+            found = compare(
+                model, length, options.repetitions, targeted, peaks.get((dtype, length))
+            )
             comparisons.append({"dtype": dtype, **found})
             show(comparisons[-1])
         entropies[dtype] = measure_entropies(model, max(options.length))
@@ -218,7 +265,11 @@ def run(options: argparse.Namespace) -> dict:
         for measures in (("knowledge",), ALL):
             found = measure_checkpoint(model, max(options.length), measures, rate)
             checkpoints.append({"dtype": dtype, **found})
-            print("{dtype} {measures}: {seconds:.1f} s for {sequences} sequences of {length}".format(**checkpoints[-1]))
+            print(
+                "{dtype} {measures}: {seconds:.1f} s for {sequences} sequences of {length}".format(
+                    **checkpoints[-1]
+                )
+            )
         parameters = model.num_parameters()
         del model
     return {
@@ -240,23 +291,35 @@ def show(comparison: dict) -> None:
     for ratio in comparison["ratios"]:
         low, high = ratio["quartiles"]
         print("{dtype} {length}: ".format(**comparison), end="")
-        print("{over} / {under} = {ratio:.3f}".format(**ratio), f"({low:.3f} to {high:.3f})", flush=True)
+        print(
+            "{over} / {under} = {ratio:.3f}".format(**ratio),
+            f"({low:.3f} to {high:.3f})",
+            flush=True,
+        )
 
 
 def describe(options: argparse.Namespace, parameters: int) -> dict:
     """What was run, on what, and the command that does it again."""
     lengths, dtypes = " ".join(map(str, options.length)), " ".join(options.dtype)
-    command = f"python benchmarks/profiling.py --device {options.device} --shape {options.shape} --length {lengths}"
+    chosen = f"--device {options.device} --shape {options.shape} --length {lengths}"
+    command = f"python benchmarks/profiling.py {chosen}"
     names = ("width", "layers", "neurons", "heads", "vocabulary", "tied")
     return {
         "command": f"{command} --repetitions {options.repetitions} --dtype {dtypes}",
-        "device": {"kind": options.device, "name": name_device(options.device), "threads": torch.get_num_threads()},
-        "shape": {"name": options.shape, "parameters": parameters,
-                  **dict(zip(names, SHAPES[options.shape], strict=True))},
+        "device": {
+            "kind": options.device,
+            "name": name_device(options.device),
+            "threads": torch.get_num_threads(),
+        },
+        "shape": {
+            "name": options.shape,
+            "parameters": parameters,
+            **dict(zip(names, SHAPES[options.shape], strict=True)),
+        },
         "repetitions": options.repetitions,
         "float32_products": torch.get_float32_matmul_precision(),
         "transformer_lens": lens_version(),
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The ways that profiling.py compares: kent's, the bare passes, and how others get the same coefficients."""
+"""The ways that profiling.py compares: kent's, the bare passes, and how others get the same
+coefficients."""
 
 import copy
 import tempfile
@@ -25,12 +26,19 @@ Way = Callable[[Tensor], object]
 
 
 def build(shape: str, dtype: torch.dtype, device: str) -> OlmoForCausalLM:
-    """An OLMo of the shape with random weights, the same for every dtype up to rounding, made on the device."""
+    """An OLMo of the shape with random weights, the same for every dtype up to rounding, made on
+    the device."""
     width, layers, neurons, heads, vocabulary, tied = SHAPES[shape]
     config = OlmoConfig(
-        hidden_size=width, num_hidden_layers=layers, intermediate_size=neurons, num_attention_heads=heads,
-        vocab_size=vocabulary, tie_word_embeddings=tied, pad_token_id=None, eos_token_id=0,
-    )  # fmt: skip
+        hidden_size=width,
+        num_hidden_layers=layers,
+        intermediate_size=neurons,
+        num_attention_heads=heads,
+        vocab_size=vocabulary,
+        tie_word_embeddings=tied,
+        pad_token_id=None,
+        eos_token_id=0,
+    )
     torch.manual_seed(0)
     with torch.device(device):
         return OlmoForCausalLM(config).to(dtype).eval()
@@ -38,21 +46,27 @@ def build(shape: str, dtype: torch.dtype, device: str) -> OlmoForCausalLM:
 
 def draw_tokens(model: OlmoForCausalLM, count: int, length: int) -> Tensor:
     generator = torch.Generator().manual_seed(1)
-    return torch.randint(model.config.vocab_size, (count, length), generator=generator).to(model.device)
+    return torch.randint(model.config.vocab_size, (count, length), generator=generator).to(
+        model.device
+    )
 
 
 def _entropy(activations: list[Tensor]) -> float:
-    """Knowledge entropy of one batch as the public code computes it, from the kept activations of all layers."""
+    """Knowledge entropy of one batch as the public code computes it, from the kept activations of
+    all layers."""
     total = 0.0
     for layer in activations:
-        means = layer.abs().view(-1, layer.shape[-1]).sum(dim=0).div(layer.shape[1]).div(layer.shape[0])
+        means = (
+            layer.abs().view(-1, layer.shape[-1]).sum(dim=0).div(layer.shape[1]).div(layer.shape[0])
+        )
         shares = means / means.sum()
         total -= (shares * (shares + 1e-9).log()).sum().item()
     return total
 
 
 def imitate_public(model: OlmoForCausalLM) -> Way:
-    """The public code's way: eager attention, all logits, the activations of all layers kept until the pass is over."""
+    """The public code's way: eager attention, all logits, the activations of all layers kept until
+    the pass is over."""
 
     def measure(tokens: Tensor) -> float:
         kept, usual = [], model.config._attn_implementation
@@ -71,7 +85,8 @@ def imitate_public(model: OlmoForCausalLM) -> Way:
 
 
 def use_lens(model: OlmoForCausalLM) -> Way:
-    """TransformerLens: run_with_cache on a bridge to a copy, caching only what enters the down-projections."""
+    """TransformerLens: run_with_cache on a bridge to a copy, caching only what enters the
+    down-projections."""
     from transformer_lens.model_bridge import TransformerBridge
 
     words = Tokenizer(models.WordLevel({"<end>": 0}, unk_token="<end>"))
@@ -84,12 +99,16 @@ def use_lens(model: OlmoForCausalLM) -> Way:
             folder, hf_model=inner, tokenizer=tokenizer, device=model.device, dtype=model.dtype
         )
     names = [f"blocks.{layer}.mlp.out.hook_in" for layer in range(model.config.num_hidden_layers)]
-    return lambda tokens: _entropy(list(bridge.run_with_cache(tokens, names_filter=names)[1].values()))
+    return lambda tokens: _entropy(
+        list(bridge.run_with_cache(tokens, names_filter=names)[1].values())
+    )
 
 
 def use_kent(*measures: str) -> Callable[[OlmoForCausalLM], Way]:
     def prepare(model: OlmoForCausalLM) -> Way:
-        return lambda tokens: profile(model, tokens, batch_size=len(tokens), measures=measures).knowledge_entropy
+        return lambda tokens: (
+            profile(model, tokens, batch_size=len(tokens), measures=measures).knowledge_entropy
+        )
 
     return prepare
 

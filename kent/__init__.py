@@ -1,4 +1,5 @@
-"""kent: an executable companion to "Knowledge Entropy Decay during Language Model Pretraining" (arXiv 2410.01380)."""
+"""kent: an executable companion to "Knowledge Entropy Decay during Language Model Pretraining"
+(arXiv 2410.01380)."""
 
 import lazy_loader
 

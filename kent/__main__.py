@@ -1,4 +1,5 @@
-"""`python -m kent profile NAME --corpus FILE` measures a checkpoint; `python -m kent run CONFIG.yaml …` does runs."""
+"""`python -m kent profile NAME --corpus FILE` measures a checkpoint; `python -m kent run
+CONFIG.yaml …` does runs."""
 
 import argparse
 import sys
@@ -18,7 +19,13 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True)
     _add_profile(commands)
     run = commands.add_parser("run", help="do runs, each described by a YAML file")
-    run.add_argument("configs", type=Path, nargs="+", metavar="CONFIG.yaml", help="run: profile (or another kind), …")
+    run.add_argument(
+        "configs",
+        type=Path,
+        nargs="+",
+        metavar="CONFIG.yaml",
+        help="run: profile (or another kind), …",
+    )
     run.set_defaults(command=do_run)
     options = parser.parse_args(arguments)
     try:
@@ -31,9 +38,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _add_profile(commands) -> None:
     formatter = argparse.ArgumentDefaultsHelpFormatter
-    parser = commands.add_parser("profile", help="measure a checkpoint on a text", formatter_class=formatter)
+    parser = commands.add_parser(
+        "profile", help="measure a checkpoint on a text", formatter_class=formatter
+    )
     parser.add_argument("name", help="suite, Hub repository, or folder")
-    parser.add_argument("--corpus", required=True, nargs="+", help="corpus name or .txt, .jsonl, .jsonl.gz, .csv files")
+    parser.add_argument(
+        "--corpus",
+        required=True,
+        nargs="+",
+        help="corpus name or .txt, .jsonl, .jsonl.gz, .csv files",
+    )
     parser.add_argument("--step", type=int, help="pretraining step (default: the final model)")
     parser.add_argument("--column", default="text", help="column or key that holds the text")
     parser.add_argument("--length", type=int, default=128, help="tokens per sequence")
@@ -41,12 +55,15 @@ def _add_profile(commands) -> None:
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--device", help="cpu, cuda, … (default: the GPU if there is one)")
     parser.add_argument("--batch-size", type=int, default=8, help="sequences per forward pass")
-    parser.add_argument("--record", type=Path, default=Path("profile.json"), help="JSON record to write")
+    parser.add_argument(
+        "--record", type=Path, default=Path("profile.json"), help="JSON record to write"
+    )
     parser.set_defaults(command=do_profile)
 
 
 def do_profile(options: argparse.Namespace) -> None:
-    """Measure one checkpoint, print a table, write a JSON record; what would stop this is found before the work."""
+    """Measure one checkpoint, print a table, write a JSON record; what would stop this is found
+    before the work."""
     import torch
 
     from kent.files import check_writable
@@ -58,10 +75,16 @@ def do_profile(options: argparse.Namespace) -> None:
     check_writable(options.record)
     device = find_device(options.device)
     corpus = options.corpus[0] if len(options.corpus) == 1 else options.corpus
-    kent.describe(corpus, column=options.column)  # an unreadable text is refused before the model is loaded
+    kent.describe(
+        corpus, column=options.column
+    )  # an unreadable text is refused before the model is loaded
     revision = kent.resolve(options.name, options.step)
-    model, tokenizer = kent.load(options.name, options.step, dtype=getattr(torch, options.dtype), device=device)
-    tokens = kent.sequences(corpus, tokenizer, length=options.length, limit=options.limit, column=options.column)
+    model, tokenizer = kent.load(
+        options.name, options.step, dtype=getattr(torch, options.dtype), device=device
+    )
+    tokens = kent.sequences(
+        corpus, tokenizer, length=options.length, limit=options.limit, column=options.column
+    )
     profile = kent.profile(model, tokens, batch_size=options.batch_size)
     text = kent.describe(corpus, column=options.column, tokens=tokens)
     profile.provenance.update(revision=asdict(revision), corpus=text)
@@ -82,12 +105,20 @@ def _check_record(options: argparse.Namespace) -> None:
     read = [path for path in map(expand, options.corpus) if path.exists() and record.exists()]
     part = folder in record.resolve().parents and any(record.match(pattern) for pattern in PARTS)
     if part or any(path.samefile(record) for path in read):
-        raise ValueError(f"the record {options.record} would take the place of what is measured: name another file")
+        raise ValueError(
+            f"the record {options.record} would take the place of what is measured: name another "
+            "file"
+        )
 
 
 def format_table(summary: dict, provenance: dict) -> str:
-    """A profile's summary as two tables for people: totals with standard errors, then layer by layer."""
-    measured = "{architecture}, {instances:,} sequences of {length:,} tokens, {dtype}, {device}".format(**provenance)
+    """A profile's summary as two tables for people: totals with standard errors, then layer by
+    layer."""
+    measured = (
+        "{architecture}, {instances:,} sequences of {length:,} tokens, {dtype}, {device}".format(
+            **provenance
+        )
+    )
     totals = pd.DataFrame({name.replace("_", " "): summary[name] for name in TOTALS}).T
     totals.columns = ["nats", "± s.e."]
     totals.loc["bound minus knowledge"] = [
@@ -97,12 +128,17 @@ def format_table(summary: dict, provenance: dict) -> str:
     layers = pd.DataFrame(summary["by_layer"]).rename_axis("layer")
     layers.columns = [name.replace("_", " ") for name in layers]
     return "\n\n".join(
-        [measured, totals.to_string(float_format="%.4f", na_rep=""), layers.to_string(float_format="%.4g")]
+        [
+            measured,
+            totals.to_string(float_format="%.4f", na_rep=""),
+            layers.to_string(float_format="%.4g"),
+        ]
     )
 
 
 def do_run(options: argparse.Namespace) -> None:
-    """Do the runs that YAML files describe, unless their records are there, and print where the records are."""
+    """Do the runs that YAML files describe, unless their records are there, and print where the
+    records are."""
     from kent.runs.execution import complete
 
     for run in [_plan(path) for path in options.configs]:

@@ -1,4 +1,5 @@
-"""Files that are whole or absent: written beside their place, then put there; streams are written to."""
+"""Files that are whole or absent: written beside their place, then put there; streams are written
+to."""
 
 import errno
 import os
@@ -13,17 +14,20 @@ from uuid import uuid4
 
 
 def expand(path: str | Path) -> Path:
-    """The path with ~ as the home folder; where there is no such user it stays a ~, of which there may be a file."""
+    """The path with ~ as the home folder; where there is no such user it stays a ~, of which there
+    may be a file."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path's own raises RuntimeError for such a user)
 
 
 @contextmanager
 def write_atomically(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path; what was written there is at `path` when the block ends well, and gone when not.
+    """Yield a temporary path; what was written there is at `path` when the block ends well, and
+    gone when not.
 
-    A reader, or a second process, sees the old file or the whole new one, never a part. A link is followed, and the
-    file it names gets the content (another name of the same file, a hard link, keeps the old one). A file that was
-    there keeps its mode and owner. A device, a pipe, and where this process's own output goes, are written to.
+    A reader, or a second process, sees the old file or the whole new one, never a part. A link is
+    followed, and the file it names gets the content (another name of the same file, a hard link,
+    keeps the old one). A file that was there keeps its mode and owner. A device, a pipe, and where
+    this process's own output goes, are written to.
 
     Raises OSError, before the block, where `path` is a folder or cannot be written.
     """
@@ -38,7 +42,10 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(stat.S_IMODE(mode))
-        if state and (state.st_uid, state.st_gid) != (temporary.stat().st_uid, temporary.stat().st_gid):
+        if state and (state.st_uid, state.st_gid) != (
+            temporary.stat().st_uid,
+            temporary.stat().st_gid,
+        ):
             with suppress(PermissionError):  # only root may give a file away
                 os.chown(temporary, state.st_uid, state.st_gid)
         _put(temporary, target)
@@ -47,7 +54,8 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise OSError where `write_atomically` could not write, by beginning to: root may write where it yet cannot."""
+    """Raise OSError where `write_atomically` could not write, by beginning to: root may write where
+    it yet cannot."""
     path = expand(path)
     state = _look(path)
     if not (state and _is_stream(state)):
@@ -66,7 +74,10 @@ def _look(path: str | Path) -> os.stat_result | None:
 
 def _is_stream(state: os.stat_result) -> bool:
     """Whether this is no file or folder, or the file that this process's output goes to."""
-    return not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)) or _find_output(state) is not None
+    return (
+        not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode))
+        or _find_output(state) is not None
+    )
 
 
 def _find_output(state: os.stat_result) -> int | None:
@@ -79,7 +90,8 @@ def _find_output(state: os.stat_result) -> int | None:
 
 
 def _pour(source: Path, path: Path, state: os.stat_result) -> None:
-    """Write a file's content into a stream; OSError for a pipe that nobody reads, which would never end."""
+    """Write a file's content into a stream; OSError for a pipe that nobody reads, which would never
+    end."""
     own = _find_output(state)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -94,7 +106,9 @@ def _begin(path: str | Path, state: os.stat_result | None) -> tuple[Path, Path]:
     """The file that a path names, links followed, and a new empty one beside it."""
     target = Path(os.path.realpath(path))
     if state and stat.S_ISDIR(state.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder, and a file is to be written there", str(path))
+        raise IsADirectoryError(
+            errno.EISDIR, "is a folder, and a file is to be written there", str(path)
+        )
     if state and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "may not be written", str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,4 +123,6 @@ def _put(temporary: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
-        shutil.copyfile(temporary, target)  # a file that is mounted by itself, as Docker does, cannot be replaced
+        shutil.copyfile(
+            temporary, target
+        )  # a file that is mounted by itself, as Docker does, cannot be replaced

@@ -17,10 +17,11 @@ def is_effect(value: float, error: float) -> bool:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim: the statistic that would carry it, the sign the paper reports, and the setting it was made for.
+    """One claim: the statistic that would carry it, the sign the paper reports, and the setting it
+    was made for.
 
-    `unit` is that of the statistic, `published` what the paper says of its value, `source` where it says so, and
-    `page` the notebook that tests it, None while there is none.
+    `unit` is that of the statistic, `published` what the paper says of its value, `source` where it
+    says so, and `page` the notebook that tests it, None while there is none.
     """
 
     key: str
@@ -34,9 +35,11 @@ class Claim:
     page: str | None = None
 
     def judge(self, value: float, error: float) -> str:
-        """Verdict on a measured statistic with its standard error: the interval is two errors either way.
+        """Verdict on a measured statistic with its standard error: the interval is two errors
+        either way.
 
-        "no value" where either is NaN: a run was stopped by a loss that was not finite, or checkpoints are too few.
+        "no value" where either is NaN: a run was stopped by a loss that was not finite, or
+        checkpoints are too few.
         """
         if isnan(value) or isnan(error):
             return "no value"
@@ -47,11 +50,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of tables 1 and 2: hyperparameters of continual learning, and what came out at each stage of `STAGES`.
+    """One row of tables 1 and 2: hyperparameters of continual learning, and what came out at each
+    stage of `STAGES`.
 
-    `batch` in sequences of 1,024 tokens, `rate` the peak learning rate. By stage: acquisition `A` and forgetting `F` in
-    % (table 1); after learning, probe performance `K` in nats (the public code's padded mean) and downstream
-    performance `P` in % (table 2).
+    `batch` in sequences of 1,024 tokens, `rate` the peak learning rate. By stage: acquisition `A`
+    and forgetting `F` in % (table 1); after learning, probe performance `K` in nats (the public
+    code's padded mean) and downstream performance `P` in % (table 2).
     """
 
     batch: int
@@ -64,19 +68,23 @@ class Setting:
 
 
 def bound_before(after: float, change: float, digit: float) -> tuple[float, float]:
-    """Lower and upper end of what K or P was before learning, from its value after it and the reported change in %.
+    """Lower and upper end of what K or P was before learning, from its value after it and the
+    reported change in %.
 
-    A = (K_CL - K_PT) / abs(K_PT) with K < 0, and F = -(P_CL - P_PT) / P_PT, so in both
-    before = after / (1 - change / 100) (section 4.1). `after` may be off by half its last printed `digit`, `change` by
-    half of 0.1.
+    A = (K_CL - K_PT) / abs(K_PT) with K < 0, and F = -(P_CL - P_PT) / P_PT, so in both before =
+    after / (1 - change / 100) (section 4.1). `after` may be off by half its last printed `digit`,
+    `change` by half of 0.1.
     """
-    afters, changes = ((value - half, value + half) for value, half in ((after, digit / 2), (change, 0.05)))
+    afters, changes = (
+        (value - half, value + half) for value, half in ((after, digit / 2), (change, 0.05))
+    )
     ends = [each / (1 - rate / 100) for each in afters for rate in changes]
     return min(ends), max(ends)
 
 
 def infer_before(quantity: str) -> dict[str, tuple[float, float]]:
-    """By stage, the range of K (nats) or P (%) before learning that every setting's printed digits leave (figure 12).
+    """By stage, the range of K (nats) or P (%) before learning that every setting's printed digits
+    leave (figure 12).
 
     Raises ValueError for a quantity other than K and P.
     """
@@ -85,11 +93,15 @@ def infer_before(quantity: str) -> dict[str, tuple[float, float]]:
     change, digit = {"K": ("A", 0.001), "P": ("F", 0.1)}[quantity]
     bounds = {
         stage: [
-            bound_before(getattr(row, quantity)[stage], getattr(row, change)[stage], digit) for row in TABLES.values()
+            bound_before(getattr(row, quantity)[stage], getattr(row, change)[stage], digit)
+            for row in TABLES.values()
         ]
         for stage in STAGES
     }
-    return {stage: (max(low for low, _ in each), min(high for _, high in each)) for stage, each in bounds.items()}
+    return {
+        stage: (max(low for low, _ in each), min(high for _, high in each))
+        for stage, each in bounds.items()
+    }
 
 
 def _read(name: str) -> dict:
@@ -104,19 +116,25 @@ AXES = {
     "figure 6": {"Pythia": (143.4, 143.7, 16, 8192)},
     "figure 8": {"OLMo-1B": (8.88, 9.00, 1, 8192), "OLMo-7B": (9.12, 9.30, 1, 11008)},
 }
-"""Lower and upper end of published axes of knowledge entropy in nats, and the layers and neurons per layer they hold
-for. Curves fall from near the upper to near the lower end. Figure 6 names a model of 24 layers; its axis fits 16."""
+"""Lower and upper end of published axes of knowledge entropy in nats, and the layers and neurons
+per layer they hold for. Curves fall from near the upper to near the lower end. Figure 6 names a
+model of 24 layers; its axis fits 16."""
 
 ENTROPIES = {"attention": (70, 40), "token": (2.8, 2.4)}
-"""Attention entropy and next-token entropy of OLMo-1B in nats, early and late, read off figure 3."""
+"""Attention entropy and next-token entropy of OLMo-1B in nats, early and late, read off figure
+3."""
 
 STAGES = {"118k": 0.16, "369k": 0.50, "554k": 0.75, "738k": 1.00}
 """Initial models of continual learning, as a fraction of OLMo-1B's 738,020 steps (section 4.1)."""
 
 TABLES = {
     name: Setting(
-        **{key: dict(zip(STAGES, value, strict=True)) if key in "AFKP" else value for key, value in row.items()}
+        **{
+            key: dict(zip(STAGES, value, strict=True)) if key in "AFKP" else value
+            for key, value in row.items()
+        }
     )
     for name, row in _read("tables.yaml").items()
 }
-"""Tables 1 and 2: by setting, in their order, the hyperparameters and the four published quantities."""
+"""Tables 1 and 2: by setting, in their order, the hyperparameters and the four published
+quantities."""

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 AMBIENT = "ACCELERATE_"
-"""How the variables begin in which accelerate, and the Trainer with it, finds what nobody asked for.
+"""How the variables begin in which accelerate, and the Trainer with it, finds what nobody asked
+for.
 
 Its precision, a compiler and its mode, another device, a way to share the work.
 """
@@ -15,11 +16,12 @@ Its precision, a compiler and its mode, another device, a way to share the work.
 
 @contextmanager
 def keep_precision() -> Iterator[None]:
-    """Within the block numbers have the precision that their tensors say, and tensors are such as can be trained.
+    """Within the block numbers have the precision that their tensors say, and tensors are such as
+    can be trained.
 
-    New tensors are float32 on the CPU unless said otherwise, products of float32 matrices are taken in full, nothing
-    is cast automatically, no inference mode is on, and accelerate reads nothing out of the environment. All is put back
-    after the block.
+    New tensors are float32 on the CPU unless said otherwise, products of float32 matrices are taken
+    in full, nothing is cast automatically, no inference mode is on, and accelerate reads nothing
+    out of the environment. All is put back after the block.
     """
     dtype, ambient = torch.get_default_dtype(), _take_ambient()
     try:
@@ -27,9 +29,14 @@ def keep_precision() -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(_multiply_in_full())
             stack.enter_context(torch.inference_mode(False))
-            if torch.get_default_device().type != "cpu":  # a mode, which slows all that makes tensors
+            if (
+                torch.get_default_device().type != "cpu"
+            ):  # a mode, which slows all that makes tensors
                 stack.enter_context(torch.device("cpu"))
-            for device in ("cpu", "cuda"):  # a kept cast of a weight would outlive the steps learned within
+            for device in (
+                "cpu",
+                "cuda",
+            ):  # a kept cast of a weight would outlive the steps learned within
                 stack.enter_context(torch.autocast(device, enabled=False, cache_enabled=False))
             yield
     finally:
@@ -40,7 +47,8 @@ def keep_precision() -> Iterator[None]:
 
 @contextmanager
 def _multiply_in_full() -> Iterator[None]:
-    """Within the block float32 products round to float32: by the setting of each backend, or in older torch by one."""
+    """Within the block float32 products round to float32: by the setting of each backend, or in
+    older torch by one."""
     backends = [torch.backends.cuda.matmul, torch.backends.mkldnn.matmul]
     if not all(hasattr(backend, "fp32_precision") for backend in backends):
         before = torch.get_float32_matmul_precision()

@@ -1,4 +1,5 @@
-"""What a result is kept with: where the cache is, what is whole in it, what a number was made from."""
+"""What a result is kept with: where the cache is, what is whole in it, what a number was made
+from."""
 
 import ast
 import errno
@@ -35,18 +36,22 @@ PACKAGE = Path(__file__).parent
 def cache_folder() -> Path:
     """The folder of kent's cache: `$KENT_CACHE`, else the user's cache folder. Made when missing.
 
-    Raises OSError where it is a file or cannot be made, and ValueError for a path that is not UTF-8.
+    Raises OSError where it is a file or cannot be made, and ValueError for a path that is not
+    UTF-8.
     """
     folder = expand(os.environ.get("KENT_CACHE") or user_cache_dir("kent"))
     check_text(str(folder), "kent's cache ($KENT_CACHE)")
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "kent's cache ($KENT_CACHE) must be a folder", str(folder))
+        raise NotADirectoryError(
+            errno.ENOTDIR, "kent's cache ($KENT_CACHE) must be a folder", str(folder)
+        )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def set_aside(path: Path) -> Path:
-    """Move what is not whole in kent's cache out of its way, to a name beside it that nothing has; the new path.
+    """Move what is not whole in kent's cache out of its way, to a name beside it that nothing has;
+    the new path.
 
     Another process may have done it already.
     """
@@ -60,20 +65,26 @@ def set_aside(path: Path) -> Path:
 def make_room(path: Path) -> Path:
     """Have kent's cache take a file at a path, which is returned.
 
-    What is where a folder belongs and is none, or where the file does (a link to nowhere), is set aside, which is said.
+    What is where a folder belongs and is none, or where the file does (a link to nowhere), is set
+    aside, which is said.
     """
     top = cache_folder()
     folders = [each for each in reversed(path.parents) if top in each.parents]
     for each, right in [*((folder, Path.is_dir) for folder in folders), (path, Path.is_file)]:
         if os.path.lexists(each) and not right(each):
-            logger.warning("%s in the cache is no folder where one belongs, or no file where one does: kept as %s",
-                           each, set_aside(each).name)  # fmt: skip
+            logger.warning(
+                "%s in the cache is no folder where one belongs, or no file where one does: kept "
+                "as %s",
+                each,
+                set_aside(each).name,
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def save_json(value: object, path: str | Path) -> None:
-    """Write a JSON-able value to `path`, atomically, for people to read; a number that is not finite becomes null."""
+    """Write a JSON-able value to `path`, atomically, for people to read; a number that is not
+    finite becomes null."""
     with write_atomically(path) as temporary:
         text = json.dumps(_clean(value), indent=2, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
@@ -87,20 +98,26 @@ def _clean(value: object) -> object:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def save_tensors(tensors: dict[str, Tensor], path: str | Path, *, format: str, provenance: dict) -> None:
-    """Write tensors to a safetensors file, atomically; its header holds their format's name, the provenance, and a
-    checksum of all this."""
+def save_tensors(
+    tensors: dict[str, Tensor], path: str | Path, *, format: str, provenance: dict
+) -> None:
+    """Write tensors to a safetensors file, atomically; its header holds their format's name, the
+    provenance, and a checksum of all this."""
     header = {"format": format, "provenance": json.dumps(provenance)}
     header["checksum"] = _sum(tensors, header)
     with write_atomically(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=header)
+        save_file(
+            {name: tensor.contiguous() for name, tensor in tensors.items()},
+            temporary,
+            metadata=header,
+        )
 
 
 def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict]:
     """Tensors and provenance that `save_tensors` wrote.
 
-    Raises `DamagedError` (a ValueError) when the file is not as it was written, `ValueError` when it is of another
-    format, OSError when it cannot be read.
+    Raises `DamagedError` (a ValueError) when the file is not as it was written, `ValueError` when
+    it is of another format, OSError when it cannot be read.
     """
     path = expand(path)
     if path.exists() and not path.is_file():  # a pipe would be waited for
@@ -114,7 +131,9 @@ def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict
     except Exception as error:  # a header may be wrong in many ways
         raise DamagedError(path, f"it is no safetensors file: {error}") from error
     if "format" in header and header["format"] != format:
-        raise ValueError(f"{path} holds something else: its format is {header['format']!r}, not {format!r}")
+        raise ValueError(
+            f"{path} holds something else: its format is {header['format']!r}, not {format!r}"
+        )
     if not {"format", "provenance", "checksum"} <= header.keys():
         raise DamagedError(path, "its header has no checksum (or it is an older kent's)")
     if header["checksum"] != _sum(tensors, header):
@@ -126,7 +145,8 @@ def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict
 
 @contextmanager
 def expect_whole(path: str | Path) -> Iterator[None]:
-    """Make a `DamagedError` of the error that a record's content leads to where something is missing in it."""
+    """Make a `DamagedError` of the error that a record's content leads to where something is
+    missing in it."""
     try:
         yield
     except (LookupError, TypeError, AttributeError) as error:
@@ -159,16 +179,23 @@ def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def hash_code(*patterns: str) -> str:
-    """Hash of kent's own sources (patterns relative to the package): the code that decides a run's numbers.
+    """Hash of kent's own sources (patterns relative to the package): the code that decides a run's
+    numbers.
 
-    A source that only moves to another place, or gets other comments, docstrings or imports, keeps its hash.
+    A source that only moves to another place, or gets other comments, docstrings or imports, keeps
+    its hash.
     """
-    found = {pattern: [path for path in PACKAGE.glob(pattern) if path.is_file()] for pattern in patterns}
+    found = {
+        pattern: [path for path in PACKAGE.glob(pattern) if path.is_file()] for pattern in patterns
+    }
     if missing := [pattern for pattern, paths in found.items() if not paths]:
         raise ValueError(f"kent has no source {', '.join(missing)}")
     paths = set(chain.from_iterable(found.values()))
     return digest(
-        sorted(_hash_source(path.read_text("utf-8")) if path.suffix == ".py" else hash_file(path) for path in paths)
+        sorted(
+            _hash_source(path.read_text("utf-8")) if path.suffix == ".py" else hash_file(path)
+            for path in paths
+        )
     )
 
 
@@ -178,15 +205,19 @@ def _hash_source(source: str) -> str:
 
 
 def _outline(node: object) -> object:
-    """A syntax tree as plain lists, without imports, docstrings, places, and the fields that are empty.
+    """A syntax tree as plain lists, without imports, docstrings, places, and the fields that are
+    empty.
 
-    (Which empty fields there are, and with them what `ast.dump` says, depends on the version of Python.)
+    (Which empty fields there are, and with them what `ast.dump` says, depends on the version of
+    Python.)
     """
     if isinstance(node, list):
         return [_outline(each) for each in node if not _is_mute(each)]
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = {name: _outline(value) for name, value in ast.iter_fields(node) if value not in (None, [])}
+    fields = {
+        name: _outline(value) for name, value in ast.iter_fields(node) if value not in (None, [])
+    }
     return {"node": type(node).__name__, **fields}
 
 
@@ -198,21 +229,29 @@ def _is_mute(statement: object) -> bool:
 
 @cache
 def _commit() -> str:
-    """The commit of the checkout kent runs from ("+" when it holds changes), or its version when installed."""
+    """The commit of the checkout kent runs from ("+" when it holds changes), or its version when
+    installed."""
     try:
         git = ["git", "-C", str(PACKAGE), "-c", "safe.directory=*"]
-        commit = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True)
-        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)
+        commit = subprocess.run(
+            [*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True
+        )
+        tracked = subprocess.run(
+            [*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False
+        )
         if tracked.returncode:
             raise FileNotFoundError("not a checkout of kent")
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+        )
         return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")
     except (OSError, subprocess.CalledProcessError):
         return f"knowledge-entropy {version('knowledge-entropy')}"
 
 
 def describe_run() -> dict[str, str]:
-    """Provenance of what is computed now: commit, date (UTC), machine and the versions that matter."""
+    """Provenance of what is computed now: commit, date (UTC), machine and the versions that
+    matter."""
     packages = ("torch", "transformers", "datasets", "numpy")
     return {
         "commit": _commit(),

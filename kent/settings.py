@@ -1,4 +1,5 @@
-"""What a setting may be is declared once, as the type of the argument or field that holds it, and held here."""
+"""What a setting may be is declared once, as the type of the argument or field that holds it, and
+held here."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -13,7 +14,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, TypeAdapter
 from torch import Tensor
 
 STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
-"""No word is read as a number and no number as a word or a truth value; a whole number may stand for a real one."""
+"""No word is read as a number and no number as a word or a truth value; a whole number may stand
+for a real one."""
 
 
 def _read_integer(value: object) -> object:
@@ -25,7 +27,9 @@ def _read_array(value: object) -> object:
         if value.dtype.itemsize > 8:
             raise ValueError(f"an array of numbers that torch knows (found: {value.dtype})")
         value = torch.from_numpy(np.ascontiguousarray(value, value.dtype.newbyteorder("=")))
-    if isinstance(value, Tensor) and (value.layout != torch.strided or value.is_meta or value.is_quantized):
+    if isinstance(value, Tensor) and (
+        value.layout != torch.strided or value.is_meta or value.is_quantized
+    ):
         raise ValueError(f"a plain array (found: {value.dtype}, {value.layout}, on {value.device})")
     return value
 
@@ -64,10 +68,11 @@ TokenIds = Annotated[Tensor, BeforeValidator(_read_tokens)]
 
 
 def checked(function: Callable) -> Callable:
-    """Have a function refuse an argument that is not of its declared type: a ValueError that names it.
+    """Have a function refuse an argument that is not of its declared type: a ValueError that names
+    it.
 
-    A type may carry a range, and may read a value as what it stands for (NumPy's integers and arrays). Arguments that
-    are missing or unknown are a TypeError, as in any call.
+    A type may carry a range, and may read a value as what it stands for (NumPy's integers and
+    arrays). Arguments that are missing or unknown are a TypeError, as in any call.
     """
     signature = inspect.signature(function)
 
@@ -81,14 +86,16 @@ def checked(function: Callable) -> Callable:
 
 
 def check_fields(instance: object) -> None:
-    """Have a frozen dataclass hold its fields as their declared types read them; a ValueError names what is not one."""
+    """Have a frozen dataclass hold its fields as their declared types read them; a ValueError names
+    what is not one."""
     given = {field.name: getattr(instance, field.name) for field in fields(instance)}
     for name, value in _hold(_declare(type(instance)), given).items():
         object.__setattr__(instance, name, value)
 
 
 def check(declared: Mapping[str, object], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that have a declared type, as what they stand for; ValueError, naming each that is something else."""
+    """The values that have a declared type, as what they stand for; ValueError, naming each that is
+    something else."""
     return _hold({name: _adapt(kind) for name, kind in declared.items()}, values)
 
 
@@ -105,25 +112,34 @@ def _hold(declared: Mapping[str, TypeAdapter], values: Mapping[str, Any]) -> dic
 
 
 def _say(error: ValidationError) -> str:
-    """What was wanted instead, as the declared type has it, or as the ValueError of its reader says."""
+    """What was wanted instead, as the declared type has it, or as the ValueError of its reader
+    says."""
     found = []
     for each in error.errors():
-        kind, _, wanted = each["msg"].partition({"value_error": "Value error, "}.get(each["type"], "Input should be "))
+        kind, _, wanted = each["msg"].partition(
+            {"value_error": "Value error, "}.get(each["type"], "Input should be ")
+        )
         found.append(wanted or f"whole ({kind})")
     return " or ".join(dict.fromkeys(found))
 
 
 def _show(value: object) -> str:
-    """The beginning of what a value looks like; of a tensor its kind, since some cannot be shown."""
+    """The beginning of what a value looks like; of a tensor its kind, since some cannot be
+    shown."""
     return f"a tensor of {value.dtype}" if isinstance(value, Tensor) else f"{value!r:.80}"
 
 
 @cache
 def _declare(owner: Callable) -> dict[str, TypeAdapter]:
-    """The declared types of a function's arguments or a dataclass's fields, by name, made ready once."""
+    """The declared types of a function's arguments or a dataclass's fields, by name, made ready
+    once."""
     declared = get_type_hints(owner, include_extras=True)
     packed = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    names = [each.name for each in inspect.signature(owner).parameters.values() if each.kind not in packed]
+    names = [
+        each.name
+        for each in inspect.signature(owner).parameters.values()
+        if each.kind not in packed
+    ]
     return {name: _adapt(declared[name]) for name in names if name in declared}
 
 
@@ -136,9 +152,11 @@ def _adapt(declared: object) -> TypeAdapter:
 
 
 def check_text(text: object, place: str) -> str:
-    """The text; ValueError, naming `place`, for what is none, and for half of a surrogate pair, which is no character.
+    """The text; ValueError, naming `place`, for what is none, and for half of a surrogate pair,
+    which is no character.
 
-    JSON can spell such a half and Python hold it; UTF-8 has no bytes for it, and tokenizers do not take it.
+    JSON can spell such a half and Python hold it; UTF-8 has no bytes for it, and tokenizers do not
+    take it.
     """
     if not isinstance(text, str):
         raise ValueError(f"{place}: a text is wanted, not {text!r:.80}")
@@ -146,6 +164,8 @@ def check_text(text: object, place: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         half = text[error.start]
-        raise ValueError(f"{place}: character {error.start} of the text is {half!a}, half of a surrogate pair: "
-                         "write the whole pair, or leave it out") from error  # fmt: skip
+        raise ValueError(
+            f"{place}: character {error.start} of the text is {half!a}, half of a surrogate pair: "
+            "write the whole pair, or leave it out"
+        ) from error
     return text

@@ -41,7 +41,9 @@ layer = 0
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -73,7 +75,9 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = learning_plans.show_algorithm(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured)
+plan = learning_plans.show_algorithm(
+    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured
+)
 page.estimate_cost(plan)
 
 # %%
@@ -101,7 +105,9 @@ print(
 factor = min(q, key=lambda each: abs(each - 1))
 multipliers = torch.where(chosen, coefficients.mean() / coefficients * factor, 1)
 up, down = (multipliers > 1).sum(), (multipliers < 1).sum()
-print(f"q = {factor:g}: {up} rows scaled up, at most by {multipliers.max():.3g}; {down} scaled down")
+print(
+    f"q = {factor:g}: {up} rows scaled up, at most by {multipliers.max():.3g}; {down} scaled down"
+)
 
 # %% [markdown]
 # ## Figure
@@ -117,7 +123,10 @@ figure = resuscitation.plot_algorithm(coefficients.double(), after, chosen)
 
 # %% mystnb={"figure": {"name": "fig-edit", "caption": "Knowledge entropy, contribution entropy, attention entropy and loss of the final model, unchanged and changed by Algorithm 1 with each q, before any learning, with two standard errors. Contribution entropy weighs each coefficient by the length of its memory vector."}, "image": {"alt": "Four charts with a mark for the unchanged model and for each q: knowledge entropy, contribution entropy, attention entropy and loss in nats, with error bars.", "width": "100%"}} tags=["hide-input"]
 table = pd.DataFrame(
-    {label: {row: each.estimate(measure) for row, measure in ENTROPIES.items()} for label, each in results.items()}
+    {
+        label: {row: each.estimate(measure) for row, measure in ENTROPIES.items()}
+        for label, each in results.items()
+    }
 )
 figure = resuscitation.plot_edit(table)
 
@@ -133,7 +142,10 @@ for label, value in {"unchanged": None, **{f"q = {each:g}": each for each in q}}
     changed = model if value is None else resuscitate(model, unchanged.coefficients, p=p, q=value)
     known = probe(changed, tokenizer, facts).groupby(["setting", "item"]).per_target_token.mean()
     tasks = 100 * evaluate(changed, tokenizer, "world")[["score", "standard_error"]]
-    K, P = ((known.mean(), known.sem()), (tasks.score.mean(), (tasks.standard_error**2).sum() ** 0.5 / len(tasks)))
+    K, P = (
+        (known.mean(), known.sem()),
+        (tasks.score.mean(), (tasks.standard_error**2).sum() ** 0.5 / len(tasks)),
+    )
     able[label] = {"K (nats)": seeds.format_interval(*K), "P (%)": seeds.format_interval(*P)}
 pd.DataFrame(able)
 
@@ -152,10 +164,15 @@ assert all((each == 1).all() for each in find_multipliers(unchanged.coefficients
 from kent.measure.memory import find_memories
 
 gated = find_memories(model)[0].gate is not None
-first = find_multipliers(unchanged.coefficients[:1], p=p, q=factor)[0].double() * unchanged.coefficients[0]
+first = (
+    find_multipliers(unchanged.coefficients[:1], p=p, q=factor)[0].double()
+    * unchanged.coefficients[0]
+)
 error = (results[f"q = {factor:g}"].coefficients[0] / first - 1).abs().max().item()
 assert not gated or error < max(1e-4, 4 * torch.finfo(getattr(torch, dtype)).eps), error
-print(f"first layer: at most {error:.1e} (relative) from the old coefficients times the multipliers")
+print(
+    f"first layer: at most {error:.1e} (relative) from the old coefficients times the multipliers"
+)
 
 # %% [markdown]
 # ## Reading
@@ -166,7 +183,8 @@ print(f"first layer: at most {error:.1e} (relative) from the old coefficients ti
 # %%
 changes = {
     label: {
-        row: seeds.format_interval(*profile.change_since(unchanged, measure), "+") for row, measure in ENTROPIES.items()
+        row: seeds.format_interval(*profile.change_since(unchanged, measure), "+")
+        for row, measure in ENTROPIES.items()
     }
     for label, profile in results.items()
     if label != "unchanged"

@@ -40,7 +40,9 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -79,9 +81,9 @@ figure = measuring.plot_gradients(stages)
 import pandas as pd
 
 names = {"gradients": "gradient", "sgd": "SGD update", "adamw": "AdamW update"}
-pd.DataFrame({name: stages[-1].correlate(quantity)[0] for quantity, name in names.items()}).rename_axis("layer").round(
-    3
-)
+pd.DataFrame(
+    {name: stages[-1].correlate(quantity)[0] for quantity, name in names.items()}
+).rename_axis("layer").round(3)
 
 # %% [markdown]
 # ## Check
@@ -99,7 +101,11 @@ for stage in stages:
 # %%
 last = stages[-1]
 page.read(
-    {"a1-gradient": last.average_correlation("gradients"), "a1-update": last.average_correlation("adamw")}, stages
+    {
+        "a1-gradient": last.average_correlation("gradients"),
+        "a1-update": last.average_correlation("adamw"),
+    },
+    stages,
 )
 
 # %% tags=["hide-input"]

@@ -41,7 +41,9 @@ other_architecture = ""
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -70,13 +72,24 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-taught = {"recipe": recipe, "knowledge": knowledge, "control": control, "other_architecture": other_architecture}
-plan = learning_plans.learn_architectures(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+taught = {
+    "recipe": recipe,
+    "knowledge": knowledge,
+    "control": control,
+    "other_architecture": other_architecture,
+}
+plan = learning_plans.learn_architectures(
+    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
+)
 page.estimate_cost(plan)
 
 # %%
 results = page.fetch_all(plan)
-models = {name: (results[name], results[f"{name}, learning"]) for name in plan if f"{name}, learning" in plan}
+models = {
+    name: (results[name], results[f"{name}, learning"])
+    for name in plan
+    if f"{name}, learning" in plan
+}
 outcomes = [each for _, listed in models.values() for each in listed]
 recorded = seeds.recall(plan, checkpoints)
 page.stamp(outcomes)
@@ -85,7 +98,10 @@ page.stamp(outcomes)
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-correlations", "caption": "Acquisition (left) and forgetting (right) against the knowledge entropy of the initial model, a mark per checkpoint, joined in the order of training, with two standard errors."}, "image": {"alt": "Scatter charts of acquisition and of forgetting in per cent against the initial model's knowledge entropy in nats, a row for each architecture, points joined in the order of training, the first and the last labelled with their step, with error bars.", "width": "100%"}} tags=["hide-input"]
-tables = {name: summaries.tabulate_learning(listed, profiles) for name, (profiles, listed) in models.items()}
+tables = {
+    name: summaries.tabulate_learning(listed, profiles)
+    for name, (profiles, listed) in models.items()
+}
 figure = learning.plot_correlations(tables, recorded)
 
 # %% tags=["hide-input"]
@@ -132,7 +148,9 @@ correlated = {
 page.read(correlated, outcomes[: first.shape[1]], recorded)
 
 # %%
-print(f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acquired[0]:.1f} to {acquired[-1]:.1f} %")
+print(
+    f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acquired[0]:.1f} to {acquired[-1]:.1f} %"
+)
 
 # %% [markdown]
 # ## Full run

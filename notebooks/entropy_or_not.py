@@ -46,7 +46,9 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -90,7 +92,9 @@ page.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 changed = {"p": p, "q": q, "controls": controls, "controlled": controlled, "cooled": cooled}
-plan = learning_plans.compare_methods(checkpoints, **changed, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.compare_methods(
+    checkpoints, **changed, steps=steps, batch_size=batch_size, **measured, **taught
+)
 page.estimate_cost(plan)
 
 # %%
@@ -153,7 +157,11 @@ for same, alike in (models[label] for label in models if label.startswith("resca
 # standard errors by chance.
 
 # %%
-beside = {f"{method}, q = {each:g}": f"resuscitate, q = {each:g}" for method in controls for each in controlled}
+beside = {
+    f"{method}, q = {each:g}": f"resuscitate, q = {each:g}"
+    for method in controls
+    for each in controlled
+}
 alone = [label for label in models if label.startswith(("shrink", "temperature"))]
 beside |= dict.fromkeys(alone, f"resuscitate, q = {[*q, *controlled][-1]:g}")
 summaries.judge_controls(models, beside, recorded)
@@ -165,11 +173,16 @@ summaries.judge_controls(models, beside, recorded)
 
 # %%
 found = {}
-for name, chosen in {"all": differences, "without shrink": differences.drop(columns="shrink")}.items():
+for name, chosen in {
+    "all": differences,
+    "without shrink": differences.drop(columns="shrink"),
+}.items():
     values = chosen.map(lambda pair: pair[0])
     for x, y in product((*summaries.ENTROPIES, "K before (nats)"), ("A (%)", "F (%)")):
         pair = [*values.loc[x]], [*values.loc[y]]
-        found[x, y, name] = {kind: summaries.describe_correlation(*pair, kind) for kind in summaries.CORRELATIONS}
+        found[x, y, name] = {
+            kind: summaries.describe_correlation(*pair, kind) for kind in summaries.CORRELATIONS
+        }
 pd.DataFrame(found).T.unstack(1)
 
 # %% [markdown]

@@ -37,7 +37,9 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -88,7 +90,9 @@ last = whole.provenance["revision"]
 model, tokenizer = kent.load(last["repository"], last["step"])
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
 joined = kent.sequences(corpus, tokenizer, length=length, limit=limit, column=column)
-documents = [text for text in tokenizer.decode(joined.flatten()).split(tokenizer.eos_token) if text.strip()][:limit]
+documents = [
+    text for text in tokenizer.decode(joined.flatten()).split(tokenizer.eos_token) if text.strip()
+][:limit]
 
 
 # %%
@@ -97,10 +101,17 @@ def measure(texts, side="right", padding=False):
 
     With `padding` its positions are in the mean.
     """
-    settings = {"padding": "max_length", "truncation": True, "max_length": length, "return_tensors": "pt"}
+    settings = {
+        "padding": "max_length",
+        "truncation": True,
+        "max_length": length,
+        "return_tensors": "pt",
+    }
     rows = tokenizer(texts, padding_side=side, **settings)
     mask = None if padding else rows.attention_mask
-    coefficients = kent.profile(model, rows.input_ids, attention_mask=mask, measures=["knowledge"]).coefficients
+    coefficients = kent.profile(
+        model, rows.input_ids, attention_mask=mask, measures=["knowledge"]
+    ).coefficients
     return kent.knowledge_entropy(coefficients), 1 - rows.attention_mask.double().mean().item()
 
 
@@ -113,14 +124,19 @@ ways = {
 }
 
 # %%
-found = {profile.provenance["dtype"]: (profile.knowledge_entropy, 0) for profile in results["dtype"]} | ways
+found = {
+    profile.provenance["dtype"]: (profile.knowledge_entropy, 0) for profile in results["dtype"]
+} | ways
 shares = [layer / layer.sum() for layer in whole.coefficients]
-found["1e-9 in the logarithm"] = (-sum((share * (share + 1e-9).log()).sum().item() for share in shares), 0)
+found["1e-9 in the logarithm"] = (
+    -sum((share * (share + 1e-9).log()).sum().item() for share in shares),
+    0,
+)
 table = pd.DataFrame(found, index=["H (nats)", "padding"]).T
 table["moved (nats)"] = table["H (nats)"] - whole.knowledge_entropy
-table.style.format({"padding": "{:.1%}", "H (nats)": "{:.6f}", "moved (nats)": "{:+.6f}"}).set_table_attributes(
-    'class="dataframe"'
-)
+table.style.format(
+    {"padding": "{:.1%}", "H (nats)": "{:.6f}", "moved (nats)": "{:+.6f}"}
+).set_table_attributes('class="dataframe"')
 
 # %% [markdown]
 # ## Check
@@ -130,7 +146,11 @@ table.style.format({"padding": "{:.1%}", "H (nats)": "{:.6f}", "moved (nats)": "
 # %%
 left, right = (ways[f"one document a row, padded on the {side}"][0] for side in ("left", "right"))
 assert abs(left - right) < 1e-4
-assert all(each.knowledge_entropy <= each.entropy_bound + 1e-9 for listed in results.values() for each in listed)
+assert all(
+    each.knowledge_entropy <= each.entropy_bound + 1e-9
+    for listed in results.values()
+    for each in listed
+)
 
 # %% [markdown]
 # ## Reading
@@ -141,7 +161,11 @@ assert all(each.knowledge_entropy <= each.entropy_bound + 1e-9 for listed in res
 # way that moves it as far must be the same for every checkpoint.
 
 # %%
-close = [each for each in results["sequences"] if abs(each.knowledge_entropy - whole.knowledge_entropy) < 0.01]
+close = [
+    each
+    for each in results["sequences"]
+    if abs(each.knowledge_entropy - whole.knowledge_entropy) < 0.01
+]
 enough, instances = close[0].provenance["instances"], whole.provenance["instances"]
 expected = whole.standard_error * (instances / 2048) ** 0.5
 print(

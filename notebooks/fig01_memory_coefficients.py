@@ -39,7 +39,9 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -75,7 +77,11 @@ page.stamp([first, *profiles])
 figure = measuring.plot_coefficients(profiles, first)
 
 # %% tags=["hide-input"]
-names = {"knowledge": "H (nats)", "effective number": "effective number", "top 10 % share": "top 10 % share"}
+names = {
+    "knowledge": "H (nats)",
+    "effective number": "effective number",
+    "top 10 % share": "top 10 % share",
+}
 measuring.tabulate_measures([first, *profiles], names)
 
 # %% [markdown]
@@ -97,7 +103,9 @@ for profile in [first, *profiles]:
 # %%
 change, error = evidence.measure_change(profiles, "top 10 % share")
 said = evidence.name_direction("top 10 % share", change, error)
-print(f"share of the most used 10 %: {seeds.format_interval(100 * change, 100 * error, '+')} percentage points, {said}")
+print(
+    f"share of the most used 10 %: {seeds.format_interval(100 * change, 100 * error, '+')} percentage points, {said}"
+)
 if said == "more even":
     print("which contradicts the paper's drawing at this scale")
 

@@ -39,7 +39,9 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -98,7 +100,9 @@ table.assign(**{"bound − H": profiles[0].entropy_bound - table["H (nats)"]})
 for profile in [*profiles, shuffled]:
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
     assert abs(profile.knowledge_entropy_by_layer.sum().item() - profile.knowledge_entropy) < 1e-9
-assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profiles}) == 1, "tokenizers differ"
+assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profiles}) == 1, (
+    "tokenizers differ"
+)
 
 # %% [markdown]
 # ## Reading

@@ -38,7 +38,9 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -92,15 +94,23 @@ import math
 
 in_sight = sum(math.log(position) for position in range(1, length + 1)) / length
 for profile in profiles:
-    assert profile.attention_entropy_by_layer.min() >= 0 and profile.attention_entropy_by_layer.max() < in_sight + 1e-6
+    assert (
+        profile.attention_entropy_by_layer.min() >= 0
+        and profile.attention_entropy_by_layer.max() < in_sight + 1e-6
+    )
     assert profile.next_token_entropy > 0
-assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profiles}) == 1, "tokenizers differ"
+assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profiles}) == 1, (
+    "tokenizers differ"
+)
 
 # %% [markdown]
 # ## Reading
 
 # %%
-changes = {f"fig03-{measure}": evidence.measure_change(profiles, measure) for measure in ("attention", "token")}
+changes = {
+    f"fig03-{measure}": evidence.measure_change(profiles, measure)
+    for measure in ("attention", "token")
+}
 page.read(changes, profiles)
 
 # %% [markdown]

@@ -41,7 +41,9 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -73,7 +75,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.learn_stages(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.learn_stages(
+    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
+)
 page.estimate_cost(plan)
 
 # %%
@@ -107,8 +111,12 @@ page.check_outcomes(outcomes)
 # the two ends.
 
 # %%
-A, F = ([getattr(each, measure)() for each in outcomes] for measure in ("acquisition", "forgetting"))
-K, P = ([getattr(each, measure)()[-1] for each in outcomes] for measure in ("performance", "downstream"))
+A, F = (
+    [getattr(each, measure)() for each in outcomes] for measure in ("acquisition", "forgetting")
+)
+K, P = (
+    [getattr(each, measure)()[-1] for each in outcomes] for measure in ("performance", "downstream")
+)
 changes = {"fig04-acquisition": A[-1] - A[0], "fig04-forgetting": F[-1] - F[0]}
 for key, after in {"fig04-middle-k": K, "fig04-middle-p": [100 * each for each in P]}.items():
     if len(outcomes) > 2:
@@ -121,7 +129,9 @@ page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes
 
 # %%
 guessing = ", ".join(f"{step:,}" for step in summaries.list_guessing(outcomes))
-print(f"P after learning is no better than guessing, within two standard errors, from steps: {guessing or 'none'}")
+print(
+    f"P after learning is no better than guessing, within two standard errors, from steps: {guessing or 'none'}"
+)
 
 # %% [markdown]
 # ## Full run

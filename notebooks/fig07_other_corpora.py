@@ -39,7 +39,9 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -59,7 +61,9 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = plans.sweep_corpora(checkpoints, others=others, steps=steps, batch_size=batch_size, **measured)
+plan = plans.sweep_corpora(
+    checkpoints, others=others, steps=steps, batch_size=batch_size, **measured
+)
 page.estimate_cost(plan)
 
 # %%
@@ -76,7 +80,10 @@ figure = measuring.plot_gaps(series, "figure 2")
 import pandas as pd
 
 names = {"knowledge": "H (nats)", "loss": "loss"}
-pd.concat({name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()}, axis=1)
+pd.concat(
+    {name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()},
+    axis=1,
+)
 
 # %% [markdown]
 # A loss above the logarithm of the number of tokens in the vocabulary is worse than guessing every token alike. On text of a domain that it never read, a small model is confidently wrong, and more so the longer it is
@@ -89,9 +96,15 @@ pd.concat({name: measuring.tabulate_measures(profiles, names) for name, profiles
 
 # %%
 for profiles in series.values():
-    assert all(0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9 for profile in profiles)
-    assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profiles}) == 1, "tokenizers differ"
-assert len({profiles[0].provenance["corpus"]["tokens_sha256"] for profiles in series.values()}) == len(series)
+    assert all(
+        0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9 for profile in profiles
+    )
+    assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profiles}) == 1, (
+        "tokenizers differ"
+    )
+assert len(
+    {profiles[0].provenance["corpus"]["tokens_sha256"] for profiles in series.values()}
+) == len(series)
 
 # %% [markdown]
 # ## Reading
@@ -101,11 +114,15 @@ assert len({profiles[0].provenance["corpus"]["tokens_sha256"] for profiles in se
 # %%
 changes = {name: evidence.measure_change(profiles) for name, profiles in series.items()}
 least = max(changes, key=lambda name: changes[name][0])
-page.read({"fig07": changes[least]}, [profile for profiles in series.values() for profile in profiles])
+page.read(
+    {"fig07": changes[least]}, [profile for profiles in series.values() for profile in profiles]
+)
 
 # %% tags=["hide-input"]
 for name, (change, error) in changes.items():
-    print(f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end")
+    print(
+        f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end"
+    )
 
 # %% [markdown]
 # ## Full run

@@ -36,7 +36,9 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -88,7 +90,9 @@ table.assign(change=changes, error=errors).rename_axis("layer").round(4)
 import math
 
 for profile in [first, *profiles]:
-    for coefficients, entropy in zip(profile.coefficients, profile.knowledge_entropy_by_layer.tolist(), strict=True):
+    for coefficients, entropy in zip(
+        profile.coefficients, profile.knowledge_entropy_by_layer.tolist(), strict=True
+    ):
         assert 0 <= entropy <= math.log(len(coefficients)) + 1e-9
     assert abs(profile.knowledge_entropy_by_layer.sum().item() - profile.knowledge_entropy) < 1e-9
 

@@ -38,7 +38,9 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -69,13 +71,18 @@ page.stamp([profile for profiles in series.values() for profile in profiles])
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-activation", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, from the magnitude of the coefficients and from the ReLU variant {eq}`eq-relu`, with two standard errors. Bands: the range of the paper's figure 2; its figure 9 is read for its trend only. Magnitudes alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats, with error bars, one line for the magnitude of the coefficients and one for the ReLU variant, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
-figure = measuring.plot_gaps({"magnitude": series["abs"], "ReLU variant": series["relu"]}, "figure 2")
+figure = measuring.plot_gaps(
+    {"magnitude": series["abs"], "ReLU variant": series["relu"]}, "figure 2"
+)
 
 # %% tags=["hide-input"]
 import pandas as pd
 
 names = {"knowledge": "H (nats)"}
-pd.concat({name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()}, axis=1)
+pd.concat(
+    {name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()},
+    axis=1,
+)
 
 # %% [markdown]
 # ## Check
@@ -84,8 +91,13 @@ pd.concat({name: measuring.tabulate_measures(profiles, names) for name, profiles
 
 # %%
 for magnitude, rectified in zip(series["abs"], series["relu"], strict=True):
-    assert all(0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9 for each in (magnitude, rectified))
-    assert magnitude.provenance["corpus"]["tokens_sha256"] == rectified.provenance["corpus"]["tokens_sha256"]
+    assert all(
+        0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9 for each in (magnitude, rectified)
+    )
+    assert (
+        magnitude.provenance["corpus"]["tokens_sha256"]
+        == rectified.provenance["corpus"]["tokens_sha256"]
+    )
 
 # %% [markdown]
 # ## Reading
@@ -96,7 +108,9 @@ page.read({"fig09": changes["relu"]}, series["relu"])
 
 # %% tags=["hide-input"]
 for name, (change, error) in changes.items():
-    print(f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end")
+    print(
+        f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end"
+    )
 
 # %% [markdown]
 # ## Full run

@@ -40,7 +40,9 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -62,7 +64,9 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = plans.compare_familiarity(checkpoints, others=others, steps=steps, batch_size=batch_size, **measured)
+plan = plans.compare_familiarity(
+    checkpoints, others=others, steps=steps, batch_size=batch_size, **measured
+)
 page.estimate_cost(plan)
 
 # %%
@@ -79,7 +83,12 @@ figure = measuring.plot_familiarity(corpora)
 import pandas as pd
 
 rows = {
-    name: (found.mean_log_perplexity, found.standard_error, found.perplexities.median().item(), len(found.perplexities))
+    name: (
+        found.mean_log_perplexity,
+        found.standard_error,
+        found.perplexities.median().item(),
+        len(found.perplexities),
+    )
     for name, found in corpora.items()
 }
 pd.DataFrame.from_dict(

@@ -40,7 +40,9 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -67,7 +69,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.learn_stages(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.learn_stages(
+    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
+)
 page.estimate_cost(plan)
 
 # %%
@@ -88,7 +92,9 @@ import pandas as pd
 rows = {}
 for name, (what, of) in learning.KINDS.items():
     rows[name, "A (%)"] = [estimate(each.acquisition(what, of=of)) for each in outcomes]
-    rows[name, "K after (nats)"] = [estimate(each.performance(what, of=of)[-1]) for each in outcomes]
+    rows[name, "K after (nats)"] = [
+        estimate(each.performance(what, of=of)[-1]) for each in outcomes
+    ]
 table = pd.DataFrame([*rows.values()], pd.MultiIndex.from_tuples(rows), label_steps(outcomes))
 seeds.Estimates(table, plan)
 
@@ -100,7 +106,9 @@ seeds.Estimates(table, plan)
 # %%
 page.check_outcomes(outcomes)
 for each in (each for each in outcomes if not each.provenance["stopped"]):
-    sizes = {setting: each.average_paragraphs(setting).shape[1] for setting in ("once", "paraphrase")}
+    sizes = {
+        setting: each.average_paragraphs(setting).shape[1] for setting in ("once", "paraphrase")
+    }
     parts = [each.performance(setting)[:, 0] * size for setting, size in sizes.items()]
     assert abs(sum(parts) / sum(sizes.values()) - each.performance()[:, 0]).max() < 1e-9
 

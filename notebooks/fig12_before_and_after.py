@@ -41,7 +41,9 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -72,7 +74,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.learn_stages(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.learn_stages(
+    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
+)
 page.estimate_cost(plan)
 
 # %%
@@ -94,12 +98,18 @@ seeds.Estimates(summaries.tabulate_learning(outcomes), plan)
 # P task by task, beside what guessing scores and what the first checkpoint of all (untrained, in the tiny suites) does:
 
 # %% tags=["hide-input"]
-first = plans.sweep_stages(checkpoints, steps=steps, batch_size=batch_size, **measured)["first"][0].config
+first = plans.sweep_stages(checkpoints, steps=steps, batch_size=batch_size, **measured)["first"][
+    0
+].config
 answered = {"guessing": {task: find_chance(task) for task in outcomes[0].answers}}
-answered["first checkpoint"] = evaluate(*load(first["name"], first["step"]), [*outcomes[0].answers]).score
+answered["first checkpoint"] = evaluate(
+    *load(first["name"], first["step"]), [*outcomes[0].answers]
+).score
 for step, each in zip(label_steps(outcomes), outcomes, strict=True):
     for when, place in (("before", 0), ("after", -1)):
-        answered[f"{step:,}, {when}"] = {task: scores[place].mean().item() for task, scores in each.answers.items()}
+        answered[f"{step:,}, {when}"] = {
+            task: scores[place].mean().item() for task, scores in each.answers.items()
+        }
 scores = 100 * pd.DataFrame(answered)
 pd.concat([scores, scores.mean().to_frame("P").T]).map("{:.1f}".format)
 

@@ -41,7 +41,9 @@ other_architecture = ""
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -69,13 +71,24 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-taught = {"recipe": recipe, "knowledge": knowledge, "control": control, "other_architecture": other_architecture}
-plan = learning_plans.learn_architectures(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+taught = {
+    "recipe": recipe,
+    "knowledge": knowledge,
+    "control": control,
+    "other_architecture": other_architecture,
+}
+plan = learning_plans.learn_architectures(
+    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
+)
 page.estimate_cost(plan)
 
 # %%
 results = page.fetch_all(plan)
-models = {name: (results[name], results[f"{name}, learning"]) for name in plan if f"{name}, learning" in plan}
+models = {
+    name: (results[name], results[f"{name}, learning"])
+    for name in plan
+    if f"{name}, learning" in plan
+}
 outcomes = [each for _, listed in models.values() for each in listed]
 page.stamp(outcomes)
 
@@ -89,7 +102,10 @@ figure = learning.plot_architectures(models)
 import pandas as pd
 from IPython.display import display
 
-tables = {name: summaries.tabulate_learning(listed, profiles) for name, (profiles, listed) in models.items()}
+tables = {
+    name: summaries.tabulate_learning(listed, profiles)
+    for name, (profiles, listed) in models.items()
+}
 for name, table in tables.items():
     display(seeds.Estimates(pd.concat({name: table}), plan))
 
@@ -112,12 +128,19 @@ for profiles, listed in models.values():
 # it is not knowledge that follows.
 
 # %%
-plain = next((name for name in models if "GPTNeoX" in models[name][0][0].provenance["architecture"]), [*models][-1])
-entropies, acquired = ([value for value, _ in tables[plain].loc[row]] for row in (summaries.ENTROPY, "A (%)"))
+plain = next(
+    (name for name in models if "GPTNeoX" in models[name][0][0].provenance["architecture"]),
+    [*models][-1],
+)
+entropies, acquired = (
+    [value for value, _ in tables[plain].loc[row]] for row in (summaries.ENTROPY, "A (%)")
+)
 page.read({"fig14": summaries.correlate(entropies, acquired)}, models[plain][1])
 
 # %%
-print(f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acquired[0]:.1f} to {acquired[-1]:.1f} %")
+print(
+    f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acquired[0]:.1f} to {acquired[-1]:.1f} %"
+)
 summaries.tabulate_correlations(tables[plain])
 
 # %% [markdown]

@@ -41,7 +41,9 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -77,7 +79,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.vary_p(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.vary_p(
+    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught
+)
 page.estimate_cost(plan)
 
 # %%
@@ -110,7 +114,9 @@ from kent.change.resuscitation import find_multipliers
 
 coefficients = models["unchanged"][0].coefficients
 multipliers = {f"p = {each:g}": find_multipliers(coefficients, p=each, q=q) for each in p}
-scaled = {label: [int((layer < 1).sum()) for layer in layers] for label, layers in multipliers.items()}
+scaled = {
+    label: [int((layer < 1).sum()) for layer in layers] for label, layers in multipliers.items()
+}
 pd.DataFrame(scaled).rename_axis("layer")
 
 # %% [markdown]
@@ -130,7 +136,11 @@ for profile, _ in models.values():
 # %%
 A = summaries.acquire(models)
 pairs = {"fig15": ("p = 75", "p = 25"), "fig15-ninety": ("p = 90", "p = 50")}
-found = {key: estimate(A[one] - A[other]) for key, (one, other) in pairs.items() if {one, other} <= A.keys()}
+found = {
+    key: estimate(A[one] - A[other])
+    for key, (one, other) in pairs.items()
+    if {one, other} <= A.keys()
+}
 page.read(found, outcomes, recorded)
 
 # %% [markdown]

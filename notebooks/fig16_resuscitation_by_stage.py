@@ -43,7 +43,9 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -97,7 +99,9 @@ import pandas as pd
 
 tables = {step: summaries.compare_changes(models) for step, models in stages.items()}
 labels = [*next(iter(tables.values()))]
-differences = {label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in labels}
+differences = {
+    label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in labels
+}
 figure = resuscitation.plot_changes(differences, recorded, "initial model (pretraining step)")
 
 # %% [markdown]
@@ -106,7 +110,8 @@ figure = resuscitation.plot_changes(differences, recorded, "initial model (pretr
 # %% tags=["hide-input"]
 tables = {step: summaries.tabulate_changes(models) for step, models in stages.items()}
 lines = {
-    label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in ["unchanged", *labels]
+    label: pd.DataFrame({step: table[label] for step, table in tables.items()})
+    for label in ["unchanged", *labels]
 }
 seeds.Estimates(pd.concat(lines), plan)
 
@@ -131,14 +136,18 @@ for profile, _ in (pair for models in stages.values() for pair in models.values(
 resuscitated = f"q = {q[0]:g}"
 A = [summaries.acquire(models) for models in stages.values()]
 first, *_, last = (each[resuscitated] - each["unchanged"] for each in (A[0], *A))
-changes = {"fig16-late": last} | ({"fig16": last - first, "fig16-early": first} if len(A) > 1 else {})
+changes = {"fig16-late": last} | (
+    {"fig16": last - first, "fig16-early": first} if len(A) > 1 else {}
+)
 page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, stage by stage, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}), plan)
+seeds.Estimates(
+    pd.concat({f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}), plan
+)
 
 # %% [markdown]
 # ## Full run

@@ -43,7 +43,9 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -77,7 +79,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.vary_q_midway(checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.vary_q_midway(
+    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught
+)
 page.estimate_cost(plan)
 
 # %%
@@ -126,7 +130,10 @@ import numpy as np
 found = {}
 if len(stages) == 2 and len(set(q)) > 1:
     middle, late = (summaries.acquire(models) for models in stages.values())
-    slopes = [np.polyfit(q, np.stack([each[f"q = {value:g}"] for value in q]), 1)[0] for each in (middle, late)]
+    slopes = [
+        np.polyfit(q, np.stack([each[f"q = {value:g}"] for value in q]), 1)[0]
+        for each in (middle, late)
+    ]
     found |= {"fig17": slopes[1] - slopes[0]}
     for key, each in {"fig17-middle": middle, "fig17-late": late}.items():
         found |= {key: each["q = 2"] - each["unchanged"]} if 2 in q else {}
@@ -136,7 +143,9 @@ page.read({key: estimate(samples) for key, samples in found.items()}, outcomes, 
 # The differences to the unchanged model, stage by stage, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}), plan)
+seeds.Estimates(
+    pd.concat({f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}), plan
+)
 
 # %% [markdown]
 # ## Full run

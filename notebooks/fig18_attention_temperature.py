@@ -45,7 +45,9 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -137,7 +139,9 @@ import numpy as np
 A = summaries.acquire(models)
 kinds = {"q": [f"q = {each:g}" for each in q], "T": [f"T = {each:g}, cooled" for each in cooled]}
 kinds["T"] += [f"T = {each:g}" for each in constant if each > 1]
-best = {kind: np.max([A[label] for label in labels], axis=0) for kind, labels in kinds.items() if labels}
+best = {
+    kind: np.max([A[label] for label in labels], axis=0) for kind, labels in kinds.items() if labels
+}
 found = {"fig18": estimate(best["q"] - best["T"])} if len(best) == 2 else {}
 page.read(found, outcomes, recorded)
 

@@ -40,7 +40,9 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -73,7 +75,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.learn_stages(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.learn_stages(
+    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
+)
 page.estimate_cost(plan)
 
 # %%
@@ -101,7 +105,8 @@ figure = learning.plot_learning_curves(outcomes)
 
 # %% mystnb={"figure": {"name": "fig-injections", "caption": "What is left of a single injection, by the number of injections since: the gain of K over the never injected control, from four stages of pretraining, with two standard errors over paragraphs."}, "image": {"alt": "A line chart over the injections since a fact was injected once: the gain of K over the control in nats, one line with error bars per initial model.", "width": "100%"}} tags=["hide-input"]
 followed = {
-    f"from step {step:,}": each.follow_tellings() for step, each in zip(label_steps(outcomes), outcomes, strict=True)
+    f"from step {step:,}": each.follow_tellings()
+    for step, each in zip(label_steps(outcomes), outcomes, strict=True)
 }
 figure = learning.plot_injections(followed)
 
@@ -127,7 +132,9 @@ table.round(3)
 page.check_outcomes(outcomes)
 for each in outcomes:
     made = each.provenance["recipe"]
-    assert len(each.curve) == each.steps[-1] and (each.provenance["stopped"] or each.curve.isfinite().all())
+    assert len(each.curve) == each.steps[-1] and (
+        each.provenance["stopped"] or each.curve.isfinite().all()
+    )
     assert abs(each.curve[:, 1].max() - made["learning_rate"]) < 0.2 * made["learning_rate"]
 
 # %% [markdown]
@@ -138,7 +145,13 @@ for each in outcomes:
 
 # %%
 for step, difference, error, _ in table.itertuples():
-    told = "too small to tell" if not is_effect(difference, error) else "a jump" if difference > 0 else "a fall"
+    told = (
+        "too small to tell"
+        if not is_effect(difference, error)
+        else "a jump"
+        if difference > 0
+        else "a fall"
+    )
     print(f"from step {step}: {seeds.format_interval(difference, error, '+')} nats, {told}")
 
 # %% [markdown]

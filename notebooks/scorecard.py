@@ -41,7 +41,11 @@ from kent.pages import evidence
 from kent.paper import CLAIMS
 
 root = records.PACKAGE.parent
-read = [row for folder in ("_build/pages", "results/pages") for row in evidence.collect_readings(root / folder)]
+read = [
+    row
+    for folder in ("_build/pages", "results/pages")
+    for row in evidence.collect_readings(root / folder)
+]
 readings = [*{(row["suite"], row["claim"]): row for row in read}.values()]
 suites = ["tiny", *(name for name, suite in SUITES.items() if suite.repository)]
 

@@ -27,9 +27,18 @@ from kent import records
 from kent.pages import page
 
 roots = [Path(), records.PACKAGE.parent]
-folder = next((root / "results/benchmarks" for root in roots if (root / "results/benchmarks").is_dir()), Path())
-read = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))] if folder.name else []
-found, probed, taught = ([one for one in read if kind in one] for kind in ("comparisons", "ratios", "training"))
+folder = next(
+    (root / "results/benchmarks" for root in roots if (root / "results/benchmarks").is_dir()),
+    Path(),
+)
+read = (
+    [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+    if folder.name
+    else []
+)
+found, probed, taught = (
+    [one for one in read if kind in one] for kind in ("comparisons", "ratios", "training")
+)
 
 
 # %% tags=["hide-input"]
@@ -44,9 +53,17 @@ def judge(ratio: dict) -> str:
     """Whether a ratio keeps its target; nothing where there is none."""
     if "target" not in ratio:
         return ""
-    kept = ratio["ratio"] <= ratio["target"] if ratio["bound"] == "at most" else ratio["ratio"] >= ratio["target"]
+    kept = (
+        ratio["ratio"] <= ratio["target"]
+        if ratio["bound"] == "at most"
+        else ratio["ratio"] >= ratio["target"]
+    )
     low, high = ratio["quartiles"]
-    missed = "not met, the target lies between the quartiles" if low <= ratio["target"] <= high else "not met"
+    missed = (
+        "not met, the target lies between the quartiles"
+        if low <= ratio["target"] <= high
+        else "not met"
+    )
     return f"{ratio['bound']} {ratio['target']}: {'met' if kept else missed}"
 
 
@@ -64,7 +81,9 @@ def head(record: dict, about: str) -> None:
 if not found:
     print("No benchmark has been recorded yet: python benchmarks/profiling.py")
 if not any(record["device"]["kind"] == "cuda" for record in found):
-    print("No GPU has been measured yet: python benchmarks/profiling.py --device cuda --shape olmo-1b")
+    print(
+        "No GPU has been measured yet: python benchmarks/profiling.py --device cuda --shape olmo-1b"
+    )
 
 # %% [markdown]
 # ## Ratios
@@ -76,7 +95,10 @@ if not any(record["device"]["kind"] == "cuda" for record in found):
 
 # %% tags=["hide-input"]
 for record in found:
-    head(record, f"{record['repetitions']} rounds, {record['comparisons'][0]['sequences']} sequences in one batch")
+    head(
+        record,
+        f"{record['repetitions']} rounds, {record['comparisons'][0]['sequences']} sequences in one batch",
+    )
     show([
         {"dtype": comparison["dtype"], "tokens": comparison["length"], "time of": f"{ratio['over']} / {ratio['under']}",
          "ratio": ratio["ratio"], "quartiles": "{:.3f} to {:.3f}".format(*ratio["quartiles"]), "target": judge(ratio)}
@@ -157,7 +179,10 @@ if not any(record["device"]["kind"] == "cuda" for record in taught):
 # %% tags=["hide-input"]
 for record in taught:
     setting, training = record["setting"], record["training"]
-    head(record, "{steps} steps of {batch} rows of {length:,} tokens, {rows} at once".format(**setting))
+    head(
+        record,
+        "{steps} steps of {batch} rows of {length:,} tokens, {rows} at once".format(**setting),
+    )
     show([
         {"way": way, "tokens/s": speed, "share of matrix rate": training["share_of_matrix_rate"][way],
          **{f"{part} (s)": median(times) for part, times in training["seconds"][way].items()},
@@ -211,5 +236,8 @@ page.estimate_full_runs().map("{:,.1f}".format)
 # %%
 for record in found:
     for comparison in record["comparisons"]:
-        entropies, close = (comparison["knowledge_entropy"], 1e-4 if comparison["dtype"] == "float32" else 0.05)
+        entropies, close = (
+            comparison["knowledge_entropy"],
+            1e-4 if comparison["dtype"] == "float32" else 0.05,
+        )
         assert max(entropies.values()) - min(entropies.values()) < close * entropies["knowledge"]

@@ -33,7 +33,9 @@ pd.Series(records.describe_run(), name="value").to_frame()
 
 # %% tags=["hide-input"]
 executed = sorted((records.PACKAGE.parent / "_build/pages/tiny").glob("*.ipynb"))
-times = {path.stem: json.loads(path.read_text("utf-8"))["metadata"]["papermill"] for path in executed}
+times = {
+    path.stem: json.loads(path.read_text("utf-8"))["metadata"]["papermill"] for path in executed
+}
 times = {page: run for page, run in times.items() if page != "status" and run.get("end_time")}
 rows = {page: (round(run["duration"], 1), run["end_time"][:19]) for page, run in times.items()}
 pd.DataFrame.from_dict(rows, orient="index", columns=["seconds", "finished (UTC)"])
@@ -45,7 +47,9 @@ pd.DataFrame.from_dict(rows, orient="index", columns=["seconds", "finished (UTC)
 
 # %%
 manifests = {name: pretraining.locate_manifest(name) for name in pretraining.RECIPES}
-made = {name: json.loads(path.read_text("utf-8")) for name, path in manifests.items() if path.is_file()}
+made = {
+    name: json.loads(path.read_text("utf-8")) for name, path in manifests.items() if path.is_file()
+}
 keys = ["parameters", "tokens", "seconds", "commit", "date", "machine", "torch"]
 facts = {name: {key: manifest[key] for key in keys} for name, manifest in made.items()}
 for name, manifest in made.items():

@@ -41,7 +41,9 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -71,7 +73,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.learn_settings(checkpoints, steps=steps, batch_size=batch_size, **measured, **taught)
+plan = learning_plans.learn_settings(
+    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
+)
 page.estimate_cost(plan)
 
 # %%
@@ -110,7 +114,9 @@ pd.DataFrame(published).T.map("{:g}".format)
 # these are the ranges that all printed digits leave.
 
 # %% tags=["hide-input"]
-pd.DataFrame({f"{key} before": infer_before(key) for key in "KP"}).map(lambda ends: "{:.4g} to {:.4g}".format(*ends))
+pd.DataFrame({f"{key} before": infer_before(key) for key in "KP"}).map(
+    lambda ends: "{:.4g} to {:.4g}".format(*ends)
+)
 
 # %% [markdown]
 # ## Check
@@ -132,7 +138,12 @@ assert all(low <= high for key in "KP" for low, high in infer_before(key).values
 # its claim has no value.
 
 # %%
-keys = {"larger batch": "batch", "higher rate": "high", "lower rate": "low", "three epochs": "epochs"}
+keys = {
+    "larger batch": "batch",
+    "higher rate": "high",
+    "lower rate": "low",
+    "three epochs": "epochs",
+}
 changes = {}
 for name, key in keys.items():
     first, last = settings[name][0], settings[name][-1]

@@ -29,7 +29,9 @@
 # %% tags=["hide-input"]
 import sys
 
-if "google.colab" in sys.modules:  # install kent where it is missing, leaving Colab's torch and numpy alone
+if (
+    "google.colab" in sys.modules
+):  # install kent where it is missing, leaving Colab's torch and numpy alone
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -80,19 +82,25 @@ figure = measuring.plot_tables(cells)
 controls = ["log rate", "log updates"]
 both = [*controls, "stage", "log own"]
 rows = {
-    name: (table["stage"].corr(table["log own"]), regress(table, "A", both).terms.loc["stage", "inflation"])
+    name: (
+        table["stage"].corr(table["log own"]),
+        regress(table, "A", both).terms.loc["stage", "inflation"],
+    )
     for name, table in schedules.items()
 }
-pd.DataFrame.from_dict(rows, orient="index", columns=["correlation of stage and log own", "variance inflation"]).round(
-    3
-)
+pd.DataFrame.from_dict(
+    rows, orient="index", columns=["correlation of stage and log own", "variance inflation"]
+).round(3)
 
 # %% [markdown]
 # Some combinations are not merely hard to tell apart but the same columns. The ratio is no third quantity beside the two
 # rates, and under a linear decay the own rate is the stage by another name:
 
 # %%
-for name, terms in {"cosine": ["log rate", "log own", "log ratio"], "linear": ["stage", "own"]}.items():
+for name, terms in {
+    "cosine": ["log rate", "log own", "log ratio"],
+    "linear": ["stage", "own"],
+}.items():
     try:
         regress(schedules[name], "A", terms)
     except ValueError as refusal:
@@ -119,9 +127,9 @@ shown = [*both, "log ratio", "R²", "residual"]
 # %% tags=["hide-input"]
 def compare_laws(outcome):
     tables = {
-        sample: pd.DataFrame({law: regress(table, outcome, terms).describe() for law, terms in laws.items()}).reindex(
-            shown
-        )
+        sample: pd.DataFrame(
+            {law: regress(table, outcome, terms).describe() for law, terms in laws.items()}
+        ).reindex(shown)
         for sample, table in samples.items()
     }
     return pd.concat(tables).fillna("")
@@ -190,7 +198,12 @@ leads = {
     name: table.apply(lambda row: row.nlargest(2).iloc[0] - row.nlargest(2).iloc[1], axis=1)
     for name, table in {"K": K, "P": P}.items()
 }
-best = {"best K": K.idxmax(axis=1), "lead in K": leads["K"], "best P (%)": P.idxmax(axis=1), "lead in P": leads["P"]}
+best = {
+    "best K": K.idxmax(axis=1),
+    "lead in K": leads["K"],
+    "best P (%)": P.idxmax(axis=1),
+    "lead in P": leads["P"],
+}
 pd.DataFrame(best).round(3)
 
 # %% [markdown]
@@ -207,7 +220,9 @@ for outcome, sample in ((outcome, sample) for outcome in "AF" for sample in samp
     assert described["both"] >= max(described.values()) - 1e-9
 pd.DataFrame(
     {
-        f"{key} before": {stage: f"{low:.4g} to {high:.4g}" for stage, (low, high) in stages.items()}
+        f"{key} before": {
+            stage: f"{low:.4g} to {high:.4g}" for stage, (low, high) in stages.items()
+        }
         for key, stages in before.items()
     }
 )

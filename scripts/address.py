@@ -1,4 +1,5 @@
-"""Set the repository's public address everywhere it is used, and optionally the revision that Colab installs.
+"""Set the repository's public address everywhere it is used, and optionally the revision that Colab
+installs.
 
     python scripts/address.py https://github.com/OWNER/REPOSITORY [REVISION]
 
@@ -13,7 +14,16 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("_config.yml", "*.toml", "*.cff", "*.md", "book/*.md", "notebooks/*.py", "kent/*.py", "params/*.yaml")
+PLACES = (
+    "_config.yml",
+    "*.toml",
+    "*.cff",
+    "*.md",
+    "book/*.md",
+    "notebooks/*.py",
+    "kent/*.py",
+    "params/*.yaml",
+)
 GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 
 
@@ -21,25 +31,36 @@ def book_address(repository: str) -> str:
     """Where GitHub Pages serves the book of a GitHub repository.
 
     Raises:
-        ValueError: when the address is not that of a GitHub repository (Colab opens notebooks from GitHub only).
+        ValueError: when the address is not that of a GitHub repository (Colab opens no others).
     """
     parts = GITHUB.fullmatch(repository)
     if not parts:
-        raise ValueError(f"not a GitHub repository: {repository!r}; expected https://github.com/OWNER/REPOSITORY")
+        raise ValueError(
+            f"not a GitHub repository: {repository!r}; expected https://github.com/OWNER/REPOSITORY"
+        )
     return f"https://{parts[1].lower()}.github.io/{parts[2]}"
 
 
 def readdressed(text: str, old: str, new: str, revision: str | None = None) -> str:
-    """`text` with the repository's and the book's address replaced, and the revision of `git+ADDRESS@REVISION`."""
+    """`text` with the repository's and the book's address replaced, and the revision of
+    `git+ADDRESS@REVISION`."""
     text = re.sub(re.escape(old) + r"(?![\w-])", new, text)
     text = re.sub(re.escape(book_address(old)) + r"(?![\w-])", book_address(new), text)
-    return re.sub(rf"(git\+{re.escape(new)}@)[\w./-]+", rf"\g<1>{revision}", text) if revision else text
+    return (
+        re.sub(rf"(git\+{re.escape(new)}@)[\w./-]+", rf"\g<1>{revision}", text)
+        if revision
+        else text
+    )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("address", help="https://github.com/OWNER/REPOSITORY")
-    parser.add_argument("revision", nargs="?", help="branch, tag or commit that the Colab cell installs")
+    parser.add_argument(
+        "revision", nargs="?", help="branch, tag or commit that the Colab cell installs"
+    )
     chosen = parser.parse_args()
     try:
         book_address(chosen.address)

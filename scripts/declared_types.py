@@ -1,4 +1,5 @@
-"""A Sphinx extension: signatures show the types that are declared, without the ranges and readers they carry."""
+"""A Sphinx extension: signatures show the types that are declared, without the ranges and readers
+they carry."""
 
 import inspect
 from typing import get_type_hints
@@ -7,7 +8,8 @@ from sphinx.application import Sphinx
 
 
 def strip_ranges(app: Sphinx, documented: object, bound: bool) -> None:
-    """Before a signature is written: `Count`, a whole number from 1 on with a reader for NumPy's, becomes int."""
+    """Before a signature is written: `Count`, a whole number from 1 on with a reader for NumPy's,
+    becomes int."""
     if not inspect.isfunction(inspect.unwrap(documented)):
         return
     types = get_type_hints(inspect.unwrap(documented))

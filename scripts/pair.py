@@ -1,7 +1,7 @@
 """Make each notebooks/NAME.ipynb from notebooks/NAME.py, without outputs.
 
-The .py file is the source. A cell's id is a hash of its text, so that making a notebook again changes nothing, and
-editing one cell changes one cell.
+The .py file is the source. A cell's id is a hash of its text, so that making a notebook again
+changes nothing, and editing one cell changes one cell.
 
     python scripts/pair.py            write the notebooks that differ from their source
     python scripts/pair.py --check    only say which differ, and fail when one does
@@ -33,13 +33,21 @@ def notebook(source: Path) -> str:
 
 
 def differing(folder: Path = NOTEBOOKS) -> dict[Path, str]:
-    """The notebooks under `folder` that are missing or differ from their source, with the text they should have."""
-    wanted = {source.with_suffix(".ipynb"): notebook(source) for source in sorted(folder.glob("*.py"))}
-    return {path: text for path, text in wanted.items() if not path.exists() or path.read_text("utf8") != text}
+    """The notebooks under `folder` that are missing or differ from their source, with the text they
+    should have."""
+    wanted = {
+        source.with_suffix(".ipynb"): notebook(source) for source in sorted(folder.glob("*.py"))
+    }
+    return {
+        path: text
+        for path, text in wanted.items()
+        if not path.exists() or path.read_text("utf8") != text
+    }
 
 
 def edited(path: Path, text: str) -> bool:
-    """Whether a notebook holds cells that its older source lacks: making it again would lose them."""
+    """Whether a notebook holds cells that its older source lacks: making it again would lose
+    them."""
     if not path.exists() or path.stat().st_mtime <= path.with_suffix(".py").stat().st_mtime:
         return False
     there, wanted = nbformat.read(path, as_version=4), nbformat.reads(text, as_version=4)
@@ -47,8 +55,12 @@ def edited(path: Path, text: str) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a notebook differs")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 when a notebook differs"
+    )
     differ = differing()
     if parser.parse_args().check:
         for path in differ:
@@ -58,8 +70,9 @@ def main() -> int:
     lost += [path for path, text in differ.items() if edited(path, text)]
     for path in lost:
         print(
-            f"notebooks/{path.name} holds what its .py source lacks. Either keep it: `jupytext --to py:percent "
-            f"notebooks/{path.name}`; or drop it: remove that file. Then run `make notebooks`."
+            f"notebooks/{path.name} holds what its .py source lacks. Either keep it: `jupytext "
+            f"--to py:percent notebooks/{path.name}`; or drop it: remove that file. Then run `make "
+            "notebooks`."
         )
     for path in differ.keys() - set(lost):
         path.write_text(differ[path], "utf8")

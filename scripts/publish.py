@@ -3,7 +3,8 @@
     python scripts/publish.py            the whole book, strictly: every page must have run
     python scripts/publish.py NAME       a draft of the prose and this one page, to look at
 
-Pages come from _build/pages/tiny and prose from book/; both are copied to a staging folder, which Sphinx reads.
+Pages come from _build/pages/tiny and prose from book/; both are copied to a staging folder, which
+Sphinx reads.
 """
 
 import argparse
@@ -27,11 +28,14 @@ def source_of(cell: dict) -> str:
 
 
 def fault(executed: Path, notebook: Path) -> str | None:
-    """Why an executed page must not be published; None when it ran to its end from today's notebook."""
+    """Why an executed page must not be published; None when it ran to its end from today's
+    notebook."""
     if not executed.exists():
         return "it has not run"
     page = json.loads(executed.read_text("utf8"))
-    code = [cell for cell in page["cells"] if cell["cell_type"] == "code" and source_of(cell).strip()]
+    code = [
+        cell for cell in page["cells"] if cell["cell_type"] == "code" and source_of(cell).strip()
+    ]
     errors = [each for cell in code for each in cell["outputs"] if each["output_type"] == "error"]
     record = page["metadata"].get("papermill", {})
     if errors:
@@ -40,8 +44,14 @@ def fault(executed: Path, notebook: Path) -> str | None:
         return "papermill did not finish it"
     if any(cell["execution_count"] is None for cell in code):
         return "some of its cells have not run"
-    kept = [cell for cell in page["cells"] if "injected-parameters" not in cell["metadata"].get("tags", [])]
-    if [source_of(cell) for cell in kept] != [source_of(cell) for cell in json.loads(notebook.read_text())["cells"]]:
+    kept = [
+        cell
+        for cell in page["cells"]
+        if "injected-parameters" not in cell["metadata"].get("tags", [])
+    ]
+    if [source_of(cell) for cell in kept] != [
+        source_of(cell) for cell in json.loads(notebook.read_text())["cells"]
+    ]:
         return "its notebook has changed since it ran"
     return None
 
@@ -74,22 +84,32 @@ def stage(site: Path, table: dict) -> list[Path]:
     """Bring the staging folder in step with configuration, prose and executed pages.
 
     Returns:
-        What differed and was written. The rest keeps its date, so that Sphinx does not read it again.
+        What differed and was written. The rest keeps its date: Sphinx does not read it again.
 
     Raises:
         ValueError: naming each page that must not be published, and why.
     """
     names = pages(table)
-    faults = {name: fault(PAGES / f"{name}.ipynb", ROOT / "notebooks" / f"{name}.ipynb") for name in names}
+    faults = {
+        name: fault(PAGES / f"{name}.ipynb", ROOT / "notebooks" / f"{name}.ipynb") for name in names
+    }
     if any(faults.values()):
         raise ValueError("\n".join(f"page {name}: {why}" for name, why in faults.items() if why))
     wanted = {site / "_config.yml": ROOT / "_config.yml"}
     wanted |= {site / f"notebooks/{name}.ipynb": PAGES / f"{name}.ipynb" for name in names}
-    prose = (path for path in (ROOT / "book").rglob("*") if path.suffix not in (".py", ".pyc") and path.is_file())
+    prose = (
+        path
+        for path in (ROOT / "book").rglob("*")
+        if path.suffix not in (".py", ".pyc") and path.is_file()
+    )
     wanted |= {site / path.relative_to(ROOT): path for path in prose}
     for path in [path for path in site.rglob("*") if path.is_file() and path not in wanted]:
         path.unlink()
-    differ = [path for path, origin in wanted.items() if not path.exists() or not filecmp.cmp(path, origin, False)]
+    differ = [
+        path
+        for path, origin in wanted.items()
+        if not path.exists() or not filecmp.cmp(path, origin, False)
+    ]
     for path in differ:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(wanted[path], path)
@@ -98,16 +118,21 @@ def stage(site: Path, table: dict) -> list[Path]:
 
 
 def build(site: Path, output: Path, *options: str) -> int:
-    """Run Jupyter Book; a failed build is forgotten, since Sphinx would not repeat its warnings the next time."""
+    """Run Jupyter Book; a failed build is forgotten, since Sphinx would not repeat its warnings the
+    next time."""
     own = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}  # where Sphinx finds declared_types.py
-    status = subprocess.call(["jupyter-book", "build", str(site), "--path-output", str(output), *options], env=own)
+    status = subprocess.call(
+        ["jupyter-book", "build", str(site), "--path-output", str(output), *options], env=own
+    )
     if status:
         shutil.rmtree(output / "_build" / ".doctrees", ignore_errors=True)
     return status
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("page", nargs="?", help="build a draft with this page only")
     only = parser.parse_args().page
     site, output = (BUILD / "draft" / "site", BUILD / "draft") if only else (BUILD / "site", ROOT)

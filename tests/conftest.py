@@ -1,4 +1,5 @@
-"""Before any test: annotated shapes are enforced, the cache is a temporary folder, torch uses one thread.
+"""Before any test: annotated shapes are enforced, the cache is a temporary folder, torch uses one
+thread.
 
 And nbval, which runs the executed pages again, hears all that they say.
 """
@@ -24,8 +25,9 @@ torch.set_num_threads(1)
 class _Listener(KernelManager):
     """Keeps all that a cell says until it is done, which is when nbval reads it.
 
-    ZeroMQ's default keeps about a thousand messages and drops the rest, the word that the cell is done among them: a
-    cell that learns for minutes behind a progress bar sends more, and nbval takes the silence for a time-out.
+    ZeroMQ's default keeps about a thousand messages and drops the rest, the word that the cell is
+    done among them: a cell that learns for minutes behind a progress bar sends more, and nbval
+    takes the silence for a time-out.
     """
 
     def client(self, **settings):
@@ -46,7 +48,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def micro(monkeypatch, tmp_path):
-    """The recipe of a suite small enough to be pretrained within a test, in a cache of the test's own."""
+    """The recipe of a suite small enough to be pretrained within a test, in a cache of the test's
+    own."""
     from kent.models import pretraining
 
     shape = {"layers": 1, "width": 16, "neurons": 32, "heads": 2, "vocabulary": 300}

@@ -1,4 +1,5 @@
-"""A Hub on this machine: answers what the real client asks for, out of folders, so that loading is tested as it is."""
+"""A Hub on this machine: answers what the real client asks for, out of folders, so that loading is
+tested as it is."""
 
 import gzip
 import hashlib
@@ -21,18 +22,21 @@ END = "<|endoftext|>"
 
 
 def make_byte_tokenizer(**options) -> PreTrainedTokenizerFast:
-    """A tokenizer whose tokens are the text's bytes (in the order of the byte-level alphabet), with the end-of-text
-    token last."""
+    """A tokenizer whose tokens are the text's bytes (in the order of the byte-level alphabet), with
+    the end-of-text token last."""
     letters = sorted(ByteLevel.alphabet())
-    model = Tokenizer(BPE(vocab={letter: index for index, letter in enumerate([*letters, END])}, merges=[]))
+    model = Tokenizer(
+        BPE(vocab={letter: index for index, letter in enumerate([*letters, END])}, merges=[])
+    )
     model.pre_tokenizer = ByteLevel(add_prefix_space=False)
     model.decoder = ByteLevelDecoder()
     return PreTrainedTokenizerFast(tokenizer_object=model, **({"eos_token": END} | options))
 
 
 class Hub:
-    """Serves `repositories`: "owner/name" (models) or "datasets/owner/name" to branches to folders; and under /files/
-    the folder `files`, packed once more for a client that accepts it, as Dolma's server does."""
+    """Serves `repositories`: "owner/name" (models) or "datasets/owner/name" to branches to folders;
+    and under /files/ the folder `files`, packed once more for a client that accepts it, as Dolma's
+    server does."""
 
     def __init__(self, repositories: dict[str, dict[str, Path]], files: Path | None = None):
         self.repositories, self.files = repositories, files
@@ -80,16 +84,29 @@ class _Handler(BaseHTTPRequestHandler):
         if question == ["refs"] and repository in self.hub.repositories:
             names = self.hub.repositories[repository]
             commits = {name: self.hub.commit(repository, name) for name in names}
-            branches = [{"name": n, "ref": f"refs/heads/{n}", "targetCommit": c} for n, c in commits.items()]
-            return self._send(200, json.dumps({"branches": branches, "tags": [], "converts": []}).encode())
+            branches = [
+                {"name": n, "ref": f"refs/heads/{n}", "targetCommit": c} for n, c in commits.items()
+            ]
+            return self._send(
+                200, json.dumps({"branches": branches, "tags": [], "converts": []}).encode()
+            )
         revision = question[1] if question[:1] == ["revision"] else "main"
         folder, commit = self._find(repository, revision)
         if folder is None:
             return None
         if question[:1] not in ([], ["revision"]):
             return self._send(404, b"{}", {"X-Error-Code": "EntryNotFound"})
-        files = [{"rfilename": p.relative_to(folder).as_posix()} for p in sorted(folder.rglob("*")) if p.is_file()]
-        answer = {"id": repository.removeprefix("datasets/"), "sha": commit, "siblings": files, "tags": []}
+        files = [
+            {"rfilename": p.relative_to(folder).as_posix()}
+            for p in sorted(folder.rglob("*"))
+            if p.is_file()
+        ]
+        answer = {
+            "id": repository.removeprefix("datasets/"),
+            "sha": commit,
+            "siblings": files,
+            "tags": [],
+        }
         return self._send(200, json.dumps(answer).encode())
 
     def _find(self, repository: str, revision: str) -> tuple[Path | None, str]:
@@ -109,7 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
         content = path.read_bytes()
         if self.path.startswith("/files/") and "gzip" in self.headers.get("Accept-Encoding", ""):
             content, headers = gzip.compress(content), headers | {"Content-Encoding": "gzip"}
-        return self._send(200, content, headers | {"ETag": f'"{hashlib.sha256(content).hexdigest()}"'})
+        return self._send(
+            200, content, headers | {"ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
+        )
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -125,14 +144,25 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def ask(code: str, cache: Path, **environment: str) -> dict | list:
-    """Run `code` in a fresh Python that reads the Hub's settings from `environment`; what it prints last is JSON.
+    """Run `code` in a fresh Python that reads the Hub's settings from `environment`; what it prints
+    last is JSON.
 
-    The client reads its settings when it is imported, so they cannot be changed within this process.
+    The client reads its settings when it is imported, so they cannot be changed within this
+    process.
     """
     root = Path(__file__).parents[1]
     paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    settings = {"HF_HOME": str(cache), "PYTHONPATH": paths, "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGINGFACE_"))}
+    settings = {
+        "HF_HOME": str(cache),
+        "PYTHONPATH": paths,
+        "NO_PROXY": "127.0.0.1",
+        "OMP_NUM_THREADS": "1",
+    }
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("HF_", "HUGGINGFACE_"))
+    }
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=inherited | settings | environment,

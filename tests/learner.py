@@ -23,19 +23,31 @@ RECIPE = Recipe(learning_rate=1e-2, batch=4, rows=2, steps=20, tasks="")
 def make_model() -> OlmoForCausalLM:
     """A random OLMo of one layer over bytes."""
     torch.manual_seed(0)
-    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    return OlmoForCausalLM(OlmoConfig(vocab_size=300, max_position_embeddings=512, pad_token_id=0, **shape))
+    shape = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    return OlmoForCausalLM(
+        OlmoConfig(vocab_size=300, max_position_embeddings=512, pad_token_id=0, **shape)
+    )
 
 
-def run(out: Path, recipe: Recipe = RECIPE, model: OlmoForCausalLM | None = None, rows: int = 80) -> Outcome:
+def run(
+    out: Path, recipe: Recipe = RECIPE, model: OlmoForCausalLM | None = None, rows: int = 80
+) -> Outcome:
     """Learn the same knowledge from the same rows, whoever asks."""
     sequences = torch.randint(97, 122, (rows, 400), generator=torch.Generator().manual_seed(0))
     facts, control = (Knowledge.synthetic(seed, once=10, paraphrase=2) for seed in (0, 1))
-    return learn(model or make_model(), make_byte_tokenizer(), sequences, facts, recipe, out, control=control)
+    return learn(
+        model or make_model(), make_byte_tokenizer(), sequences, facts, recipe, out, control=control
+    )
 
 
 def die_at(moment: str) -> None:
-    """End this process as an interrupted run ends, without a word: before the n-th probing, save or finish."""
+    """End this process as an interrupted run ends, without a word: before the n-th probing, save or
+    finish."""
     kind, number = moment.split()
     owner, name = {
         "probe": (evaluations, "probe"),

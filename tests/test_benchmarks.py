@@ -14,9 +14,19 @@ MEASURED = {"backbone", "logits", "knowledge", "attention", "token", "all", "pub
 
 def run(script: str, options: str, folder: Path) -> dict:
     """The record of a benchmark at shape debug, each way taken once, on one thread."""
-    command = [sys.executable, FOLDER / script, "--shape", "debug", "--repetitions", "1", *options.split()]
+    command = [
+        sys.executable,
+        FOLDER / script,
+        "--shape",
+        "debug",
+        "--repetitions",
+        "1",
+        *options.split(),
+    ]
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-    finished = subprocess.run([*command, "--out", folder / "record.json"], capture_output=True, text=True, env=alone)
+    finished = subprocess.run(
+        [*command, "--out", folder / "record.json"], capture_output=True, text=True, env=alone
+    )
     assert finished.returncode == 0, finished.stderr
     return json.loads((folder / "record.json").read_text("utf-8"))
 
@@ -58,8 +68,14 @@ def test_a_checkpoint_is_timed_with_knowledge_alone_and_with_all_measures(record
 
 
 def test_the_record_says_what_was_run_and_how_to_repeat_it(record):
-    assert record["device"]["kind"] == "cpu" and record["device"]["name"] and record["device"]["threads"] >= 1
-    assert record["command"].startswith("python benchmarks/profiling.py --device cpu --shape debug --length 16")
+    assert (
+        record["device"]["kind"] == "cpu"
+        and record["device"]["name"]
+        and record["device"]["threads"] >= 1
+    )
+    assert record["command"].startswith(
+        "python benchmarks/profiling.py --device cpu --shape debug --length 16"
+    )
     assert {"commit", "date", "machine", "torch"} <= record["provenance"].keys()
     assert record["shape"]["parameters"] > 0
 
@@ -69,32 +85,45 @@ def test_learning_is_timed_beside_the_plain_trainer(learned):
     for measured in ("seconds", "tokens_per_second", "share_of_matrix_rate", "peak_mib"):
         assert set(training[measured]) == {"plain", "kent"}
     for name, parts in training["seconds"].items():
-        assert {part: len(times) for part, times in parts.items()} == {"steps": 1, "checkpoint": 1, "around": 1}
+        assert {part: len(times) for part, times in parts.items()} == {
+            "steps": 1,
+            "checkpoint": 1,
+            "around": 1,
+        }
         assert min(times[0] for times in parts.values()) > 0
-        assert training["tokens_per_second"][name] == pytest.approx(10 * 2 * 512 / parts["steps"][0])
+        assert training["tokens_per_second"][name] == pytest.approx(
+            10 * 2 * 512 / parts["steps"][0]
+        )
         assert training["share_of_matrix_rate"][name] > 0
         assert training["peak_mib"][name] >= 0  # the shape is no larger than what loads the code
     assert [ratio["of"] for ratio in training["ratios"]] == ["steps", "1,600 steps, estimated"]
     assert all(
-        ratio["ratio"] > 0 and (ratio["over"], ratio["under"]) == ("plain", "kent") for ratio in training["ratios"]
+        ratio["ratio"] > 0 and (ratio["over"], ratio["under"]) == ("plain", "kent")
+        for ratio in training["ratios"]
     )
 
 
 def test_the_share_of_evaluation_is_scaled_from_what_was_measured(learned):
     evaluation = learned["evaluation"]
-    assert evaluation["passed"]["probing"]["rows"] >= 2 * 11 * 15  # once and paraphrased, and as many of a control
+    assert (
+        evaluation["passed"]["probing"]["rows"] >= 2 * 11 * 15
+    )  # once and paraphrased, and as many of a control
     assert [each["rounds"] for each in evaluation["shares"]] == [2, 11]
     for each in evaluation["shares"]:
         tasks = each["rounds"] * 4_690_820 / evaluation["passed"]["tasks"]["tokens"]
         probing = 11 * 100_888 / evaluation["passed"]["probing"]["tokens"]
         assert each["tasks"] == pytest.approx(tasks * evaluation["seconds"]["tasks"][0])
         assert each["probing"] == pytest.approx(probing * evaluation["seconds"]["probing"][0])
-        assert each["training"] == pytest.approx(209_715_200 / learned["training"]["tokens_per_second"]["kent"])
+        assert each["training"] == pytest.approx(
+            209_715_200 / learned["training"]["tokens_per_second"]["kent"]
+        )
         spent = each["tasks"] + each["probing"]
         assert each["share"] == pytest.approx(spent / (spent + each["training"]))
 
 
 def test_the_record_of_learning_says_what_was_run_and_how_to_repeat_it(learned):
-    assert learned["command"].startswith("python benchmarks/learning.py --device cpu --shape debug --batch 2 --rows 1")
+    assert learned["command"].startswith(
+        "python benchmarks/learning.py --device cpu --shape debug --batch 2 --rows 1"
+    )
     assert learned["device"]["threads"] >= 1 and {"commit", "torch"} <= learned["provenance"].keys()
     assert learned["shape"]["parameters"] > 0 and learned["setting"]["length"] == 512

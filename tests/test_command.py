@@ -1,4 +1,5 @@
-"""The command line: what it refuses before the work, in one line, and what it keeps when the work cannot be written."""
+"""The command line: what it refuses before the work, in one line, and what it keeps when the work
+cannot be written."""
 
 import json
 
@@ -30,7 +31,10 @@ def checkpoint(tmp_path) -> str:
         (["--device", "gpu"], "device is 'gpu', and torch finds cpu"),
         (["--device", "cuda:99"], "device is 'cuda:99'"),
         (["--record", "{tmp}/checkpoint/config.json"], "would take the place of what is measured"),
-        (["--record", "{tmp}/text.txt", "--corpus", "{tmp}/text.txt"], "would take the place of what is measured"),
+        (
+            ["--record", "{tmp}/text.txt", "--corpus", "{tmp}/text.txt"],
+            "would take the place of what is measured",
+        ),
         (["--limit", "0"], "limit must be"),
         (["--length", "1"], "length must be"),
         (["--batch-size", "-1"], "batch_size must be"),
@@ -44,13 +48,29 @@ def test_what_would_stop_it_is_found_before_anything_is_loaded(
     monkeypatch.setattr(kent, "load", pytest.fail)
     (tmp_path / "text.txt").write_text("the user's own")
     option = [word.format(tmp=tmp_path) for word in option]
-    assert main(["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new"), *option]) == 2
+    assert (
+        main(
+            [
+                "profile",
+                checkpoint,
+                "--corpus",
+                "world",
+                *SIZES,
+                "--record",
+                str(tmp_path / "new"),
+                *option,
+            ]
+        )
+        == 2
+    )
     said = capsys.readouterr()
     assert said.err.startswith("error: ") and message in said.err and not said.out
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("words", [["--limit", "8.0"], ["--step", "last"], ["--dtype", "float33"], ["--colour", "red"]])
+@pytest.mark.parametrize(
+    "words", [["--limit", "8.0"], ["--step", "last"], ["--dtype", "float33"], ["--colour", "red"]]
+)
 def test_words_that_are_no_numbers_are_refused_as_argparse_does(checkpoint, words, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["profile", checkpoint, "--corpus", "world", *words])
@@ -60,32 +80,59 @@ def test_words_that_are_no_numbers_are_refused_as_argparse_does(checkpoint, word
 def test_a_checkpoint_that_cannot_be_read_is_an_error_in_one_line(checkpoint, tmp_path, capsys):
     path = tmp_path / "checkpoint/config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"num_attention_heads": 0}))
-    assert main(["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new")]) == 2
-    assert f"error: the checkpoint {checkpoint} cannot be loaded: ZeroDivisionError" in capsys.readouterr().err
+    assert (
+        main(
+            ["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new")]
+        )
+        == 2
+    )
+    assert (
+        f"error: the checkpoint {checkpoint} cannot be loaded: ZeroDivisionError"
+        in capsys.readouterr().err
+    )
 
 
-def test_the_tables_are_printed_though_the_record_cannot_be_written(checkpoint, tmp_path, monkeypatch, capsys):
+def test_the_tables_are_printed_though_the_record_cannot_be_written(
+    checkpoint, tmp_path, monkeypatch, capsys
+):
     def fail(*arguments) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(kent.records, "save_json", fail)
-    assert main(["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new")]) == 2
+    assert (
+        main(
+            ["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new")]
+        )
+        == 2
+    )
     said = capsys.readouterr()
     assert "knowledge entropy" in said.out and "No space left on device" in said.err
 
 
-def test_the_record_is_written_though_the_tables_cannot_be_printed(checkpoint, tmp_path, monkeypatch, capsys):
+def test_the_record_is_written_though_the_tables_cannot_be_printed(
+    checkpoint, tmp_path, monkeypatch, capsys
+):
     def fail(*arguments) -> None:
         raise UnicodeEncodeError("ascii", "±", 0, 1, "ordinal not in range(128)")
 
     monkeypatch.setattr("kent.__main__.format_table", fail)
-    assert main(["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new")]) == 2
+    assert (
+        main(
+            ["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new")]
+        )
+        == 2
+    )
     assert json.loads((tmp_path / "new").read_text())["knowledge_entropy"]["value"] > 0
 
 
-def test_a_second_configuration_that_is_wrong_is_found_before_the_first_run(micro, tmp_path, monkeypatch, capsys):
+def test_a_second_configuration_that_is_wrong_is_found_before_the_first_run(
+    micro, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(execution, "do", pytest.fail)
-    for name, text in (("one", "run: pretrain\nsuite: tiny"), ("two", "run: pretrain\nsuite: pythia")):
+    for name, text in (
+        ("one", "run: pretrain\nsuite: tiny"),
+        ("two", "run: pretrain\nsuite: pythia"),
+    ):
         (tmp_path / name).write_text(text)
     assert main(["run", str(tmp_path / "one"), str(tmp_path / "two")]) == 2
     assert "'pythia' is not pretrained on the spot" in capsys.readouterr().err

@@ -1,4 +1,5 @@
-"""Files that are whole or absent, and what is there before: links, modes, devices, pipes, folders."""
+"""Files that are whole or absent, and what is there before: links, modes, devices, pipes,
+folders."""
 
 import errno
 import os
@@ -27,7 +28,9 @@ def test_a_link_is_followed(tmp_path):
     write(tmp_path / "second")
     write(tmp_path / "dangling", "also")
     assert (tmp_path / "second").is_symlink() and (tmp_path / "dangling").is_symlink()
-    assert (tmp_path / "there/real").read_text() == "new" and (tmp_path / "there/none").read_text() == "also"
+    assert (tmp_path / "there/real").read_text() == "new" and (
+        tmp_path / "there/none"
+    ).read_text() == "also"
     assert {path.name for path in (tmp_path / "there").iterdir()} == {"real", "none"}
 
 
@@ -41,7 +44,11 @@ def test_a_file_keeps_its_mode_and_owner(tmp_path, mode):
     before = path.stat()
     write(path)
     after = path.stat()
-    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
 
 
 def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path):
@@ -98,8 +105,10 @@ def test_a_pipe_that_nobody_reads_is_an_error_and_no_endless_wait(tmp_path):
 
 @pytest.mark.parametrize("to_file", [True, False])
 def test_the_own_output_is_written_to_in_its_order(tmp_path, to_file):
-    code = ("from kent.files import write_atomically\nprint('before')\n"
-            "with write_atomically('/dev/stdout') as path: path.write_text('record\\n')\nprint('after')")  # fmt: skip
+    code = (
+        "from kent.files import write_atomically\nprint('before')\n"
+        "with write_atomically('/dev/stdout') as path: path.write_text('record\\n')\nprint('after')"
+    )
     paths = {"PYTHONPATH": str(Path(files.__file__).parents[1])}
     with (tmp_path / "out").open("w+") as out:
         done = subprocess.run(
@@ -125,7 +134,10 @@ def test_what_cannot_be_written_is_said_before_the_block(tmp_path, name):
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(OSError, match=r"folder|directory|too long|symbolic"):
         check_writable(tmp_path / name)
-    with pytest.raises(OSError, match=r"folder|directory|too long|symbolic"), write_atomically(tmp_path / name):
+    with (
+        pytest.raises(OSError, match=r"folder|directory|too long|symbolic"),
+        write_atomically(tmp_path / name),
+    ):
         pytest.fail("begun")
     assert sorted(tmp_path.rglob("*")) == before
 

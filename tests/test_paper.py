@@ -1,4 +1,5 @@
-"""The published tables agree with each other, and say of the paper's claims what the book says of them."""
+"""The published tables agree with each other, and say of the paper's claims what the book says of
+them."""
 
 import pytest
 
@@ -14,7 +15,9 @@ def test_the_tables_hold_five_settings_of_four_stages():
         (128, 4e-4, 1), (2048, 4e-4, 1), (128, 1e-3, 1), (128, 1e-4, 1), (128, 4e-4, 3),
     ]  # fmt: skip
     assert all(list(getattr(row, key)) == list(STAGES) for row in TABLES.values() for key in "AFKP")
-    assert all(isinstance(row.rate, float) for row in TABLES.values()), "YAML reads 4e-4 as a text, 4.0e-4 as a number"
+    assert all(isinstance(row.rate, float) for row in TABLES.values()), (
+        "YAML reads 4e-4 as a text, 4.0e-4 as a number"
+    )
 
 
 def test_the_formula_undoes_acquisition_and_forgetting():
@@ -27,7 +30,9 @@ def test_the_formula_undoes_acquisition_and_forgetting():
 
 def test_bounds_are_the_extremes_of_what_rounding_hides():
     low, high = bound_before(54.0, 10.5, 0.1)
-    assert low == pytest.approx(53.95 / (1 - 0.1045)) and high == pytest.approx(54.05 / (1 - 0.1055))
+    assert low == pytest.approx(53.95 / (1 - 0.1045)) and high == pytest.approx(
+        54.05 / (1 - 0.1055)
+    )
     low, high = bound_before(-0.714, -92.2, 0.001)
     assert low == pytest.approx(-0.7145 / 1.9215) and high == pytest.approx(-0.7135 / 1.9225)
 
@@ -37,14 +42,18 @@ def test_bounds_are_the_extremes_of_what_rounding_hides():
 def test_every_cell_implies_the_same_model_before_learning(setting, quantity):
     row, change = TABLES[setting], {"K": "A", "P": "F"}[quantity]
     for stage, expected in zip(STAGES, BEFORE[quantity], strict=True):
-        low, high = bound_before(getattr(row, quantity)[stage], getattr(row, change)[stage], DIGIT[quantity])
+        low, high = bound_before(
+            getattr(row, quantity)[stage], getattr(row, change)[stage], DIGIT[quantity]
+        )
         half = DIGIT[quantity] / 2
         assert low - half <= expected <= high + half, (stage, low, high)
 
 
 @pytest.mark.parametrize("quantity", BEFORE)
 def test_one_value_before_learning_suits_all_five_settings(quantity):
-    for (stage, (low, high)), expected in zip(infer_before(quantity).items(), BEFORE[quantity], strict=True):
+    for (stage, (low, high)), expected in zip(
+        infer_before(quantity).items(), BEFORE[quantity], strict=True
+    ):
         assert low <= high, f"{stage}: the settings contradict each other"
         assert max(abs(low - expected), abs(high - expected)) < 1.5 * DIGIT[quantity]
 
@@ -55,7 +64,10 @@ def test_only_k_and_p_are_inferred():
 
 
 def falls(values: dict[str, float]) -> bool:
-    return all(after < before for before, after in zip(list(values.values()), list(values.values())[1:], strict=False))
+    return all(
+        after < before
+        for before, after in zip(list(values.values()), list(values.values())[1:], strict=False)
+    )
 
 
 def test_acquisition_falls_with_the_stage_except_at_the_low_rate_and_forgetting_rises_everywhere():
@@ -68,4 +80,6 @@ def test_the_best_final_k_moves_with_the_setting():
     best = {name: max(row.K, key=row.K.get) for name, row in TABLES.items()}
     assert list(best.values()) == ["369k", "118k", "118k", "554k", "118k"]
     baseline = TABLES["baseline"].K
-    assert baseline["369k"] - baseline["118k"] == pytest.approx(0.001), "a lead of one printed digit"
+    assert baseline["369k"] - baseline["118k"] == pytest.approx(0.001), (
+        "a lead of one printed digit"
+    )

@@ -1,4 +1,5 @@
-"""Whatever the surroundings set, numbers have their tensors' precision within; all is as it was after."""
+"""Whatever the surroundings set, numbers have their tensors' precision within; all is as it was
+after."""
 
 import os
 
@@ -12,7 +13,9 @@ AMBIENT = "ACCELERATE_MIXED_PRECISION"
 
 def observe() -> tuple:
     """What the surroundings do to a new tensor, to a product, and to accelerate."""
-    product = torch.ones(2, 2, dtype=torch.float32, device="cpu") @ torch.ones(2, 2, dtype=torch.float32, device="cpu")
+    product = torch.ones(2, 2, dtype=torch.float32, device="cpu") @ torch.ones(
+        2, 2, dtype=torch.float32, device="cpu"
+    )
     new = torch.empty(1)
     products = torch.backends.mkldnn.matmul.fp32_precision
     modes = (torch.is_inference_mode_enabled(), os.environ.get(AMBIENT))
@@ -44,7 +47,10 @@ def test_precision_is_that_of_the_tensors_and_the_surroundings_come_back(disturb
 
 def test_the_precision_of_one_backend_is_kept_out_too():
     products = torch.backends.mkldnn.matmul
-    before, products.fp32_precision = (products.fp32_precision, "bf16")  # torch then refuses to tell the whole
+    before, products.fp32_precision = (
+        products.fp32_precision,
+        "bf16",
+    )  # torch then refuses to tell the whole
     try:
         with keep_precision():
             assert products.fp32_precision == "ieee"

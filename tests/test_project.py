@@ -1,4 +1,5 @@
-"""The machinery around the package: files that must agree with each other, and commands that must exist."""
+"""The machinery around the package: files that must agree with each other, and commands that must
+exist."""
 
 import ast
 import re
@@ -19,7 +20,11 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
 RUNTIME = [Requirement(each) for each in PROJECT["dependencies"]]
 EXTRA = [Requirement(each) for extra in PROJECT["optional-dependencies"].values() for each in extra]
-PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text("utf8").splitlines() if "==" in line)
+PINS = dict(
+    line.split("==")
+    for line in (ROOT / "constraints.txt").read_text("utf8").splitlines()
+    if "==" in line
+)
 PINS = {canonicalize_name(name): version for name, version in PINS.items()}
 TARGETS = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text("utf8")))
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
@@ -34,7 +39,14 @@ CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
     ],
 )
 def test_a_file_fits_its_schema(schema, file):
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(ROOT / file)]
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        schema,
+        str(ROOT / file),
+    ]
     checked = subprocess.run(command, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -45,13 +57,19 @@ def test_every_requirement_is_pinned_to_a_version_it_allows(requirement):
 
 
 def test_pins_are_exact_and_without_build_labels():
-    lines = [line for line in (ROOT / "constraints.txt").read_text("utf8").splitlines() if not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text("utf8").splitlines()
+        if not line.startswith("#")
+    ]
     assert not [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.!]+", line)]
 
 
 def test_only_jupyter_book_has_an_upper_bound():
     capped = {
-        each.name for each in RUNTIME + EXTRA if any(part.operator in ("<", "<=", "==") for part in each.specifier)
+        each.name
+        for each in RUNTIME + EXTRA
+        if any(part.operator in ("<", "<=", "==") for part in each.specifier)
     }
     assert capped == {"jupyter-book"}
 
@@ -72,16 +90,23 @@ def test_conda_users_get_the_same_set():
     assert pip == ["--constraint constraints.txt", "--editable .[book,dev]"]
 
 
-@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", ".ci/run", ".pre-commit-config.yaml"])
+@pytest.mark.parametrize(
+    "file", ["README.md", "CONTRIBUTING.md", ".ci/run", ".pre-commit-config.yaml"]
+)
 def test_every_make_command_that_is_named_exists(file):
-    named = set(re.findall(r"(?m)(?:^|[`&]\s*|entry: )make ([a-z]+)", (ROOT / file).read_text("utf8")))
+    named = set(
+        re.findall(r"(?m)(?:^|[`&]\s*|entry: )make ([a-z]+)", (ROOT / file).read_text("utf8"))
+    )
     assert named <= TARGETS
 
 
 def test_ci_runs_the_readmes_commands():
     commands = re.findall(r"(?m)^make (?:book|test)$", (ROOT / ".ci/run").read_text("utf8"))
     assert commands == ["make book", "make test"]
-    assert all(re.search(rf"(?m)^{command}\b", (ROOT / "README.md").read_text("utf8")) for command in commands)
+    assert all(
+        re.search(rf"(?m)^{command}\b", (ROOT / "README.md").read_text("utf8"))
+        for command in commands
+    )
     workflow = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text("utf8"))
     assert {"run": "bash .ci/run"} in workflow["jobs"]["build"]["steps"]
 
@@ -92,13 +117,17 @@ def test_the_paper_and_the_licences_are_said():
     assert citation["license"] == PROJECT["license"] == "Apache-2.0"
     assert "2410.01380" in str(citation["references"])
     assert set(PROJECT["license-files"]) == {"LICENSE", "LICENSE-text"}
-    assert "CC BY 4.0" in CONFIG["html"]["extra_footer"] and "CC BY 4.0" in (ROOT / "README.md").read_text("utf8")
+    assert "CC BY 4.0" in CONFIG["html"]["extra_footer"] and "CC BY 4.0" in (
+        ROOT / "README.md"
+    ).read_text("utf8")
 
 
 def test_one_address_is_used_everywhere():
     repository = CONFIG["repository"]["url"]
     assert PROJECT["urls"] == {"Repository": repository, "Book": address.book_address(repository)}
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf8"))["repository-code"] == repository
+    assert (
+        yaml.safe_load((ROOT / "CITATION.cff").read_text("utf8"))["repository-code"] == repository
+    )
     assert CONFIG["html"]["baseurl"] == address.book_address(repository)
     for page in (ROOT / "notebooks").glob("*.py"):
         assert set(re.findall(r"git\+(https://[^@\s\"]+)", page.read_text("utf8"))) <= {repository}
@@ -106,14 +135,18 @@ def test_one_address_is_used_everywhere():
 
 def test_setting_the_address_changes_repository_book_and_revision():
     old, new = "https://github.com/-address-not-set-/kent", "https://github.com/Someone/entropy"
-    text = f"pip install git+{old}@main; {old}/issues; https://-address-not-set-.github.io/kent/book; {old}-other"
+    page = "https://-address-not-set-.github.io/kent/book"
+    text = f"pip install git+{old}@main; {old}/issues; {page}; {old}-other"
     assert address.readdressed(text, old, new, "v1.0") == (
-        f"pip install git+{new}@v1.0; {new}/issues; https://someone.github.io/entropy/book; {old}-other"
+        f"pip install git+{new}@v1.0; {new}/issues; https://someone.github.io/entropy/book; "
+        f"{old}-other"
     )
     assert address.readdressed(address.readdressed(text, old, new), new, old) == text
 
 
-@pytest.mark.parametrize("wrong", ["https://example.org/a/b", "https://github.com/only", "git@github.com:a/b.git", ""])
+@pytest.mark.parametrize(
+    "wrong", ["https://example.org/a/b", "https://github.com/only", "git@github.com:a/b.git", ""]
+)
 def test_an_address_outside_github_is_refused(wrong):
     with pytest.raises(ValueError, match="not a GitHub repository"):
         address.book_address(wrong)
@@ -121,7 +154,8 @@ def test_an_address_outside_github_is_refused(wrong):
 
 @pytest.fixture
 def drive(tmp_path):
-    """The Makefile in a folder whose path has a space, with programs that only say how they were called."""
+    """The Makefile in a folder whose path has a space, with programs that only say how they were
+    called."""
     folder = tmp_path / "My Drive" / "kent"
     (folder / ".venv" / "bin").mkdir(parents=True)
     for name in ("pyproject.toml", "constraints.txt", ".venv/.kent-installed"):
@@ -129,7 +163,9 @@ def drive(tmp_path):
     shutil.copy(ROOT / "Makefile", folder)
     for name in ("python", "snakemake", "ruff", "pytest"):
         program = folder / ".venv" / "bin" / name
-        program.write_text(f'#!/bin/sh\necho "{name} of $0, cache $KENT_CACHE"\ntest ! -e fail-{name}\n')
+        program.write_text(
+            f'#!/bin/sh\necho "{name} of $0, cache $KENT_CACHE"\ntest ! -e fail-{name}\n'
+        )
         program.chmod(0o755)
     return folder
 

@@ -77,7 +77,10 @@ def test_digest_is_the_known_hash_of_canonical_json():
 
 def test_hash_of_a_file(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
-    assert hash_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        hash_file(tmp_path / "abc")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
 
 
 def test_hash_of_code_ignores_order_and_tells_files_apart():
@@ -117,9 +120,15 @@ def hash_written(tmp_path, monkeypatch):
 
 
 def test_code_that_moves_keeps_its_hash_with_other_imports_comments_and_docstrings(hash_written):
-    moved = SOURCE.replace("kent.entropy", "kent.measure.entropy").replace("import torch", "import math")
-    wrapped = moved.replace("(values: list[float])", "(\n    values: list[float],\n)").replace("nats", "in nats")
-    said = wrapped.replace('"""The mean."""', '"""Their mean."""').replace('"""Means."""', '"""Means of numbers."""')
+    moved = SOURCE.replace("kent.entropy", "kent.measure.entropy").replace(
+        "import torch", "import math"
+    )
+    wrapped = moved.replace("(values: list[float])", "(\n    values: list[float],\n)").replace(
+        "nats", "in nats"
+    )
+    said = wrapped.replace('"""The mean."""', '"""Their mean."""').replace(
+        '"""Means."""', '"""Means of numbers."""'
+    )
     assert hash_written("entropy.py", SOURCE) == hash_written("measure/means.py", said)
 
 
@@ -147,7 +156,15 @@ def test_tests_do_not_touch_the_users_cache():
 
 
 def test_provenance_names_what_decides_a_number():
-    assert {"commit", "date", "machine", "python", "torch", "transformers", "numpy"} <= describe_run().keys()
+    assert {
+        "commit",
+        "date",
+        "machine",
+        "python",
+        "torch",
+        "transformers",
+        "numpy",
+    } <= describe_run().keys()
 
 
 def test_half_a_surrogate_pair_is_kept_as_json_escapes_it(tmp_path):
@@ -157,25 +174,38 @@ def test_half_a_surrogate_pair_is_kept_as_json_escapes_it(tmp_path):
 
 
 FORMAT = "kent test 1"
-TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor([True]), "none": torch.zeros(0), "one": torch.tensor(2)}
+TENSORS = {
+    "a": torch.arange(6.0).view(2, 3),
+    "b": torch.tensor([True]),
+    "none": torch.zeros(0),
+    "one": torch.tensor(2),
+}
 
 
 @pytest.fixture
 def record(tmp_path) -> Path:
-    save_tensors(TENSORS, tmp_path / "record.safetensors", format=FORMAT, provenance={"step": 4, "name": "θ"})
+    save_tensors(
+        TENSORS, tmp_path / "record.safetensors", format=FORMAT, provenance={"step": 4, "name": "θ"}
+    )
     return tmp_path / "record.safetensors"
 
 
 def test_tensors_come_back_with_their_provenance(record):
     tensors, provenance = load_tensors(record, FORMAT)
     assert tensors.keys() == TENSORS.keys() and provenance == {"step": 4, "name": "θ"}
-    assert all(torch.equal(tensors[name], each) and tensors[name].dtype == each.dtype for name, each in TENSORS.items())
-    with pytest.raises(ValueError, match="holds something else: its format is 'kent test 1', not 'kent test 2'"):
+    assert all(
+        torch.equal(tensors[name], each) and tensors[name].dtype == each.dtype
+        for name, each in TENSORS.items()
+    )
+    with pytest.raises(
+        ValueError, match="holds something else: its format is 'kent test 1', not 'kent test 2'"
+    ):
         load_tensors(record, "kent test 2")
 
 
 def test_any_byte_that_flips_is_found(record):
-    """Blanks that pad the header, and a digit of the length that keeps within them, are nobody's content."""
+    """Blanks that pad the header, and a digit of the length that keeps within them, are nobody's
+    content."""
     whole = record.read_bytes()
     length = struct.unpack("<Q", whole[:8])[0]
     padding = range(8 + len(whole[8 : 8 + length].rstrip()), 8 + length)
@@ -189,7 +219,9 @@ def test_any_byte_that_flips_is_found(record):
         assert all(torch.equal(tensors[name], each) for name, each in TENSORS.items()), place
 
 
-@pytest.mark.parametrize("change", ["provenance", "checksum", "format", "tensor gone", "tensor more", "another shape"])
+@pytest.mark.parametrize(
+    "change", ["provenance", "checksum", "format", "tensor gone", "tensor more", "another shape"]
+)
 def test_a_header_or_tensors_that_are_not_what_was_written_are_damage(record, change):
     with safe_open(record, "pt") as file:
         header = file.metadata()
@@ -218,7 +250,11 @@ def test_what_is_not_whole_is_set_aside_beside_what_was_before(tmp_path):
     for number, name in enumerate(["a.broken", "a.broken1", "a.broken2"]):
         (tmp_path / "a").write_text(str(number))
         assert set_aside(tmp_path / "a") == tmp_path / name
-    assert [(tmp_path / f"a.broken{number}").read_text() for number in ("", 1, 2)] == ["0", "1", "2"]
+    assert [(tmp_path / f"a.broken{number}").read_text() for number in ("", 1, 2)] == [
+        "0",
+        "1",
+        "2",
+    ]
     set_aside(tmp_path / "a")  # another process was there before
 
 
@@ -228,7 +264,9 @@ def test_a_file_for_a_folder_and_a_folder_for_a_file_make_room(tmp_path, monkeyp
     path = tmp_path / "records" / "deep" / "x.safetensors"
     with caplog.at_level(logging.WARNING):
         assert make_room(path) == path and path.parent.is_dir()
-    assert (tmp_path / "records.broken").read_text() == "a file" and "kept as records.broken" in caplog.text
+    assert (
+        tmp_path / "records.broken"
+    ).read_text() == "a file" and "kept as records.broken" in caplog.text
     (path / "inside").mkdir(parents=True)
     make_room(path)
     assert not path.exists() and (path.with_name("x.safetensors.broken") / "inside").is_dir()
@@ -255,14 +293,20 @@ def test_links_to_nowhere_and_pipes_make_room(tmp_path, monkeypatch, place, kind
     path = tmp_path / "records" / "x.safetensors"
     wrong = path if place == path.name else path.parent
     wrong.parent.mkdir(exist_ok=True)
-    os.mkfifo(wrong) if kind == "pipe" else wrong.symlink_to("nowhere" if kind == "nowhere" else wrong)
+    os.mkfifo(wrong) if kind == "pipe" else wrong.symlink_to(
+        "nowhere" if kind == "nowhere" else wrong
+    )
     make_room(path).write_text("whole")
     assert path.is_file() and os.path.lexists(wrong.with_name(f"{place}.broken"))
 
 
 def test_what_is_no_file_is_an_error_with_its_path(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for path, kind in ((tmp_path, IsADirectoryError), (tmp_path / "pipe", OSError), (tmp_path / "no", OSError)):
+    for path, kind in (
+        (tmp_path, IsADirectoryError),
+        (tmp_path / "pipe", OSError),
+        (tmp_path / "no", OSError),
+    ):
         with pytest.raises(kind, match=re.escape(str(path))):
             load_tensors(path, FORMAT)
 

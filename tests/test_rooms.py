@@ -1,4 +1,5 @@
-"""The house has rooms in an order: a module imports from lower rooms only, and within its own without a circle."""
+"""The house has rooms in an order: a module imports from lower rooms only, and within its own
+without a circle."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -7,21 +8,35 @@ from pathlib import Path
 import pytest
 
 KENT = Path(__file__).parents[1] / "kent"
-ORDER = [{"ground"}, {"text"}, {"models", "measure"}, {"change"}, {"learning"}, {"runs"}, {"pages"}, {"command"}]
+ORDER = [
+    {"ground"},
+    {"text"},
+    {"models", "measure"},
+    {"change"},
+    {"learning"},
+    {"runs"},
+    {"pages"},
+    {"command"},
+]
 FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 PLOTS = "kent.pages.plots."
-NAMES = {path: ".".join(path.relative_to(KENT.parent).with_suffix("").parts) for path in sorted(KENT.rglob("*.py"))}
+NAMES = {
+    path: ".".join(path.relative_to(KENT.parent).with_suffix("").parts)
+    for path in sorted(KENT.rglob("*.py"))
+}
 MODULES = {name: path for path, name in NAMES.items() if path.stem != "__init__"}
 
 
 def find_room(module: str) -> str:
-    """The room of kent.ROOM.MODULE; modules on top are the ground, but for the command line, which stands on all."""
+    """The room of kent.ROOM.MODULE; modules on top are the ground, but for the command line, which
+    stands on all."""
     parts = module.split(".")
     return parts[1] if len(parts) > 2 else "command" if parts[1] == "__main__" else "ground"
 
 
 def read_imports(module: str) -> set[str]:
-    """Every module a module imports, anywhere in it; `from kent.runs import plans` counts as kent.runs.plans."""
+    """Every module a module imports, anywhere in it; `from kent.runs import plans` counts as
+    kent.runs.plans."""
     nodes = list(ast.walk(ast.parse(MODULES[module].read_text("utf8"))))
     plain = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
     froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
@@ -45,7 +60,11 @@ def test_a_module_imports_from_lower_rooms_and_its_own(module):
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    list(TopologicalSorter({module: IMPORTS[module] & MODULES.keys() for module in MODULES}).static_order())
+    list(
+        TopologicalSorter(
+            {module: IMPORTS[module] & MODULES.keys() for module in MODULES}
+        ).static_order()
+    )
 
 
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - {"kent.__main__"}))
@@ -62,5 +81,7 @@ def test_matplotlib_is_used_by_the_plots_alone(module):
 def test_no_public_name_equals_a_modules_or_a_rooms(module):
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     body = ast.parse(MODULES[module].read_text("utf8")).body
-    public = {node.name for node in body if isinstance(node, kinds) and not node.name.startswith("_")}
+    public = {
+        node.name for node in body if isinstance(node, kinds) and not node.name.startswith("_")
+    }
     assert not public & {part for name in NAMES.values() for part in name.split(".")}

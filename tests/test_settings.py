@@ -49,7 +49,10 @@ TOKENS = torch.arange(3)
         ({"source": None}, "source must be a valid string or an instance of Path, not None"),
         ({"betas": (0.9, 1.5)}, "betas must be less than 1"),
         ({"betas": (0.9,)}, "betas must be whole"),
-        ({"limit": 1.5, "rate": 0}, "limit must be a valid integer, not 1.5; rate must be greater than 0, not 0"),
+        (
+            {"limit": 1.5, "rate": 0},
+            "limit must be a valid integer, not 1.5; rate must be greater than 0, not 0",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named_with_what_is_accepted(setting, message):
@@ -59,7 +62,9 @@ def test_a_wrong_argument_is_named_with_what_is_accepted(setting, message):
 
 
 def test_numpys_numbers_and_arrays_stand_for_what_they_hold():
-    tokens, limit, rate = measure(np.arange(3), limit=np.int64(4), rate=np.float64(2), anything="else")
+    tokens, limit, rate = measure(
+        np.arange(3), limit=np.int64(4), rate=np.float64(2), anything="else"
+    )
     assert torch.equal(tokens, TOKENS) and (limit, rate) == (4, 2.0) and type(limit) is int
     for wrong in ([0, 1, 2], None, "abc", np.array(["a"])):
         with pytest.raises(ValueError, match="tokens must be an instance of Tensor"):
@@ -91,7 +96,10 @@ def test_fields_are_held_as_arguments_are():
     ("setting", "wrong"),
     [
         *(("clip", value) for value in (math.nan, -1, 0, "1", math.inf)),
-        *(("betas", value) for value in ((1.5, 0.9), (0.9,), (math.nan, 0.9), (0.9, 0.95, 0.99), 0.9, (-0.1, 0.9))),
+        *(
+            ("betas", value)
+            for value in ((1.5, 0.9), (0.9,), (math.nan, 0.9), (0.9, 0.95, 0.99), 0.9, (-0.1, 0.9))
+        ),
         *(("learning_rate", value) for value in (math.inf, 0, -1e-4, math.nan, "4e-4", True)),
         *(("weight_decay", value) for value in (-0.1, math.nan)),
         *(("seed", value) for value in (-1, 1.5, True)),
@@ -108,7 +116,9 @@ def test_fields_are_held_as_arguments_are():
     ],
 )
 def test_a_recipe_that_no_run_can_have_is_refused_when_it_is_made(setting, wrong):
-    recipe = object.__new__(Recipe)  # beartype, which only tests have, would stand before __post_init__
+    recipe = object.__new__(
+        Recipe
+    )  # beartype, which only tests have, would stand before __post_init__
     for field in fields(Recipe):
         object.__setattr__(recipe, field.name, wrong if field.name == setting else field.default)
     with pytest.raises(ValueError, match=f"{setting} must be"):

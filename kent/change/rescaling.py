@@ -1,4 +1,5 @@
-"""Knowledge entropy moved at will without changing what a gated model computes: keys scaled up, memory vectors down."""
+"""Knowledge entropy moved at will without changing what a gated model computes: keys scaled up,
+memory vectors down."""
 
 from collections.abc import Sequence
 
@@ -13,15 +14,21 @@ from kent.precision import keep_precision
 from kent.settings import Array, checked
 
 
-def _check_factors(model: PreTrainedModel, memories: Sequence[Memory], factors: Sequence[Tensor]) -> None:
+def _check_factors(
+    model: PreTrainedModel, memories: Sequence[Memory], factors: Sequence[Tensor]
+) -> None:
     if any(memory.gate is None for memory in memories):
-        raise ValueError(f"{type(model).__name__} is plain: an activation follows its keys, so that scaling them "
-                         "changes the function; only gated models are accepted")  # fmt: skip
+        raise ValueError(
+            f"{type(model).__name__} is plain: an activation follows its keys, so that scaling "
+            "them changes the function; only gated models are accepted"
+        )
     check_vectors(memories, factors, "factors")
     for layer, factor in enumerate(factors):
         single = factor.float()
         if not ((single > 0) & single.isfinite() & single.reciprocal().isfinite()).all():
-            raise ValueError(f"factors of layer {layer} must be positive and finite, as their reciprocals")
+            raise ValueError(
+                f"factors of layer {layer} must be positive and finite, as their reciprocals"
+            )
 
 
 def _list_projections(memories: Sequence[Memory]) -> list[nn.Module]:
@@ -29,14 +36,18 @@ def _list_projections(memories: Sequence[Memory]) -> list[nn.Module]:
 
 
 def _check_function(model: PreTrainedModel, changed: PreTrainedModel) -> None:
-    """Raise `ValueError` where a network does more to its coefficients than to read its memory with them."""
+    """Raise `ValueError` where a network does more to its coefficients than to read its memory with
+    them."""
     states = []
     for each in (model, changed):
         with freeze(each):
             states.append(Batch(draw_tokens(each), None).run(find_decoder(each)))
     if deviation := find_deviation(states[1], states[0]):
-        raise ValueError(f"rescaled, {type(model).__name__} would compute something else (its last hidden states move "
-                         f"by {deviation:.1g} of their size): are coefficients normalised before use?")  # fmt: skip
+        raise ValueError(
+            f"rescaled, {type(model).__name__} would compute something else (its last hidden "
+            f"states move by {deviation:.1g} of their size): are coefficients normalised before "
+            "use?"
+        )
 
 
 @checked
@@ -45,15 +56,16 @@ def _check_function(model: PreTrainedModel, changed: PreTrainedModel) -> None:
 def rescale(model: Model, factors: Sequence[Array]) -> PreTrainedModel:
     """A copy of a gated model that computes the same with other coefficients (not in the paper).
 
-    `factors` holds one tensor [m] per layer: key i (a row of the up-projection, with its bias) is multiplied by factor
-    i and memory vector i divided by it, so that coefficient i is multiplied by it and coefficient × norm of the memory
-    vector stays. The gate is untouched: the function is the same up to rounding, which in a precision below float32
-    shows.
+    `factors` holds one tensor [m] per layer: key i (a row of the up-projection, with its bias) is
+    multiplied by factor i and memory vector i divided by it, so that coefficient i is multiplied by
+    it and coefficient × norm of the memory vector stays. The gate is untouched: the function is the
+    same up to rounding, which in a precision below float32 shows.
 
-    Raises `ValueError` for a plain model, whose activation follows the keys, and for a network that normalises between
-    coefficients and values (BitNet's), for a wrong number of layers or neurons, for a factor that is not positive and
-    finite, for a projection that layers share, that is quantised or is not what its weight says (under an adapter,
-    pruned), and for a model whose copy would not be whole (offloaded).
+    Raises `ValueError` for a plain model, whose activation follows the keys, and for a network that
+    normalises between coefficients and values (BitNet's), for a wrong number of layers or neurons,
+    for a factor that is not positive and finite, for a projection that layers share, that is
+    quantised or is not what its weight says (under an adapter, pruned), and for a model whose copy
+    would not be whole (offloaded).
     """
     memories = find_memories(model)
     _check_factors(model, memories, factors)

@@ -1,6 +1,8 @@
-"""Resuscitation: rarely used memory made to fire more (Algorithm 1, section 4.3), and controls for it.
+"""Resuscitation: rarely used memory made to fire more (Algorithm 1, section 4.3), and controls for
+it.
 
-Every method takes a model and its mean coefficients and returns a changed copy, which saves and loads like any model.
+Every method takes a model and its mean coefficients and returns a changed copy, which saves and
+loads like any model.
 """
 
 import copy
@@ -34,22 +36,29 @@ Coefficients = Sequence[Array]
 def _read_layer(layer: int, coefficients: Tensor) -> Float[Tensor, " neuron"]:
     values = coefficients.float()
     if values.ndim != 1 or not len(values) or not (values.isfinite() & (values >= 0)).all():
-        raise ValueError(f"coefficients of layer {layer} must be finite, not negative, and at least one")
+        raise ValueError(
+            f"coefficients of layer {layer} must be finite, not negative, and at least one"
+        )
     return values
 
 
 @checked
-def find_multipliers(coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0) -> list[Float[Tensor, " _"]]:
-    """Algorithm 1 (section 4.3): what each neuron's key is multiplied by, one float32 vector [m] per layer.
+def find_multipliers(
+    coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0
+) -> list[Float[Tensor, " _"]]:
+    """Algorithm 1 (section 4.3): what each neuron's key is multiplied by, one float32 vector [m]
+    per layer.
 
-    Chosen in each layer are the neurons whose mean coefficient C̄ is at most its `p`-th percentile (in percent, by
-    linear interpolation: torch.quantile in float32); their multiplier is mean(C̄)/C̄ · `q`, all others' exactly 1. With
-    `q` = 1 a chosen neuron is taken to the layer's mean, from above it too where `p` is large. `p` = 0 chooses none and
-    changes nothing, although the formula would choose the least neuron.
+    Chosen in each layer are the neurons whose mean coefficient C̄ is at most its `p`-th percentile
+    (in percent, by linear interpolation: torch.quantile in float32); their multiplier is
+    mean(C̄)/C̄ · `q`, all others' exactly 1. With `q` = 1 a chosen neuron is taken to the layer's
+    mean, from above it too where `p` is large. `p` = 0 chooses none and changes nothing, although
+    the formula would choose the least neuron.
 
-    Raises `ValueError` for `p` outside 0 to 100 or between 0 and 1 (the public code's fraction), for `q` that is not
-    positive and finite, for coefficients that are not finite or negative, and where a chosen one is zero, since no
-    factor makes a neuron fire that never does: it counts these by layer.
+    Raises `ValueError` for `p` outside 0 to 100 or between 0 and 1 (the public code's fraction),
+    for `q` that is not positive and finite, for coefficients that are not finite or negative, and
+    where a chosen one is zero, since no factor makes a neuron fire that never does: it counts these
+    by layer.
     """
     multipliers, silent = [], []
     for layer, vector in enumerate(coefficients):
@@ -60,12 +69,16 @@ def find_multipliers(coefficients: Coefficients, *, p: Percent = 50, q: Positive
             silent.append(f"layer {layer}: {lost} of {chosen.sum().item()}")
         multipliers.append(factors)
     if silent:
-        raise ValueError("chosen coefficients must be positive, with multipliers within float32's range; not so in "
-                         f"{', '.join(silent)}: measure them on more text")  # fmt: skip
+        raise ValueError(
+            "chosen coefficients must be positive, with multipliers within float32's range; not "
+            f"so in {', '.join(silent)}: measure them on more text"
+        )
     return multipliers
 
 
-def _plan(model: PreTrainedModel, coefficients: Sequence[Tensor], p: float | int, q: float | int) -> list[Tensor]:
+def _plan(
+    model: PreTrainedModel, coefficients: Sequence[Tensor], p: float | int, q: float | int
+) -> list[Tensor]:
     check_vectors(find_memories(model), coefficients, "coefficients")
     return find_multipliers(coefficients, p=p, q=q)
 
@@ -77,26 +90,32 @@ def _scale_keys(model: PreTrainedModel, multipliers: Sequence[Tensor]) -> PreTra
     for memory, factors in zip(memories, multipliers, strict=True):
         for rows in memory.key_rows:
             scale_rows(rows, factors)
-    check_scalable(changed, [memory.keys for memory in memories])  # what was changed is what computes
+    check_scalable(
+        changed, [memory.keys for memory in memories]
+    )  # what was changed is what computes
     return changed
 
 
 @checked
 @keep_precision()
 @torch.no_grad()
-def resuscitate(model: Model, coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0) -> PreTrainedModel:
+def resuscitate(
+    model: Model, coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0
+) -> PreTrainedModel:
     """A copy whose rarely used neurons have their keys scaled up: Algorithm 1 (section 4.3).
 
-    `coefficients` holds one vector [m] of mean coefficients per layer, as `kent.profile` measures them. Rows of the
-    up-projection, with their biases, are multiplied by `find_multipliers`; the gate and the memory vectors stay. The
-    first layer's mean coefficients are then multiplied just so; later layers' are not, as what they read changes too.
-    In a plain model (Pythia, GPT-2) the rows and biases of the only first projection are multiplied; an activation
-    follows them, so that not even the first layer's coefficients move in proportion. Below float32 the product is
-    worked out in float32 and rounded once.
+    `coefficients` holds one vector [m] of mean coefficients per layer, as `kent.profile` measures
+    them. Rows of the up-projection, with their biases, are multiplied by `find_multipliers`; the
+    gate and the memory vectors stay. The first layer's mean coefficients are then multiplied just
+    so; later layers' are not, as what they read changes too. In a plain model (Pythia, GPT-2) the
+    rows and biases of the only first projection are multiplied; an activation follows them, so that
+    not even the first layer's coefficients move in proportion. Below float32 the product is worked
+    out in float32 and rounded once.
 
-    Raises `ValueError` for coefficients of another number of layers or neurons, for a projection that layers share,
-    that is quantised or is not what its weight says (under an adapter, pruned), for a model whose copy would not be
-    whole (offloaded), where float16 cannot hold a product, and as `find_multipliers` does.
+    Raises `ValueError` for coefficients of another number of layers or neurons, for a projection
+    that layers share, that is quantised or is not what its weight says (under an adapter, pruned),
+    for a model whose copy would not be whole (offloaded), where float16 cannot hold a product, and
+    as `find_multipliers` does.
     """
     return _scale_keys(model, _plan(model, coefficients, p, q))
 
@@ -107,14 +126,17 @@ def resuscitate(model: Model, coefficients: Coefficients, *, p: Percent = 50, q:
 def resuscitate_random(
     model: Model, coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0, seed: Seed = 0
 ) -> PreTrainedModel:
-    """Control: the multipliers of `resuscitate` on neurons drawn at random, whatever they are used for.
+    """Control: the multipliers of `resuscitate` on neurons drawn at random, whatever they are used
+    for.
 
     Within each layer the multipliers are permuted, by `seed`. Errors as for `resuscitate`.
     """
     source = torch.Generator().manual_seed(seed)
     multipliers = _plan(model, coefficients, p, q)
     orders = [torch.randperm(len(each), generator=source, device="cpu") for each in multipliers]
-    return _scale_keys(model, [each[order] for each, order in zip(multipliers, orders, strict=True)])
+    return _scale_keys(
+        model, [each[order] for each, order in zip(multipliers, orders, strict=True)]
+    )
 
 
 @checked
@@ -125,15 +147,16 @@ def rescale_inactive(
 ) -> PreTrainedModel:
     """Control: knowledge entropy raised as by `resuscitate`, in a model that computes what it did.
 
-    Keys are multiplied by the same multipliers and their memory vectors divided by them (`kent.change.rescaling.rescale`):
-    the mean coefficients of every layer are multiplied exactly so. Only gated models have such a change; errors as for
-    `resuscitate` and `rescale`.
+    Keys are multiplied by the same multipliers and their memory vectors divided by them
+    (`kent.change.rescaling.rescale`): the mean coefficients of every layer are multiplied exactly
+    so. Only gated models have such a change; errors as for `resuscitate` and `rescale`.
     """
     return rescale(model, _plan(model, coefficients, p, q))
 
 
 def _initialize(model: PreTrainedModel, seed: int) -> dict[str, Tensor]:
-    """Parameters of an untrained model of this configuration, by name, drawn on the CPU; torch's own draws go on."""
+    """Parameters of an untrained model of this configuration, by name, drawn on the CPU; torch's
+    own draws go on."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         fresh = type(model)(copy.deepcopy(model.config))
@@ -146,28 +169,35 @@ def _initialize(model: PreTrainedModel, seed: int) -> dict[str, Tensor]:
 def shrink_and_perturb(
     model: Model, *, shrink: Share = 0.4, perturb: NotNegative = 0.1, seed: Seed = 0
 ) -> PreTrainedModel:
-    """Control: every parameter becomes `shrink` × itself + `perturb` × a fresh initialisation drawn by `seed`.
+    """Control: every parameter becomes `shrink` × itself + `perturb` × a fresh initialisation drawn
+    by `seed`.
 
-    A known remedy for a network that learns on badly (Ash & Adams 2020, "On Warm-Starting Neural Network Training");
-    the defaults are those of its code (`run.py` in github.com/JordanAsh/warm_start). As there, norms are no exception:
-    with the defaults a gain of 1 becomes 0.5, except in Gemma, which stores gains less 1 (OLMo has none). Tied
-    embeddings are one parameter, changed once, and stay tied. Worked out in float32 at least and rounded once; the
+    A known remedy for a network that learns on badly (Ash & Adams 2020, "On Warm-Starting Neural
+    Network Training"); the defaults are those of its code (`run.py` in
+    github.com/JordanAsh/warm_start). As there, norms are no exception: with the defaults a gain of
+    1 becomes 0.5, except in Gemma, which stores gains less 1 (OLMo has none). Tied embeddings are
+    one parameter, changed once, and stay tied. Worked out in float32 at least and rounded once; the
     state of torch's random numbers is left as found.
 
-    Raises `ValueError` for `shrink` outside 0 to 1, for `perturb` that is negative or not finite, for a model that its
-    configuration does not make again (see `kent.measure.copies.check_remade`) or that is quantised, and for one that
-    computes with other weights than its parameters.
+    Raises `ValueError` for `shrink` outside 0 to 1, for `perturb` that is negative or not finite,
+    for a model that its configuration does not make again (see `kent.measure.copies.check_remade`)
+    or that is quantised, and for one that computes with other weights than its parameters.
     """
     changed = copy_model(model)
     check_remade(changed)
     fresh = _initialize(model, seed)
     for name, parameter in changed.named_parameters():
         if parameter.dtype not in PRECISIONS:
-            raise ValueError(f"{name} is stored as {parameter.dtype}: shrink and perturb needs an unquantised model")
+            raise ValueError(
+                f"{name} is stored as {parameter.dtype}: shrink and perturb needs an unquantised "
+                "model"
+            )
         precision = torch.promote_types(parameter.dtype, torch.float32)
         drawn = fresh[name].to(parameter.device, precision)
         parameter.copy_(shrink * parameter.to(precision) + perturb * drawn)
-    check_own(changed, [module for module in changed.modules() if isinstance(module, nn.Linear | Conv1D)])
+    check_own(
+        changed, [module for module in changed.modules() if isinstance(module, nn.Linear | Conv1D)]
+    )
     return changed
 
 
@@ -182,19 +212,25 @@ METHODS = {
 
 @checked
 def check_method(method: str, **settings: object) -> None:
-    """Raise `ValueError` for a method that is not one of `METHODS`, and for settings it does not have or accept."""
+    """Raise `ValueError` for a method that is not one of `METHODS`, and for settings it does not
+    have or accept."""
     if method not in METHODS:
         raise ValueError(f"a model is changed by {', '.join(METHODS)}, not by {method!r}")
     known = inspect.signature(METHODS[method]).parameters.values()
     defaults = {each.name: each.default for each in known if each.kind is each.KEYWORD_ONLY}
     if unknown := settings.keys() - defaults.keys():
-        raise ValueError(f"{method} has no {', '.join(sorted(unknown))}; it has {', '.join(defaults)}")
+        raise ValueError(
+            f"{method} has no {', '.join(sorted(unknown))}; it has {', '.join(defaults)}"
+        )
     check(get_type_hints(METHODS[method], include_extras=True), settings)
 
 
 @checked
-def change_model(model: Model, coefficients: Coefficients, *, method: str, **settings: object) -> PreTrainedModel:
-    """A copy changed by one of `METHODS`. Errors as for `check_method` and for the method itself."""
+def change_model(
+    model: Model, coefficients: Coefficients, *, method: str, **settings: object
+) -> PreTrainedModel:
+    """A copy changed by one of `METHODS`. Errors as for `check_method` and for the method
+    itself."""
     check_method(method, **settings)
     needed = () if method == "shrink" else (coefficients,)
     return METHODS[method](model, *needed, **settings)

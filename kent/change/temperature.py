@@ -1,7 +1,9 @@
-"""A softmax temperature in the attention of a Hugging Face model, constant or cooling over a training run (figure 18).
+"""A softmax temperature in the attention of a Hugging Face model, constant or cooling over a
+training run (figure 18).
 
-No model is forked: an attention module multiplies its logits (OPT: its queries) by its attribute `scaling`, whichever
-attention function is chosen, so dividing that attribute by the temperature divides the logits.
+No model is forked: an attention module multiplies its logits (OPT: its queries) by its attribute
+`scaling`, whichever attention function is chosen, so dividing that attribute by the temperature
+divides the logits.
 """
 
 from contextvars import ContextVar
@@ -18,14 +20,27 @@ from kent.measure.streaming import draw_tokens, freeze
 from kent.settings import Count, Temperature, Whole, checked
 
 OWN = "kent_own_scaling"
-"""Where an attention module at another temperature than 1 keeps its own scaling: a plain attribute, never saved."""
+"""Where an attention module at another temperature than 1 keeps its own scaling: a plain attribute,
+never saved."""
 NAME = "kent_scaled_queries"
 
 _queries: ContextVar[list[Tensor]] = ContextVar("queries")
 
 
-def _note_queries(module, query, key, value, attention_mask, *, scaling=None, dropout=0.0, is_causal=None, **others):
-    """Attention that notes its scaled queries and puts out nothing, so that no layer's depend on another's scaling."""
+def _note_queries(
+    module,
+    query,
+    key,
+    value,
+    attention_mask,
+    *,
+    scaling=None,
+    dropout=0.0,
+    is_causal=None,
+    **others,
+):
+    """Attention that notes its scaled queries and puts out nothing, so that no layer's depend on
+    another's scaling."""
     check_known(module, attention_mask, others)
     _queries.get().append(query * (query.shape[-1] ** -0.5 if scaling is None else scaling))
     return value.new_zeros(*query.transpose(1, 2).shape[:3], value.shape[-1]), None
@@ -59,12 +74,14 @@ def _check_effect(model: PreTrainedModel, attentions: list[nn.Module]) -> None:
     followed = [torch.allclose(2 * half, whole) for half, whole in zip(after, before, strict=True)]
     if len(followed) != len(attentions) or not all(followed):
         raise ValueError(
-            f"the attention of {type(model).__name__} has no softmax temperature: its logits do not follow its scaling"
+            f"the attention of {type(model).__name__} has no softmax temperature: its logits do "
+            "not follow its scaling"
         )
 
 
 def _find_attentions(model: PreTrainedModel) -> list[nn.Module]:
-    """The attention modules of a decoder-only model, one a layer; `ValueError` where scaling is not all they do."""
+    """The attention modules of a decoder-only model, one a layer; `ValueError` where scaling is not
+    all they do."""
     refusal = f"the attention of {type(model).__name__} has no softmax temperature: {{}}"
     if not model._supports_attention_backend:
         raise ValueError(refusal.format("its attention is its own"))
@@ -74,9 +91,15 @@ def _find_attentions(model: PreTrainedModel) -> list[nn.Module]:
     if any(name.endswith("sinks") for name, _ in decoder.named_parameters()):
         raise ValueError(refusal.format("its sinks enter the softmax unscaled"))
     layers = decoder.config.num_hidden_layers
-    found = [module for module in decoder.modules() if isinstance(getattr(module, "scaling", None), int | float)]
+    found = [
+        module
+        for module in decoder.modules()
+        if isinstance(getattr(module, "scaling", None), int | float)
+    ]
     if len(found) != layers:
-        raise ValueError(refusal.format(f"{len(found)} modules with a `scaling` were found in {layers} layers"))
+        raise ValueError(
+            refusal.format(f"{len(found)} modules with a `scaling` were found in {layers} layers")
+        )
     return found
 
 
@@ -84,12 +107,14 @@ def _find_attentions(model: PreTrainedModel) -> list[nn.Module]:
 def set_temperature(model: Model, temperature: Temperature) -> None:
     """Divide the attention logits of every layer by `temperature` from now on, in place.
 
-    Always relative to the model's own scaling: 1.5 and then 2 is 2, and 1 is the model as it was, bit for bit. The
-    temperature is seen by every attention function (eager, sdpa, flash and the one `kent.profile` measures with) and
-    by a deep copy, but not by what is saved: a model saved and loaded again is at 1.
+    Always relative to the model's own scaling: 1.5 and then 2 is 2, and 1 is the model as it was,
+    bit for bit. The temperature is seen by every attention function (eager, sdpa, flash and the one
+    `kent.profile` measures with) and by a deep copy, but not by what is saved: a model saved and
+    loaded again is at 1.
 
-    Raises `ValueError` for a temperature outside 1e-6 to 1e6, and for an architecture whose logits are more
-    than scaled (the soft-cap of Gemma 2), which has cross-attention, or which lets no other attention function in.
+    Raises `ValueError` for a temperature outside 1e-6 to 1e6, and for an architecture whose logits
+    are more than scaled (the soft-cap of Gemma 2), which has cross-attention, or which lets no
+    other attention function in.
     """
     _check_effect(model, _find_attentions(model))
     _divide(model, temperature)
@@ -105,7 +130,8 @@ def _divide(model: PreTrainedModel, temperature: float | int) -> None:
 
 @checked
 def find_temperature(start: Temperature, step: Whole, total: Count, *, decay: bool) -> float:
-    """The temperature after `step` of `total` optimizer steps: linear from `start` to exactly 1, or constant.
+    """The temperature after `step` of `total` optimizer steps: linear from `start` to exactly 1, or
+    constant.
 
     Raises `ValueError` for a start outside 1e-6 to 1e6, and for a step outside 0 to `total`.
     """
@@ -116,14 +142,17 @@ def find_temperature(start: Temperature, step: Whole, total: Count, *, decay: bo
 
 
 class Cooling(TrainerCallback):
-    """Attention resuscitation (figure 18, appendix B.8): a temperature of `start`, lowered linearly to 1 with `decay`.
+    """Attention resuscitation (figure 18, appendix B.8): a temperature of `start`, lowered linearly
+    to 1 with `decay`.
 
-    The next step is learned, and what follows step s is evaluated (by `kent.learning.evaluations.Evaluator`, or by the Trainer),
-    at `find_temperature(start, s, total)`, whose `total` is `state.max_steps`: the Trainer calls `on_step_end`, where
-    the temperature changes, before it logs, evaluates and saves. Step 1 is thus learned at `start`, and only the
-    finished model is at 1. (The public code counts a step before it is learned: its step s is learned at
-    `find_temperature(start, s, total)`.) An evaluation before training begins finds the model as it was given, and a
-    constant temperature stays on the model after the run, but not in what is saved.
+    The next step is learned, and what follows step s is evaluated (by
+    `kent.learning.evaluations.Evaluator`, or by the Trainer), at `find_temperature(start, s,
+    total)`, whose `total` is `state.max_steps`: the Trainer calls `on_step_end`, where the
+    temperature changes, before it logs, evaluates and saves. Step 1 is thus learned at `start`, and
+    only the finished model is at 1. (The public code counts a step before it is learned: its step s
+    is learned at `find_temperature(start, s, total)`.) An evaluation before training begins finds
+    the model as it was given, and a constant temperature stays on the model after the run, but not
+    in what is saved.
     """
 
     @checked
@@ -135,7 +164,8 @@ class Cooling(TrainerCallback):
         set_temperature(unwrap_model(model), self._find(state))
 
     def on_step_end(self, args, state, control, *, model, **kwargs) -> None:
-        """Set the temperature after an optimizer step; there is none between accumulated gradients."""
+        """Set the temperature after an optimizer step; there is none between accumulated
+        gradients."""
         _divide(unwrap_model(model), self._find(state))
 
     def _find(self, state) -> float:

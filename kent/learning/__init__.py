@@ -1,1 +1,6 @@
-"""Section 4: continual learning with new facts injected, and what is asked before, during and after."""
+"""Section 4: continual learning with new facts injected, and what is asked before, during and
+after."""
+
+from kent.errors import require
+
+require("learn", "accelerate", "datasets", "lm_eval", "pandas")

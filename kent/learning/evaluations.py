@@ -1,4 +1,5 @@
-"""What is asked of a model while it learns on: its probes after every injection, its tasks before and at the end."""
+"""What is asked of a model while it learns on: its probes after every injection, its tasks before
+and at the end."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +23,14 @@ Tables = dict[str, dict[str, Tensor]]
 
 
 class Evaluator(TrainerCallback):
-    """Scores probes after every injection and tasks in their turn, and stops at a loss that is not finite.
+    """Scores probes after every injection and tasks in their turn, and stops at a loss that is not
+    finite.
 
-    Every evaluation is a file in `folder` that names the `run`, so that an interrupted run keeps those it has. `asked`
-    are the facts under their names (knowledge, control); `tasks` as for `kent.learning.downstream.evaluate`, "" for none, asked
-    before learning, at its end, and where `along` says so after every injection. `stopped` names step and learning rate
-    where a loss, a gradient or a probe was first not finite; all that is asked from there on is NaN.
+    Every evaluation is a file in `folder` that names the `run`, so that an interrupted run keeps
+    those it has. `asked` are the facts under their names (knowledge, control); `tasks` as for
+    `kent.learning.downstream.evaluate`, "" for none, asked before learning, at its end, and where
+    `along` says so after every injection. `stopped` names step and learning rate where a loss, a
+    gradient or a probe was first not finite; all that is asked from there on is NaN.
     """
 
     def __init__(
@@ -44,8 +47,11 @@ class Evaluator(TrainerCallback):
         self.tasks, self.along = tasks, along
         self.bar = self.stopped = None
 
-    def examine(self, model: PreTrainedModel, step: int, *, rate: float = 0.0, last: bool = False) -> None:
-        """Evaluate the model as it is after `step`, learned at a learning rate, and keep the scores."""
+    def examine(
+        self, model: PreTrainedModel, step: int, *, rate: float = 0.0, last: bool = False
+    ) -> None:
+        """Evaluate the model as it is after `step`, learned at a learning rate, and keep the
+        scores."""
         scores, tasks = None, self.tasks if step == 0 or last or self.along else ""
         try:
             with _without_autocast(model):
@@ -56,34 +62,51 @@ class Evaluator(TrainerCallback):
             self.stopped = {"step": step, "learning_rate": rate}
         if scores is None:
             before, _ = self._read(0)
-            asked = {name: tensor for name, tensor in before.items() if tasks or not name.startswith("answers/")}
+            asked = {
+                name: tensor
+                for name, tensor in before.items()
+                if tasks or not name.startswith("answers/")
+            }
             scores = {name: torch.full_like(tensor, torch.nan) for name, tensor in asked.items()}
         kept = {"run": self.run, "step": step, "stopped": self.stopped}
-        save_tensors(scores, self.folder / f"step{step}.safetensors", format=FORMAT, provenance=kept)
+        save_tensors(
+            scores, self.folder / f"step{step}.safetensors", format=FORMAT, provenance=kept
+        )
 
     def _score(self, model: PreTrainedModel, tasks: str) -> dict[str, Tensor]:
         scores = {}
         for name, knowledge in self.asked.items():
             table = probe(model, self.tokenizer, knowledge)
-            scores |= {f"{name}/{measure}": torch.tensor(table[measure].to_numpy()) for measure in MEASURES}
-        for task, correct in evaluate(model, self.tokenizer, tasks).correct.items() if tasks else ():
+            scores |= {
+                f"{name}/{measure}": torch.tensor(table[measure].to_numpy()) for measure in MEASURES
+            }
+        for task, correct in (
+            evaluate(model, self.tokenizer, tasks).correct.items() if tasks else ()
+        ):
             scores[f"answers/{task}"] = torch.tensor(correct, dtype=torch.float64)
         return scores
 
     def collect(self, last: int, every: int) -> tuple[list[int], Tables]:
-        """The steps of all evaluations up to the last, in order, and what was scored there, as `Outcome` has it.
+        """The steps of all evaluations up to the last, in order, and what was scored there, as
+        `Outcome` has it.
 
         Raises ValueError (DamagedError as a rule) for an evaluation that is missing or not whole.
         """
         steps = sorted({*range(0, last + 1, every), last})
-        evaluations, tables = ([self._read(step)[0] for step in steps], {"knowledge": {}, "control": {}, "answers": {}})
+        evaluations, tables = (
+            [self._read(step)[0] for step in steps],
+            {"knowledge": {}, "control": {}, "answers": {}},
+        )
         for name in evaluations[0]:
             table, key = name.split("/", 1)
-            tables[table][key] = torch.stack([scores[name] for scores in evaluations if name in scores])
+            tables[table][key] = torch.stack(
+                [scores[name] for scores in evaluations if name in scores]
+            )
         return steps, tables
 
     def find_gap(self, last: int, every: int) -> str | None:
-        """What is wrong with the first evaluation that is missing or not whole up to a step; None if none is."""
+        """What is wrong with the first evaluation that is missing or not whole up to a step; None
+        if none is."""
         try:
             self.collect(last, every)
         except ValueError as error:
@@ -103,14 +126,24 @@ class Evaluator(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         """Show a bar, where the run has got to already; remember that it was stopped, if it was."""
-        marks = [self._read(step)[1]["stopped"] for step in range(0, state.global_step + 1, args.save_steps)]
+        marks = [
+            self._read(step)[1]["stopped"]
+            for step in range(0, state.global_step + 1, args.save_steps)
+        ]
         stops = [each for each in (*marks, find_stop(state.log_history)) if each]
         self.stopped = min(stops, key=lambda each: each["step"], default=None)
         hidden = not state.is_world_process_zero
-        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="learning", unit="step", disable=hidden)
+        self.bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc="learning",
+            unit="step",
+            disable=hidden,
+        )
 
     def on_log(self, args, state, control, *, model, logs, **kwargs) -> None:
-        """After a step, before its checkpoint: stop at a loss that is not finite, examine after an injection."""
+        """After a step, before its checkpoint: stop at a loss that is not finite, examine after an
+        injection."""
         if "loss" not in logs:
             return
         self.bar.update()
@@ -127,7 +160,8 @@ class Evaluator(TrainerCallback):
 
 
 def find_stop(logs: Sequence[Mapping[str, float | int]]) -> dict[str, float | int] | None:
-    """Step and learning rate of the first step whose loss or gradient was not finite, out of the Trainer's logs."""
+    """Step and learning rate of the first step whose loss or gradient was not finite, out of the
+    Trainer's logs."""
     for log in logs:
         if "loss" in log and not (math.isfinite(log["loss"]) and math.isfinite(log["grad_norm"])):
             return {"step": log["step"], "learning_rate": log["learning_rate"]}
@@ -136,7 +170,8 @@ def find_stop(logs: Sequence[Mapping[str, float | int]]) -> dict[str, float | in
 
 @contextmanager
 def _without_autocast(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluate in the weights' own dtype, as before learning: under bf16 accelerate wraps `forward` on the instance."""
+    """Evaluate in the weights' own dtype, as before learning: under bf16 accelerate wraps `forward`
+    on the instance."""
     wrapped = model.__dict__.pop("forward", None)
     try:
         yield

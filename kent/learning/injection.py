@@ -1,7 +1,8 @@
-"""Injection is data: a dataset whose rows already hold the injected texts (section 4.1 of the paper).
+"""Injection is data: a dataset whose rows already hold the injected texts (section 4.1 of the
+paper).
 
-Row r of step s is what it is however the rows reach the model: one by one, accumulated, on several devices, in several
-epochs, or in a run that was interrupted.
+Row r of step s is what it is however the rows reach the model: one by one, accumulated, on several
+devices, in several epochs, or in a run that was interrupted.
 """
 
 import numpy as np
@@ -17,14 +18,17 @@ from kent.settings import Count, TokenIds, checked
 
 
 class InjectedRows(Dataset):
-    """The rows of a run, in the order of its steps: `epochs` times the first `steps · batch` of `sequences`.
+    """The rows of a run, in the order of its steps: `epochs` times the first `steps · batch` of
+    `sequences`.
 
-    Injection k is in the batch of step k · steps / 10 of every epoch (steps count from 1). Text i, followed by the
-    end-of-text token, stands in front of row i of the batch, and the row is cut back to its length; where the batch has
-    fewer rows than there are texts, neighbouring texts are joined, as evenly as can be, in front of one row.
+    Injection k is in the batch of step k · steps / 10 of every epoch (steps count from 1). Text i,
+    followed by the end-of-text token, stands in front of row i of the batch, and the row is cut
+    back to its length; where the batch has fewer rows than there are texts, neighbouring texts are
+    joined, as evenly as can be, in front of one row.
 
-    Raises ValueError for rows too few for `steps` or that hold no whole numbers, for steps that ten injections do not
-    divide, and for texts that would not fit into their row whole (naming what would fit).
+    Raises ValueError for rows too few for `steps` or that hold no whole numbers, for steps that ten
+    injections do not divide, and for texts that would not fit into their row whole (naming what
+    would fit).
     """
 
     @checked
@@ -41,10 +45,16 @@ class InjectedRows(Dataset):
         schedule = list_injections(knowledge, batch=batch, steps=steps)
         if len(sequences) < steps * batch:
             raise ValueError(
-                f"{steps} steps of {batch} rows need {steps * batch} sequences; {len(sequences)} are given. "
-                f"They are enough for {len(sequences) // batch // INJECTIONS * INJECTIONS} steps"
+                f"{steps} steps of {batch} rows need {steps * batch} sequences; {len(sequences)} "
+                "are given. They are enough for "
+                f"{len(sequences) // batch // INJECTIONS * INJECTIONS} steps"
             )
-        self.sequences, self.batch, self.steps, self.epochs = (sequences[: steps * batch], batch, steps, epochs)
+        self.sequences, self.batch, self.steps, self.epochs = (
+            sequences[: steps * batch],
+            batch,
+            steps,
+            epochs,
+        )
         heads = _join_texts(schedule, tokenizer, sequences.shape[1])
         self.heads = {(step - 1) * batch + row: head for (step, row), head in heads.items()}
 
@@ -63,14 +73,21 @@ class InjectedRows(Dataset):
 
 
 @checked
-def list_injections(knowledge: Knowledge, *, batch: Count, steps: Count, epochs: Count = 1) -> pd.DataFrame:
-    """Which text goes in front of which row (from 0) at which step (from 1): one line per text, in order.
+def list_injections(
+    knowledge: Knowledge, *, batch: Count, steps: Count, epochs: Count = 1
+) -> pd.DataFrame:
+    """Which text goes in front of which row (from 0) at which step (from 1): one line per text, in
+    order.
 
-    Columns: step, injection (1 to 10, again in every epoch), row, setting, item, version (0 the original paragraph,
-    else the number of its paraphrase), text. Raises ValueError for steps that ten injections do not divide.
+    Columns: step, injection (1 to 10, again in every epoch), row, setting, item, version (0 the
+    original paragraph, else the number of its paraphrase), text. Raises ValueError for steps that
+    ten injections do not divide.
     """
     if steps % INJECTIONS:
-        raise ValueError(f"the steps of an epoch must be a multiple of {INJECTIONS} (the injections), not {steps}")
+        raise ValueError(
+            f"the steps of an epoch must be a multiple of {INJECTIONS} (the injections), not "
+            f"{steps}"
+        )
     lines = []
     for number in range(1, epochs * INJECTIONS + 1):
         injection = (number - 1) % INJECTIONS + 1
@@ -84,14 +101,22 @@ def list_injections(knowledge: Knowledge, *, batch: Count, steps: Count, epochs:
             (number * steps // INJECTIONS, injection, row, *item, text)
             for row, item, text in zip(rows, items, texts, strict=True)
         ]
-    return pd.DataFrame(lines, columns=["step", "injection", "row", "setting", "item", "version", "text"])
+    return pd.DataFrame(
+        lines, columns=["step", "injection", "row", "setting", "item", "version", "text"]
+    )
 
 
 def _join_texts(schedule: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, length: int) -> dict:
-    """The tokens to stand in front of each row, under (step, row); every text is followed by the end-of-text token."""
+    """The tokens to stand in front of each row, under (step, row); every text is followed by the
+    end-of-text token."""
     if tokenizer.eos_token_id is None:
-        raise ValueError("the tokenizer has no end-of-text token (eos_token), which is to stand after an injected text")
-    encoded = tokenizer(schedule.text.tolist(), add_special_tokens=False, verbose=False)["input_ids"]
+        raise ValueError(
+            "the tokenizer has no end-of-text token (eos_token), which is to stand after an "
+            "injected text"
+        )
+    encoded = tokenizer(schedule.text.tolist(), add_special_tokens=False, verbose=False)[
+        "input_ids"
+    ]
     ended = [[*ids, tokenizer.eos_token_id] for ids in encoded]
     joined: dict[tuple[int, int], list[int]] = {}
     for step, row, ids in zip(schedule.step, schedule.row, ended, strict=True):
@@ -101,7 +126,8 @@ def _join_texts(schedule: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, leng
         together = max(schedule.groupby(["step", "row"]).size())
         texts = max(schedule.groupby("step").size())
         raise ValueError(
-            f"injected texts do not fit: {together} in front of one row take {longest} tokens, a row has {length}. "
-            f"Rows of {longest} tokens would do, or a batch of {texts} rows, one text each, of {max(map(len, ended))}"
+            f"injected texts do not fit: {together} in front of one row take {longest} tokens, a "
+            f"row has {length}. Rows of {longest} tokens would do, or a batch of {texts} rows, one "
+            f"text each, of {max(map(len, ended))}"
         )
     return {place: torch.tensor(ids) for place, ids in joined.items()}

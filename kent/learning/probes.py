@@ -1,4 +1,5 @@
-"""How well a model knows new facts: the log probability of every probe's target, and K(θ) (section 4 of the paper)."""
+"""How well a model knows new facts: the log probability of every probe's target, and K(θ) (section
+4 of the paper)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,22 +36,28 @@ class _Line:
 
 @checked
 def probe(
-    model: Model, tokenizer: PreTrainedTokenizerBase, knowledge: Knowledge, *, batch_size: Count = 64
+    model: Model,
+    tokenizer: PreTrainedTokenizerBase,
+    knowledge: Knowledge,
+    *,
+    batch_size: Count = 64,
 ) -> pd.DataFrame:
-    """Log probability of each probe's target, in nats: a row per probe, in the order of `knowledge.probes`.
+    """Log probability of each probe's target, in nats: a row per probe, in the order of
+    `knowledge.probes`.
 
-    Columns: item, setting, kind; `per_target_token`, the mean over the target's tokens (the paper's text); and
-    `padded_mean`, their sum / (padded length - 1), where the public code pads batches of 16 probes in file order within
-    each setting and kind. The target's tokens are those of "input target" after as many as the input has alone; no
-    special token is added. One space stands between the two: white space at the end of an input, and at both ends of a
-    target, is no part of them (lm-evaluation-harness also keeps it out of its contexts). Probes of one length share a
-    batch, so that none is padded; the vocabulary projection is applied only where a target is predicted, in float32 at
-    least. The model is left as found.
+    Columns: item, setting, kind; `per_target_token`, the mean over the target's tokens (the paper's
+    text); and `padded_mean`, their sum / (padded length - 1), where the public code pads batches of
+    16 probes in file order within each setting and kind. The target's tokens are those of "input
+    target" after as many as the input has alone; no special token is added. One space stands
+    between the two: white space at the end of an input, and at both ends of a target, is no part of
+    them (lm-evaluation-harness also keeps it out of its contexts). Probes of one length share a
+    batch, so that none is padded; the vocabulary projection is applied only where a target is
+    predicted, in float32 at least. The model is left as found.
 
     K(θ) is their mean within an item of a setting first, then over all items.
 
-    Raises ValueError for a probe without a target or input token or beyond the model's positions (named), another
-    model's tokenizer, no probes, a log probability that is not finite.
+    Raises ValueError for a probe without a target or input token or beyond the model's positions
+    (named), another model's tokenizer, no probes, a log probability that is not finite.
     """
     lines = _tokenise(knowledge.probes, tokenizer)
     _check_lines(knowledge.probes, lines, model)
@@ -68,7 +75,10 @@ def _tokenise(probes: Sequence[Probe], tokenizer: PreTrainedTokenizerBase) -> li
     if not probes:
         raise ValueError("the knowledge has no probes: at least one is needed")
     starts = [each.input.rstrip() for each in probes]
-    texts = [f"{start} {each.target.strip()}".rstrip() for start, each in zip(starts, probes, strict=True)]
+    texts = [
+        f"{start} {each.target.strip()}".rstrip()
+        for start, each in zip(starts, probes, strict=True)
+    ]
     inputs = tokenizer(starts, add_special_tokens=False, verbose=False)["input_ids"]
     joined = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
     return [_Line(tokens, len(before)) for tokens, before in zip(joined, inputs, strict=True)]
@@ -76,40 +86,63 @@ def _tokenise(probes: Sequence[Probe], tokenizer: PreTrainedTokenizerBase) -> li
 
 def _check_lines(probes: Sequence[Probe], lines: list[_Line], model: PreTrainedModel) -> None:
     for each, line in zip(probes, lines, strict=True):
-        name, length = (f"{each.kind} probe {each.input!r:.60} of {each.setting} item {each.item}", len(line.tokens))
+        name, length = (
+            f"{each.kind} probe {each.input!r:.60} of {each.setting} item {each.item}",
+            len(line.tokens),
+        )
         if not 0 < line.start < length:
-            raise ValueError(f"{name}: of {length} tokens, {line.start} are the input's; both parts need at least one")
+            raise ValueError(
+                f"{name}: of {length} tokens, {line.start} are the input's; both parts need at "
+                "least one"
+            )
         check_tokens(model, [torch.tensor(line.tokens, device="cpu")], f"the {name}")
 
 
 def _gather(lines: list[_Line], size: int) -> list[list[int]]:
-    """Indices of lines of one length, at most `size` together, the longest first: no batch is padded."""
+    """Indices of lines of one length, at most `size` together, the longest first: no batch is
+    padded."""
     order = sorted(range(len(lines)), key=lambda index: -len(lines[index].tokens))
-    groups = [list(group) for _, group in groupby(order, key=lambda index: len(lines[index].tokens))]
+    groups = [
+        list(group) for _, group in groupby(order, key=lambda index: len(lines[index].tokens))
+    ]
     return [group[at : at + size] for group in groups for at in range(0, len(group), size)]
 
 
 def _score(
     batch: list[_Line], model: PreTrainedModel, project: Callable[[Tensor], Tensor]
 ) -> Float64[Tensor, " probe"]:
-    """Sum of the log probabilities of each target's tokens, in nats; every line has the same length."""
+    """Sum of the log probabilities of each target's tokens, in nats; every line has the same
+    length."""
     device = find_device(model)
     tokens = torch.tensor([line.tokens for line in batch], device=device)
     starts = torch.tensor([[line.start] for line in batch], device=device)
     asked = torch.arange(1, tokens.shape[1], device=device) >= starts
-    hidden = find_decoder(model)(input_ids=tokens[:, :-1], use_cache=False, return_dict=True).last_hidden_state[asked]
+    hidden = find_decoder(model)(
+        input_ids=tokens[:, :-1], use_cache=False, return_dict=True
+    ).last_hidden_state[asked]
     blocks = zip(hidden.split(POSITIONS), tokens[:, 1:][asked].split(POSITIONS), strict=True)
-    losses = torch.cat([cross_entropy(project(states), answers, reduction="none") for states, answers in blocks])
+    losses = torch.cat(
+        [cross_entropy(project(states), answers, reduction="none") for states, answers in blocks]
+    )
     owners = asked.nonzero()[:, 0]
-    return -torch.zeros(len(batch), dtype=torch.float64).index_add(0, owners.cpu(), losses.cpu().double())
+    return -torch.zeros(len(batch), dtype=torch.float64).index_add(
+        0, owners.cpu(), losses.cpu().double()
+    )
 
 
-def _tabulate(probes: Sequence[Probe], lines: list[_Line], sums: Float64[Tensor, " probe"]) -> pd.DataFrame:
-    """Both normalisations; the padded length is that of the longest probe of the public code's batch."""
-    table = pd.DataFrame({name: [getattr(each, name) for each in probes] for name in ("item", "setting", "kind")})
+def _tabulate(
+    probes: Sequence[Probe], lines: list[_Line], sums: Float64[Tensor, " probe"]
+) -> pd.DataFrame:
+    """Both normalisations; the padded length is that of the longest probe of the public code's
+    batch."""
+    table = pd.DataFrame(
+        {name: [getattr(each, name) for each in probes] for name in ("item", "setting", "kind")}
+    )
     lengths = pd.Series([len(line.tokens) for line in lines])
     groups = [table["setting"], table["kind"]]
-    padded = lengths.groupby([*groups, lengths.groupby(groups).cumcount() // PADDED]).transform("max")
+    padded = lengths.groupby([*groups, lengths.groupby(groups).cumcount() // PADDED]).transform(
+        "max"
+    )
     return table.assign(
         per_target_token=sums.numpy() / [len(line.tokens) - line.start for line in lines],
         padded_mean=sums.numpy() / (padded - 1),

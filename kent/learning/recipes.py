@@ -1,4 +1,5 @@
-"""How a model learns on: the settings of a run of continual learning, and what the Trainer makes of them."""
+"""How a model learns on: the settings of a run of continual learning, and what the Trainer makes of
+them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,20 +9,31 @@ from transformers import TrainingArguments
 
 from kent.learning.downstream import choose_tasks
 from kent.learning.knowledge import INJECTIONS
-from kent.settings import Count, NotNegative, Positive, Seed, Share, ShareBelowOne, Temperature, check_fields
+from kent.settings import (
+    Count,
+    NotNegative,
+    Positive,
+    Seed,
+    Share,
+    ShareBelowOne,
+    Temperature,
+    check_fields,
+)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a model learns on; the defaults are the paper's (section 4.1).
 
-    AdamW with linear warm-up over the share `warmup` of all steps, from the share `warmup_from` of the peak rate, then
-    cosine to `min_rate` of it. Weights decay, biases and norms do not, and embeddings where `decay_embeddings` says so
-    (an output projection that is tied to them is one of them). `steps` are optimizer steps of one epoch of `batch`
-    rows; every epoch has ten injections. `tasks` are those of `kent.learning.downstream.evaluate` ("" for none), asked before
-    and at the end, and after every injection where `tasks_along` says so. `bf16` is autocast, by default where there is
-    a GPU. `rows` go through a device at once (gradients are accumulated up to `batch`). A `temperature` other than 1 is
-    that of the attention's softmax (figure 18), which `cooling` lowers linearly to 1 over the run.
+    AdamW with linear warm-up over the share `warmup` of all steps, from the share `warmup_from` of
+    the peak rate, then cosine to `min_rate` of it. Weights decay, biases and norms do not, and
+    embeddings where `decay_embeddings` says so (an output projection that is tied to them is one of
+    them). `steps` are optimizer steps of one epoch of `batch` rows; every epoch has ten injections.
+    `tasks` are those of `kent.learning.downstream.evaluate` ("" for none), asked before and at the
+    end, and after every injection where `tasks_along` says so. `bf16` is autocast, by default where
+    there is a GPU. `rows` go through a device at once (gradients are accumulated up to `batch`). A
+    `temperature` other than 1 is that of the attention's softmax (figure 18), which `cooling`
+    lowers linearly to 1 over the run.
     """
 
     learning_rate: Positive = 4e-4
@@ -47,9 +59,14 @@ class Recipe:
         """Raise ValueError, naming the setting, for what no run can have."""
         check_fields(self)
         if self.steps % INJECTIONS:
-            raise ValueError(f"the steps of an epoch must be a multiple of {INJECTIONS} injections, not {self.steps}")
+            raise ValueError(
+                f"the steps of an epoch must be a multiple of {INJECTIONS} injections, not "
+                f"{self.steps}"
+            )
         if self.batch % min(self.rows, self.batch):
-            raise ValueError(f"a batch of {self.batch} rows is not a multiple of {self.rows} rows at once")
+            raise ValueError(
+                f"a batch of {self.batch} rows is not a multiple of {self.rows} rows at once"
+            )
         if self.tasks:
             choose_tasks(self.tasks)
 
@@ -82,7 +99,10 @@ def arrange(recipe: Recipe, out: Path) -> TrainingArguments:
     )
     together = arguments.train_batch_size * arguments.world_size
     if recipe.batch % together:
-        raise ValueError(f"a batch of {recipe.batch} rows is not a multiple of {together}: rows at once × devices")
+        raise ValueError(
+            f"a batch of {recipe.batch} rows is not a multiple of {together}: rows at once × "
+            "devices"
+        )
     arguments.gradient_accumulation_steps = recipe.batch // together
     return arguments
 
@@ -90,7 +110,8 @@ def arrange(recipe: Recipe, out: Path) -> TrainingArguments:
 def _schedule(recipe: Recipe) -> dict:
     """The Trainer's name of the schedule, and its shares of the peak rate.
 
-    Its two cosines differ by where the warm-up starts, and by a step: from 0, the first step learns nothing.
+    Its two cosines differ by where the warm-up starts, and by a step: from 0, the first step learns
+    nothing.
     """
     shares = {"min_lr_rate": recipe.min_rate}
     if not recipe.warmup_from:

@@ -1,4 +1,5 @@
-"""Continual knowledge learning (section 4): the Hugging Face Trainer over rows that already hold the injected texts."""
+"""Continual knowledge learning (section 4): the Hugging Face Trainer over rows that already hold
+the injected texts."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -35,21 +36,24 @@ from kent.settings import TokenIds, checked
 
 STATE, OUTCOME = "trainer_state.json", "outcome.safetensors"
 WIDE = (torch.float32, torch.bfloat16, torch.float64)
-"""The dtypes that a model can learn in; the range of float16 is too narrow without a scaled loss."""
+"""The dtypes that a model can learn in; the range of float16 is too narrow without a scaled
+loss."""
 
 
 class Trainer(transformers.Trainer):
-    """The Hugging Face Trainer, but embeddings decay only if asked to, and losses are per token predicted."""
+    """The Hugging Face Trainer, but embeddings decay only if asked to, and losses are per token
+    predicted."""
 
     def __init__(self, *, decay_embeddings: bool, **settings):
         self.decay_embeddings = decay_embeddings
         super().__init__(**settings)
-        # It divides by the first token of a row too where it does not know the model's `loss_type` (GPT-2), but no
-        # causal model predicts that token.
+        # It divides by the first token of a row too where it does not know the model's `loss_type`
+        # (GPT-2), but no causal model predicts that token.
         self._loss_shifts_labels = True
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        """Names of the parameters that decay; an output projection that is tied to the embeddings is one with them."""
+        """Names of the parameters that decay; an output projection that is tied to the embeddings
+        is one with them."""
         names = super().get_decay_parameter_names(model)
         if self.decay_embeddings:
             return names
@@ -71,28 +75,40 @@ def learn(
     *,
     control: Knowledge | None = None,
 ) -> Outcome:
-    """Teach `knowledge` to `model`, in place, within `sequences` [row, position]; K and P before, along the way, after.
+    """Teach `knowledge` to `model`, in place, within `sequences` [row, position]; K and P before,
+    along the way, after.
 
-    Probes are scored at step 0 and after every injection, those of `control` (facts never injected) too. The folder
-    `out`, new or empty at first, keeps `model/` (the weights at the end), `outcome.safetensors`, and while the run
-    lasts its checkpoints: the same call on an interrupted run goes on from the last whole one after which no evaluation
-    is missing (a warning says what is passed over), and on a finished run loads what it left. What the run did not make
-    is left alone. A loss that is no longer finite ends the run; `Outcome.provenance["stopped"]` says at which step and
-    learning rate. Started by torchrun, all processes share the work and get the same outcome. At an attention
-    temperature every evaluation is made at that of its moment (`kent.change.temperature.Cooling`), the first at the one the
-    run starts at; a constant one stays on the model, but not in the weights that are kept. The precision is the
-    recipe's and the weights', whatever the surroundings say (`kent.precision.keep_precision`).
+    Probes are scored at step 0 and after every injection, those of `control` (facts never injected)
+    too. The folder `out`, new or empty at first, keeps `model/` (the weights at the end),
+    `outcome.safetensors`, and while the run lasts its checkpoints: the same call on an interrupted
+    run goes on from the last whole one after which no evaluation is missing (a warning says what is
+    passed over), and on a finished run loads what it left. What the run did not make is left alone.
+    A loss that is no longer finite ends the run; `Outcome.provenance["stopped"]` says at which step
+    and learning rate. Started by torchrun, all processes share the work and get the same outcome.
+    At an attention temperature every evaluation is made at that of its moment
+    (`kent.change.temperature.Cooling`), the first at the one the run starts at; a constant one
+    stays on the model, but not in the weights that are kept. The precision is the recipe's and the
+    weights', whatever the surroundings say (`kent.precision.keep_precision`).
 
-    A model that has learned is another one: load it afresh for the same call. Raises ValueError for a folder that
-    holds another run (naming what differs) or other things, for token ids or positions that the model does not have
-    and weights in float16, for a model that its configuration does not make again (under an adapter, pruned,
-    compiled in parts, with weights tied by hand: see `kent.measure.copies.check_remade`), for rows that do not fit the
-    recipe (see `kent.learning.injection.InjectedRows`), a batch that rows and devices do not divide and a model without the
-    temperature asked for (see `kent.change.temperature.set_temperature`); `kent.errors.DamagedError`, naming the file, for
-    a finished run that is not whole; OSError where `out` cannot be written, with nothing half-written left.
+    A model that has learned is another one: load it afresh for the same call. Raises ValueError for
+    a folder that holds another run (naming what differs) or other things, for token ids or
+    positions that the model does not have and weights in float16, for a model that its
+    configuration does not make again (under an adapter, pruned, compiled in parts, with weights
+    tied by hand: see `kent.measure.copies.check_remade`), for rows that do not fit the recipe (see
+    `kent.learning.injection.InjectedRows`), a batch that rows and devices do not divide and a model
+    without the temperature asked for (see `kent.change.temperature.set_temperature`);
+    `kent.errors.DamagedError`, naming the file, for a finished run that is not whole; OSError where
+    `out` cannot be written, with nothing half-written left.
     """
     sequences = sequences.cpu()
-    rows = InjectedRows(sequences, tokenizer, knowledge, batch=recipe.batch, steps=recipe.steps, epochs=recipe.epochs)
+    rows = InjectedRows(
+        sequences,
+        tokenizer,
+        knowledge,
+        batch=recipe.batch,
+        steps=recipe.steps,
+        epochs=recipe.epochs,
+    )
     _check_model(model, rows)
     out = Path(out)
     arguments = arrange(recipe, out)
@@ -105,7 +121,12 @@ def learn(
         return _load_finished(model, recipe, keeper)
     asked = {"knowledge": knowledge} | ({"control": control} if control else {})
     evaluator = Evaluator(
-        tokenizer, asked, keeper.run, out / "evaluations", tasks=recipe.tasks, along=recipe.tasks_along
+        tokenizer,
+        asked,
+        keeper.run,
+        out / "evaluations",
+        tasks=recipe.tasks,
+        along=recipe.tasks_along,
     )
     set_seed(recipe.seed)
     trainer = _make_trainer(model, recipe, arguments, rows, (evaluator, keeper))
@@ -122,20 +143,30 @@ def _check_model(model: PreTrainedModel, rows: InjectedRows) -> None:
     check_tokens(model, [rows.sequences], "sequences")
     check_tokens(model, rows.heads.values(), "injected texts")
     parameters = [*model.parameters()]
-    if any(parameter.is_meta for parameter in parameters) or not any(each.requires_grad for each in parameters):
-        raise ValueError(f"{type(model).__name__} cannot learn: its weights are frozen, or not on its device")
+    if any(parameter.is_meta for parameter in parameters) or not any(
+        each.requires_grad for each in parameters
+    ):
+        raise ValueError(
+            f"{type(model).__name__} cannot learn: its weights are frozen, or not on its device"
+        )
     if narrow := {parameter.dtype for parameter in parameters} - {*WIDE}:
         raise ValueError(
-            f"weights in {', '.join(sorted(map(str, narrow)))} cannot be learned with: load the model in float32 "
-            f"(bfloat16 and float64 are accepted too)"
+            f"weights in {', '.join(sorted(map(str, narrow)))} cannot be learned with: load the "
+            "model in float32 (bfloat16 and float64 are accepted too)"
         )
     if any(parameter.is_inference() for parameter in parameters):
-        raise ValueError(f"{type(model).__name__} cannot learn: load it outside of torch.inference_mode()")
+        raise ValueError(
+            f"{type(model).__name__} cannot learn: load it outside of torch.inference_mode()"
+        )
     check_remade(model)
 
 
 def _identify(
-    model: PreTrainedModel, sequences: Tensor, knowledge: Knowledge, recipe: Recipe, control: Knowledge | None
+    model: PreTrainedModel,
+    sequences: Tensor,
+    knowledge: Knowledge,
+    recipe: Recipe,
+    control: Knowledge | None,
 ) -> dict:
     """What makes a run the run it is; the rows at once on a device do not."""
     return {
@@ -143,12 +174,17 @@ def _identify(
         "sequences": hash_tensors({"sequences": sequences}),
         "knowledge": knowledge.describe(),
         "control": control.describe() if control else None,
-        **{key: list(value) if key == "betas" else value for key, value in asdict(recipe).items() if key != "rows"},
+        **{
+            key: list(value) if key == "betas" else value
+            for key, value in asdict(recipe).items()
+            if key != "rows"
+        },
     }
 
 
 def _load_finished(model: PreTrainedModel, recipe: Recipe, keeper: Keeper) -> Outcome:
-    """What a finished run left, with its weights in the model; DamagedError where a part of it is not as it was."""
+    """What a finished run left, with its weights in the model; DamagedError where a part of it is
+    not as it was."""
     hint = f"Remove the folder {keeper.folder} to learn it again, or name another"
     try:
         outcome = Outcome.load(keeper.folder / OUTCOME)
@@ -171,7 +207,8 @@ def _make_trainer(
     rows: InjectedRows,
     watchers: Sequence[TrainerCallback],
 ) -> Trainer:
-    """The Trainer of a run; ValueError where the process has it learn in another precision than the recipe's."""
+    """The Trainer of a run; ValueError where the process has it learn in another precision than the
+    recipe's."""
     cooling = [Cooling(recipe.temperature, decay=recipe.cooling)] if recipe.temperature != 1 else []
     trainer = Trainer(
         model=model,
@@ -184,19 +221,23 @@ def _make_trainer(
     wanted, found = "bf16" if arguments.bf16 else "no", trainer.accelerator.mixed_precision
     if found != wanted:
         raise ValueError(
-            f"accelerate has this process learn in mixed precision {found!r}, and the recipe asks for {wanted!r}: "
-            f"learn in a process in which accelerate has not been set up"
+            f"accelerate has this process learn in mixed precision {found!r}, and the recipe asks "
+            f"for {wanted!r}: learn in a process in which accelerate has not been set up"
         )
     return trainer
 
 
 def _train(trainer: Trainer, evaluator: Evaluator, keeper: Keeper) -> None:
     """Learn the steps that are not learned yet, with the evaluations before and along the way."""
-    checkpoint = keeper.find_checkpoint(lambda step: evaluator.find_gap(step, trainer.args.save_steps))
+    checkpoint = keeper.find_checkpoint(
+        lambda step: evaluator.find_gap(step, trainer.args.save_steps)
+    )
     trainer.accelerator.wait_for_everyone()  # before anything is written
     if checkpoint is None and trainer.is_world_process_zero():
         evaluator.examine(trainer.model, 0)
-    if checkpoint and (stopped := find_stop(TrainerState.load_from_json(f"{checkpoint}/{STATE}").log_history)):
+    if checkpoint and (
+        stopped := find_stop(TrainerState.load_from_json(f"{checkpoint}/{STATE}").log_history)
+    ):
         rows = trainer.train_dataset
         trainer.args.max_steps = stopped["step"]  # no more is learnt than was
         trainer.train_dataset = Subset(rows, range(stopped["step"] * rows.batch))
@@ -205,8 +246,11 @@ def _train(trainer: Trainer, evaluator: Evaluator, keeper: Keeper) -> None:
         evaluator.examine(trainer.model, trainer.state.global_step, last=True)
 
 
-def _finish(trainer: Trainer, evaluator: Evaluator, recipe: Recipe, rows: InjectedRows, keeper: Keeper) -> None:
-    """Leave the weights, then the outcome, which says that they are whole; remove what an interrupted run needs."""
+def _finish(
+    trainer: Trainer, evaluator: Evaluator, recipe: Recipe, rows: InjectedRows, keeper: Keeper
+) -> None:
+    """Leave the weights, then the outcome, which says that they are whole; remove what an
+    interrupted run needs."""
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     out = keeper.folder
     with keeper.writing(out / "model"):
@@ -226,7 +270,10 @@ def _finish(trainer: Trainer, evaluator: Evaluator, recipe: Recipe, rows: Inject
         "tasks": list(tables["answers"]),
         "facts": {name: knowledge.describe() for name, knowledge in evaluator.asked.items()},
         "probes": {
-            name: {"setting": [each.setting for each in known.probes], "item": [each.item for each in known.probes]}
+            name: {
+                "setting": [each.setting for each in known.probes],
+                "item": [each.item for each in known.probes],
+            }
             for name, known in evaluator.asked.items()
         },
     }

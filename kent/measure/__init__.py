@@ -1,1 +1,2 @@
-"""Section 3 and appendix A.1: the feed-forward memory of a model, and what one pass over text measures."""
+"""Section 3 and appendix A.1: the feed-forward memory of a model, and what one pass over text
+measures."""

@@ -1,4 +1,5 @@
-"""Entropy of attention rows, measured while the model attends, without ever holding a [batch, heads, T, T] matrix."""
+"""Entropy of attention rows, measured while the model attends, without ever holding a [batch,
+heads, T, T] matrix."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,14 +16,16 @@ NAME = "kent_attention_entropy"
 QUERIES = 128
 WITHOUT_EFFECT = {"sliding_window", "position_ids", "cache_position", "use_cache", "return_dict"}
 WITHOUT_EFFECT |= {"output_attentions", "output_hidden_states", "output_router_logits"}
-"""What transformers hands to every attention function and eager attention does not use: windows are in the mask."""
+"""What transformers hands to every attention function and eager attention does not use: windows are
+in the mask."""
 
 Listener = Callable[[int, Tensor], None]
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 def _hide(scores: Tensor, mask: Tensor | None, start: int, causal: bool) -> None:
-    """Fill the scores [batch, group, head, query, key] of what queries from `start` on must not see, in place."""
+    """Fill the scores [batch, group, head, query, key] of what queries from `start` on must not
+    see, in place."""
     queries, keys = scores.shape[-2:]
     least = torch.finfo(scores.dtype).min
     if mask is not None:
@@ -45,19 +48,25 @@ def attend(
     is_causal: bool | None = None,
     **others: object,
 ) -> tuple[Float[Tensor, "batch position head value"], None]:
-    """Softmax attention over blocks of 128 queries that also hands each query's row entropy to the listener.
+    """Softmax attention over blocks of 128 queries that also hands each query's row entropy to the
+    listener.
 
-    An attention function of transformers (its documentation: AttentionInterface). Grouped heads share keys without a
-    copy; the softmax runs in float32 at least. The mask [batch, 1, position, key] is true where a query sees; without
-    one `is_causal`, or else the module's, decides.
+    An attention function of transformers (its documentation: AttentionInterface). Grouped heads
+    share keys without a copy; the softmax runs in float32 at least. The mask [batch, 1, position,
+    key] is true where a query sees; without one `is_causal`, or else the module's, decides.
 
-    Raises `ValueError` for an argument that would change attention (learned sinks, biases, dropout), and for a mask
-    that is more than who sees whom.
+    Raises `ValueError` for an argument that would change attention (learned sinks, biases,
+    dropout), and for a mask that is more than who sees whom.
     """
     check_known(module, attention_mask, {"dropout": dropout or None, **others})
     batch, heads, length, width = query.shape
-    groups, causal = (key.shape[1], getattr(module, "is_causal", True) if is_causal is None else is_causal)
-    query = query.view(batch, groups, heads // groups, length, width) * (width**-0.5 if scaling is None else scaling)
+    groups, causal = (
+        key.shape[1],
+        getattr(module, "is_causal", True) if is_causal is None else is_causal,
+    )
+    query = query.view(batch, groups, heads // groups, length, width) * (
+        width**-0.5 if scaling is None else scaling
+    )
     exact = torch.promote_types(query.dtype, torch.float32)
     output = query.new_empty(batch, length, heads, value.shape[-1])
     entropies = torch.empty(batch, heads, length, dtype=exact, device=query.device)
@@ -74,18 +83,23 @@ def attend(
         output[:, start:stop] = mixed.view(batch, heads, stop - start, -1).transpose(1, 2)
         highest, where = scores.max(dim=-1, keepdim=True)
         normalizer = (highest - weights.gather(-1, where).log()).squeeze(-1)  # ln Σ exp(scores)
-        entropies[:, :, start:stop] = (normalizer - torch.linalg.vecdot(weights, scores)).view(batch, heads, -1)
+        entropies[:, :, start:stop] = (normalizer - torch.linalg.vecdot(weights, scores)).view(
+            batch, heads, -1
+        )
     _listener.get()(module.layer_idx, entropies)
     return output, None
 
 
 def check_known(module: nn.Module, mask: Tensor | None, others: dict[str, object]) -> None:
-    """Raise `ValueError` for arguments of an attention function that would change what a masked softmax gives."""
+    """Raise `ValueError` for arguments of an attention function that would change what a masked
+    softmax gives."""
     unknown = sorted(name for name in others.keys() - WITHOUT_EFFECT if others[name] is not None)
     if mask is not None and (mask.dtype != torch.bool or mask.shape[1] != 1):
         unknown.append(f"a mask of {mask.dtype} {[*mask.shape]}")
     if unknown:
-        raise ValueError(f"{type(module).__name__} attends with {', '.join(unknown)}, which kent does not know")
+        raise ValueError(
+            f"{type(module).__name__} attends with {', '.join(unknown)}, which kent does not know"
+        )
 
 
 ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
@@ -94,11 +108,13 @@ ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
 
 @contextmanager
 def listen(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
-    """Within the block, every attention layer of `model` calls `listener(layer, entropies [batch, head, position])`.
+    """Within the block, every attention layer of `model` calls `listener(layer, entropies [batch,
+    head, position])`.
 
-    The entropies are in nats, of the attention weights after mask, soft-cap and softmax; rows that may attend to
-    nothing hold no meaning. The model's own attention implementation is back after the block, also after an exception.
-    Raises `ValueError` for an architecture that lets no other attention function in.
+    The entropies are in nats, of the attention weights after mask, soft-cap and softmax; rows that
+    may attend to nothing hold no meaning. The model's own attention implementation is back after
+    the block, also after an exception. Raises `ValueError` for an architecture that lets no other
+    attention function in.
     """
     token = _listener.set(listener)
     try:
@@ -110,10 +126,18 @@ def listen(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def replace_attention(model: PreTrainedModel, name: str) -> Iterator[None]:
-    """Within the block `model` attends by the function registered under `name`. Errors as for `listen`."""
+    """Within the block `model` attends by the function registered under `name`. Errors as for
+    `listen`."""
     if not model._supports_attention_backend:
-        raise ValueError(f"attention entropy of {type(model).__name__} cannot be measured: its attention is its own")
-    configs = {id(part.config): part.config for part in model.modules() if isinstance(part, PreTrainedModel)}
+        raise ValueError(
+            f"attention entropy of {type(model).__name__} cannot be measured: its attention is its "
+            "own"
+        )
+    configs = {
+        id(part.config): part.config
+        for part in model.modules()
+        if isinstance(part, PreTrainedModel)
+    }
     before = {key: config._attn_implementation for key, config in configs.items()}
     try:
         for config in configs.values():

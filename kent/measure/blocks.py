@@ -1,4 +1,5 @@
-"""Means over blocks of instances, and the jackknife over them: a statistic kept apart from the loop that feeds it."""
+"""Means over blocks of instances, and the jackknife over them: a statistic kept apart from the loop
+that feeds it."""
 
 from collections.abc import Callable
 
@@ -12,14 +13,17 @@ BLOCKS = 16
 class BlockMeans:
     """Running float64 sums of per-instance values in at most 16 blocks of neighbouring instances.
 
-    Instance i of n belongs to block i·g // n, with g = min(16, n); so neither the batch size nor the order in which
-    batches arrive changes a block. Neighbours share a block because they may come from one document.
+    Instance i of n belongs to block i·g // n, with g = min(16, n); so neither the batch size nor
+    the order in which batches arrive changes a block. Neighbours share a block because they may
+    come from one document.
     """
 
     def __init__(self, instances: int):
         self.instances, self.count = instances, min(BLOCKS, instances)
         self.sums: Tensor | None = None
-        self.sizes = torch.bincount(self._block(torch.arange(instances, device="cpu")), minlength=self.count)
+        self.sizes = torch.bincount(
+            self._block(torch.arange(instances, device="cpu")), minlength=self.count
+        )
 
     def _block(self, index: Int[Tensor, " instance"]) -> Int[Tensor, " instance"]:
         return index * self.count // self.instances
@@ -28,15 +32,21 @@ class BlockMeans:
         """Add the values of instances start, start + 1, …"""
         values = values.detach().cpu().double()
         if self.sums is None:
-            self.sums = torch.zeros(self.count, *values.shape[1:], dtype=torch.float64, device="cpu")
-        self.sums.index_add_(0, self._block(torch.arange(start, start + len(values), device="cpu")), values)
+            self.sums = torch.zeros(
+                self.count, *values.shape[1:], dtype=torch.float64, device="cpu"
+            )
+        self.sums.index_add_(
+            0, self._block(torch.arange(start, start + len(values), device="cpu")), values
+        )
 
     def means(self) -> Float[Tensor, "block ..."]:
         """Mean of each block's instances."""
         return self.sums / self.sizes.view(-1, *[1] * (self.sums.ndim - 1))
 
 
-def average(means: Float[Tensor, "block ..."], sizes: Int[Tensor, " block"]) -> Float[Tensor, "..."]:
+def average(
+    means: Float[Tensor, "block ..."], sizes: Int[Tensor, " block"]
+) -> Float[Tensor, "..."]:
     """Mean over instances from the means of blocks."""
     return torch.einsum("b,b...->...", sizes.to(means.dtype) / sizes.sum(), means)
 
@@ -46,8 +56,9 @@ def jackknife(
 ) -> Float[Tensor, "..."]:
     """Standard error of `statistic` by leaving out one block of instances at a time.
 
-    `statistic` maps the blocks' sizes to the estimate; a block is left out by giving it size 0. With g blocks the
-    error is sqrt((g-1)/g · Σ (θ₍ᵢ₎ - θ̄)²) (Efron and Stein 1981); NaN for a single block.
+    `statistic` maps the blocks' sizes to the estimate; a block is left out by giving it size 0.
+    With g blocks the error is sqrt((g-1)/g · Σ (θ₍ᵢ₎ - θ̄)²) (Efron and Stein 1981); NaN for a
+    single block.
     """
     if len(sizes) < 2:
         return torch.full_like(statistic(sizes), torch.nan)

@@ -1,4 +1,5 @@
-"""Entropy of memory coefficients, and the field's other measures of how concentrated a vector is. Pure maths."""
+"""Entropy of memory coefficients, and the field's other measures of how concentrated a vector is.
+Pure maths."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ DORMANT = 0.025
 
 @checked
 def normalize(coefficients: Array) -> Float[Tensor, "*batch neuron"]:
-    """Divide non-negative coefficients by their sum: the distribution over memory vectors (section 3.1), in float64.
+    """Divide non-negative coefficients by their sum: the distribution over memory vectors (section
+    3.1), in float64.
 
     Raises `ValueError` for a vector that is empty, all zero, negative somewhere or not finite.
     """
@@ -39,14 +41,17 @@ def _divide(coefficients: Tensor) -> Float[Tensor, "*batch neuron"]:
 
 
 def measure_entropy(coefficients: Shaped[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch"]:
-    """Shannon entropy in nats of the normalised coefficients; 0·ln 0 counts as 0. Between 0 and ln(neurons)."""
+    """Shannon entropy in nats of the normalised coefficients; 0·ln 0 counts as 0. Between 0 and
+    ln(neurons)."""
     return torch.special.entr(normalize(coefficients)).sum(dim=-1)
 
 
 def _share(coefficients: Tensor) -> Float[Tensor, " neuron"]:
     """The distribution of one row of coefficients; `ValueError` for anything else."""
     if coefficients.ndim != 1:
-        raise ValueError(f"coefficients must be a row of numbers, not of shape {[*coefficients.shape]}")
+        raise ValueError(
+            f"coefficients must be a row of numbers, not of shape {[*coefficients.shape]}"
+        )
     return _divide(coefficients)
 
 
@@ -54,7 +59,8 @@ def _share(coefficients: Tensor) -> Float[Tensor, " neuron"]:
 def knowledge_entropy_by_layer(coefficients: Sequence[Array]) -> Float[Tensor, " layer"]:
     """H(θˡ) of each layer's mean coefficients, in nats (section 3.1).
 
-    Raises `ValueError` naming the first layer whose coefficients have no distribution (see `normalize`).
+    Raises `ValueError` naming the first layer whose coefficients have no distribution (see
+    `normalize`).
     """
     if len(coefficients) == 0:
         raise ValueError("no coefficients: knowledge entropy needs at least one layer")
@@ -64,12 +70,15 @@ def knowledge_entropy_by_layer(coefficients: Sequence[Array]) -> Float[Tensor, "
 def measure_layers(
     coefficients: Sequence[Tensor], measure: Callable[[Tensor], Tensor | float]
 ) -> Float[Tensor, " layer"]:
-    """A measure of each layer's mean coefficients, in float64; `ValueError` names the layer that has none."""
+    """A measure of each layer's mean coefficients, in float64; `ValueError` names the layer that
+    has none."""
     values = []
     for layer, vector in enumerate(coefficients):
         try:
             if vector.ndim != 1:
-                raise ValueError(f"coefficients must be a row of numbers, not of shape {[*vector.shape]}")
+                raise ValueError(
+                    f"coefficients must be a row of numbers, not of shape {[*vector.shape]}"
+                )
             values.append(float(measure(vector)))
         except ValueError as error:
             raise ValueError(f"layer {layer}: {error}") from None
@@ -78,31 +87,37 @@ def measure_layers(
 
 @checked
 def knowledge_entropy(coefficients: Sequence[Array]) -> float:
-    """Knowledge entropy H(θ) = Σₗ H(θˡ) in nats (section 3.1) of mean coefficients, one vector [m] per layer.
+    """Knowledge entropy H(θ) = Σₗ H(θˡ) in nats (section 3.1) of mean coefficients, one vector [m]
+    per layer.
 
-    At most Σₗ ln mₗ, reached when every memory vector is used alike. Raises `ValueError` naming a layer whose
-    coefficients are all zero, negative or not finite.
+    At most Σₗ ln mₗ, reached when every memory vector is used alike. Raises `ValueError` naming a
+    layer whose coefficients are all zero, negative or not finite.
     """
     return knowledge_entropy_by_layer(coefficients).sum().item()
 
 
 @checked
 def entropy_bound(coefficients: Sequence[Array]) -> float:
-    """Upper bound Σₗ ln mₗ of the knowledge entropy, in nats. Raises `ValueError` for no layer or an empty one."""
-    if len(coefficients) == 0 or any(vector.ndim != 1 or len(vector) == 0 for vector in coefficients):
+    """Upper bound Σₗ ln mₗ of the knowledge entropy, in nats. Raises `ValueError` for no layer or
+    an empty one."""
+    if len(coefficients) == 0 or any(
+        vector.ndim != 1 or len(vector) == 0 for vector in coefficients
+    ):
         raise ValueError("coefficients must be a row of at least one number for each layer")
     return sum(math.log(len(vector)) for vector in coefficients)
 
 
 @checked
 def effective_number(coefficients: Array) -> float:
-    """exp(H): how many equally used memory vectors have the same entropy (Hill number of order 1; 1 to m)."""
+    """exp(H): how many equally used memory vectors have the same entropy (Hill number of order 1; 1
+    to m)."""
     return torch.special.entr(_share(coefficients)).sum().exp().item()
 
 
 @checked
 def participation_ratio(coefficients: Array) -> float:
-    """1 / Σ p²: effective number that weighs large coefficients more (Hill number of order 2; 1 to m)."""
+    """1 / Σ p²: effective number that weighs large coefficients more (Hill number of order 2; 1 to
+    m)."""
     return 1 / _share(coefficients).square().sum().item()
 
 

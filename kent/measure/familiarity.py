@@ -1,4 +1,5 @@
-"""How familiar a corpus is to a model: the perplexity of the entities that its documents name (figure 10)."""
+"""How familiar a corpus is to a model: the perplexity of the entities that its documents name
+(figure 10)."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -35,7 +36,8 @@ FORMAT = "kent familiarity 1"
 
 @dataclass(frozen=True)
 class Familiarity:
-    """Per instance the mean perplexity of its entities, and how many of them were scored, in the documents' order."""
+    """Per instance the mean perplexity of its entities, and how many of them were scored, in the
+    documents' order."""
 
     perplexities: Float64[Tensor, " instance"]
     entities: Int64[Tensor, " instance"]
@@ -48,12 +50,16 @@ class Familiarity:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean log perplexity, in nats: sample deviation / √n; NaN for one instance."""
-        return (self.perplexities.log().var(correction=0) / (len(self.perplexities) - 1)).sqrt().item()
+        """Standard error of the mean log perplexity, in nats: sample deviation / √n; NaN for one
+        instance."""
+        return (
+            (self.perplexities.log().var(correction=0) / (len(self.perplexities) - 1)).sqrt().item()
+        )
 
     @checked
     def difference_from(self, other: "Familiarity") -> tuple[float, float]:
-        """This mean log perplexity minus the other's, and its standard error, in nats; the samples are independent."""
+        """This mean log perplexity minus the other's, and its standard error, in nats; the samples
+        are independent."""
         difference = self.mean_log_perplexity - other.mean_log_perplexity
         return difference, math.hypot(self.standard_error, other.standard_error)
 
@@ -66,7 +72,8 @@ class Familiarity:
     @classmethod
     @checked
     def load(cls, path: str | Path) -> "Familiarity":
-        """Read a familiarity; `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else."""
+        """Read a familiarity; `DamagedError` (a ValueError) for a damaged file, `ValueError` for
+        something else."""
         tensors, provenance = load_tensors(path, FORMAT)
         with expect_whole(path):
             return cls(**tensors, provenance=provenance)
@@ -76,12 +83,12 @@ class Familiarity:
 def read_entities(source: str | Path, *, limit: Count, column: str = "text") -> list[Document]:
     """The first `limit` documents of `source` that name at least one entity.
 
-    `source` is a corpus of the world (world, world-near, world-far) or the path of a spans file: .jsonl, one object a
-    line with the text under `column` and under `entities` a list of [start, end) pairs that count characters (Unicode
-    code points).
+    `source` is a corpus of the world (world, world-near, world-far) or the path of a spans file:
+    .jsonl, one object a line with the text under `column` and under `entities` a list of [start,
+    end) pairs that count characters (Unicode code points).
 
-    Raises ValueError for any other source, a damaged line (named by file and number) or too few documents;
-    FileNotFoundError for a missing file.
+    Raises ValueError for any other source, a damaged line (named by file and number) or too few
+    documents; FileNotFoundError for a missing file.
     """
     check_source(source)
     if source in DOMAINS:
@@ -90,16 +97,20 @@ def read_entities(source: str | Path, *, limit: Count, column: str = "text") -> 
         documents = _read_spans(expand(source), column)
     found = list(islice((document for document in documents if document.entities), limit))
     if len(found) < limit:
-        raise ValueError(f"{source} ends after {len(found)} documents with entities; {limit} wanted")
+        raise ValueError(
+            f"{source} ends after {len(found)} documents with entities; {limit} wanted"
+        )
     return found
 
 
 def check_source(source: str | Path) -> None:
-    """Refuse a source whose entities are not known: `ValueError` for what `read_entities` does not take."""
+    """Refuse a source whose entities are not known: `ValueError` for what `read_entities` does not
+    take."""
     if str(source) not in DOMAINS and not str(source).lower().endswith(".jsonl"):
         raise ValueError(
-            f"{str(source)!r:.200} is no source of entities: it may be {', '.join(DOMAINS)} or the path of a spans "
-            "file (.jsonl). A plain text needs one, because its entities must be known: the paper had GPT-4o find them"
+            f"{str(source)!r:.200} is no source of entities: it may be {', '.join(DOMAINS)} or the "
+            "path of a spans file (.jsonl). A plain text needs one, because its entities must be "
+            "known: the paper had GPT-4o find them"
         )
 
 
@@ -108,7 +119,10 @@ def _read_spans(path: Path, column: str) -> Iterator[Document]:
         found = record if isinstance(record, dict) else {}
         text, spans = found.get(column), found.get("entities")
         if not isinstance(text, str) or not isinstance(spans, list):
-            raise ValueError(f"{place}: needed are {column!r}, a string, and 'entities', a list; found {record!r:.80}")
+            raise ValueError(
+                f"{place}: needed are {column!r}, a string, and 'entities', a list; found "
+                f"{record!r:.80}"
+            )
         _check_marks(text, spans, place)
         yield Document(text, tuple(map(tuple, spans)))
 
@@ -118,8 +132,10 @@ def _check_marks(text: object, spans: object, place: str) -> None:
     spans = spans if isinstance(spans, tuple | list) else [spans]
     wrong = [span for span in spans if not _is_span(span, length)]
     if wrong:
-        raise ValueError(f"{place}: an entity is two integers [start, end) with 0 <= start < end <= {length} "
-                         f"(the text's length), not {wrong[0]!r:.80}")  # fmt: skip
+        raise ValueError(
+            f"{place}: an entity is two integers [start, end) with 0 <= start < end <= {length} "
+            f"(the text's length), not {wrong[0]!r:.80}"
+        )
 
 
 def _is_span(span: object, length: int) -> bool:
@@ -131,7 +147,8 @@ def _is_span(span: object, length: int) -> bool:
 
 @dataclass(frozen=True)
 class _Instance:
-    """A document's token ids behind the end-of-text token, and the positions of each entity that is whole."""
+    """A document's token ids behind the end-of-text token, and the positions of each entity that is
+    whole."""
 
     tokens: Int64[Tensor, " position"]
     entities: list[list[int]]
@@ -148,15 +165,16 @@ def measure_familiarity(
 ) -> Familiarity:
     """Mean perplexity of the entities in each document (figure 10), in one streaming pass.
 
-    An entity's perplexity is exp(mean -ln p) over its tokens, each given everything before it in its document and the
-    end-of-text token in front. A token is an entity's when a character that both hold is not white space. Documents are
-    cut to `length` tokens; entities not whole then are left out, and so are documents that keep none. Log probabilities
-    are taken in float32 at least, of 256 positions of entities at a time. Documents are read one by one where the
-    model's positions depend on the longest row of a batch. The model is left as found.
+    An entity's perplexity is exp(mean -ln p) over its tokens, each given everything before it in
+    its document and the end-of-text token in front. A token is an entity's when a character that
+    both hold is not white space. Documents are cut to `length` tokens; entities not whole then are
+    left out, and so are documents that keep none. Log probabilities are taken in float32 at least,
+    of 256 positions of entities at a time. Documents are read one by one where the model's
+    positions depend on the longest row of a batch. The model is left as found.
 
-    Raises ValueError for a document that is no text or has spans beyond it (named by its index); a tokenizer without
-    offsets or end-of-text token, or another model's; a length below 2 or beyond the model's positions; no entity left;
-    a perplexity that is not finite.
+    Raises ValueError for a document that is no text or has spans beyond it (named by its index); a
+    tokenizer without offsets or end-of-text token, or another model's; a length below 2 or beyond
+    the model's positions; no entity left; a perplexity that is not finite.
     """
     _check_tokenizer(tokenizer)
     for index, document in enumerate(documents):
@@ -165,29 +183,46 @@ def measure_familiarity(
     instances = [instance for instance in instances if instance.entities]
     _check_instances(instances, model, length)
     order = sorted(range(len(instances)), key=lambda index: -len(instances[index].tokens))
-    size, perplexities = (rows_together(model, batch_size), torch.empty(len(instances), dtype=torch.float64))
+    size, perplexities = (
+        rows_together(model, batch_size),
+        torch.empty(len(instances), dtype=torch.float64),
+    )
     with freeze(model):
         project = find_head(model)
-        for start in tqdm(range(0, len(order), size), desc="familiarity", unit="batch", leave=False):
+        for start in tqdm(
+            range(0, len(order), size), desc="familiarity", unit="batch", leave=False
+        ):
             chosen = order[start : start + size]
             perplexities[chosen] = _score([instances[index] for index in chosen], model, project)
     if not perplexities.isfinite().all():
         raise NotFiniteError("a perplexity")
     entities = torch.tensor([len(instance.entities) for instance in instances])
-    counts = {"documents": len(documents), "instances": len(entities), "entities": int(entities.sum())}
+    counts = {
+        "documents": len(documents),
+        "instances": len(entities),
+        "entities": int(entities.sum()),
+    }
     provenance = {**describe_model(model), **counts, "length": length, **describe_run()}
     return Familiarity(perplexities, entities, provenance)
 
 
 def _tokenise(document: Document, tokenizer: PreTrainedTokenizerBase, length: int) -> _Instance:
-    encoded = tokenizer(document.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    encoded = tokenizer(
+        document.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+    )
     tokens = torch.tensor([tokenizer.eos_token_id, *encoded["input_ids"]][:length])
-    entities = [_find_positions(document.text, span, encoded["offset_mapping"]) for span in document.entities]
-    return _Instance(tokens, [positions for positions in entities if positions and positions[-1] < length])
+    entities = [
+        _find_positions(document.text, span, encoded["offset_mapping"])
+        for span in document.entities
+    ]
+    return _Instance(
+        tokens, [positions for positions in entities if positions and positions[-1] < length]
+    )
 
 
 def _find_positions(text: str, span: tuple[int, int], offsets: list[tuple[int, int]]) -> list[int]:
-    """Positions, counted from 1, of the tokens that share a character other than white space with the span."""
+    """Positions, counted from 1, of the tokens that share a character other than white space with
+    the span."""
     first = bisect_right(offsets, span[0], key=lambda offset: offset[1])
     last = bisect_left(offsets, span[1], key=lambda offset: offset[0])
     shared = [text[max(span[0], start) : min(span[1], end)] for start, end in offsets[first:last]]
@@ -200,16 +235,24 @@ def _score(
     """Mean perplexity of each instance's entities."""
     device = find_device(model)
     tokens = pad_sequence([instance.tokens for instance in batch], batch_first=True).to(device)
-    real = pad_sequence([torch.ones_like(instance.tokens) for instance in batch], batch_first=True).to(device)
+    real = pad_sequence(
+        [torch.ones_like(instance.tokens) for instance in batch], batch_first=True
+    ).to(device)
     asked = torch.zeros(tokens.shape, dtype=torch.bool)
     for row, instance in zip(asked, batch, strict=True):
         row[[position for positions in instance.entities for position in positions]] = True
     hidden = find_decoder(model)(
         input_ids=tokens, attention_mask=real, use_cache=False, return_dict=True
     ).last_hidden_state
-    blocks = zip(hidden[:, :-1][asked[:, 1:]].split(POSITIONS), tokens[asked].split(POSITIONS), strict=True)
-    losses = torch.cat([cross_entropy(project(states), answers, reduction="none") for states, answers in blocks])
-    surprise = torch.zeros(tokens.shape, dtype=torch.float64).masked_scatter(asked, losses.cpu().double())
+    blocks = zip(
+        hidden[:, :-1][asked[:, 1:]].split(POSITIONS), tokens[asked].split(POSITIONS), strict=True
+    )
+    losses = torch.cat(
+        [cross_entropy(project(states), answers, reduction="none") for states, answers in blocks]
+    )
+    surprise = torch.zeros(tokens.shape, dtype=torch.float64).masked_scatter(
+        asked, losses.cpu().double()
+    )
     perplexities = [
         torch.stack([row[positions].mean().exp() for positions in instance.entities])
         for row, instance in zip(surprise, batch, strict=True)
@@ -219,12 +262,20 @@ def _score(
 
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
     if not tokenizer.is_fast:
-        raise ValueError(f"{type(tokenizer).__name__} is slow and tells no offsets: a fast tokenizer is needed")
+        raise ValueError(
+            f"{type(tokenizer).__name__} is slow and tells no offsets: a fast tokenizer is needed"
+        )
     if tokenizer.eos_token_id is None:
-        raise ValueError("the tokenizer has no end-of-text token (eos_token), which is to stand before every document")
+        raise ValueError(
+            "the tokenizer has no end-of-text token (eos_token), which is to stand before every "
+            "document"
+        )
 
 
 def _check_instances(instances: list[_Instance], model: PreTrainedModel, length: int) -> None:
     if not instances:
-        raise ValueError(f"no document has a whole entity within {length} tokens: give longer ones, or other documents")
+        raise ValueError(
+            f"no document has a whole entity within {length} tokens: give longer ones, or other "
+            "documents"
+        )
     check_tokens(model, (instance.tokens for instance in instances), "documents")

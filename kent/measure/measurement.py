@@ -1,4 +1,5 @@
-"""One streaming forward pass over a checkpoint, at the cost of the bare forward pass: `kent.profile`."""
+"""One streaming forward pass over a checkpoint, at the cost of the bare forward pass:
+`kent.profile`."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -14,10 +15,27 @@ from kent.errors import NotFiniteError
 from kent.measure.attention import listen
 from kent.measure.blocks import BlockMeans
 from kent.measure.copies import is_plain
-from kent.measure.memory import Memory, Model, check_tokens, count_vocabulary, find_decoder, find_device, find_memories
+from kent.measure.memory import (
+    Memory,
+    Model,
+    check_tokens,
+    count_vocabulary,
+    find_decoder,
+    find_device,
+    find_memories,
+)
 from kent.measure.profiles import Profile
 from kent.measure.rotations import depend_on_batch
-from kent.measure.streaming import Batch, Mask, average_tokens, draw_tokens, find_deviation, find_exact, freeze, watch
+from kent.measure.streaming import (
+    Batch,
+    Mask,
+    average_tokens,
+    draw_tokens,
+    find_deviation,
+    find_exact,
+    freeze,
+    watch,
+)
 from kent.records import describe_run, hash_tensors
 from kent.settings import Array, Count, TokenIds, checked
 
@@ -29,26 +47,33 @@ Measures = Annotated[Sequence[Literal["knowledge", "attention", "token"]], Field
 def try_tokens(model: PreTrainedModel) -> Tensor:
     """A model's own logits of a few tokens (`draw_tokens`).
 
-    Raises `NotFiniteError` for logits that are not finite, `ValueError` where there are fewer of them than tokens.
+    Raises `NotFiniteError` for logits that are not finite, `ValueError` where there are fewer of
+    them than tokens.
     """
     logits = model(draw_tokens(model), use_cache=False, return_dict=True).logits
     if logits.shape[-1] < count_vocabulary(model):
-        raise ValueError(f"{type(model).__name__} has logits for {logits.shape[-1]} tokens, and embeddings for "
-                         f"{count_vocabulary(model)}: is its head another model's?")  # fmt: skip
+        raise ValueError(
+            f"{type(model).__name__} has logits for {logits.shape[-1]} tokens, and embeddings for "
+            f"{count_vocabulary(model)}: is its head another model's?"
+        )
     if not logits.isfinite().all():
         raise NotFiniteError(f"a logit of {type(model).__name__}")
     return logits
 
 
 def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
-    """The map from last hidden states to logits, tried on two tokens against the model's own logits.
+    """The map from last hidden states to logits, tried on two tokens against the model's own
+    logits.
 
-    Raises `ValueError` when the model has no vocabulary projection, or does more than to project and to soft-cap, and
-    as `try_tokens` does.
+    Raises `ValueError` when the model has no vocabulary projection, or does more than to project
+    and to soft-cap, and as `try_tokens` does.
     """
     projection, decoder = model.get_output_embeddings(), find_decoder(model)
     if projection is None:
-        raise ValueError(f"{type(model).__name__} has no vocabulary projection: load it as a causal language model")
+        raise ValueError(
+            f"{type(model).__name__} has no vocabulary projection: load it as a causal language "
+            "model"
+        )
     softcap = getattr(decoder.config, "final_logit_softcapping", None)
 
     def project(hidden: Tensor) -> Tensor:
@@ -61,13 +86,15 @@ def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
     fits = getattr(projection, "in_features", hidden.shape[-1]) == hidden.shape[-1]
     if not fits or not torch.allclose(project(hidden).to(expected.dtype), expected, **near):
         raise ValueError(
-            f"{type(model).__name__} does more than project and soft-cap its last hidden states: not known"
+            f"{type(model).__name__} does more than project and soft-cap its last hidden states: "
+            "not known"
         )
     return project
 
 
 def rows_together(model: PreTrainedModel, batch_size: int) -> int:
-    """How many rows that differ in length may share a batch: 1 where positions depend on the longest of them."""
+    """How many rows that differ in length may share a batch: 1 where positions depend on the
+    longest of them."""
     return 1 if depend_on_batch(model) else batch_size
 
 
@@ -76,44 +103,60 @@ def _check_input(model: PreTrainedModel, sequences: Tensor, mask: Tensor | None)
     if mask is None:
         return
     if mask.shape != sequences.shape:
-        raise ValueError(f"attention_mask has shape {[*mask.shape]}, sequences {[*sequences.shape]}")
+        raise ValueError(
+            f"attention_mask has shape {[*mask.shape]}, sequences {[*sequences.shape]}"
+        )
     if not ((mask == 0) | (mask == 1)).all():
         raise ValueError("attention_mask must hold 1 for a real token and 0 for padding")
     if not mask.any(dim=1).all():
-        raise ValueError(f"instance {(~mask.bool().any(dim=1)).nonzero()[0].item()} has no real token")
+        raise ValueError(
+            f"instance {(~mask.bool().any(dim=1)).nonzero()[0].item()} has no real token"
+        )
     broken = (mask.long().diff(dim=1) == 1).sum(dim=1) + mask[:, 0].long() > 1
     if broken.any():
-        raise ValueError(f"instance {broken.nonzero()[0].item()} has padding between its real tokens: padding may "
-                         "stand on either side only")  # fmt: skip
+        raise ValueError(
+            f"instance {broken.nonzero()[0].item()} has padding between its real tokens: padding "
+            "may stand on either side only"
+        )
 
 
 def _check_targets(sequences: Tensor, mask: Tensor | None) -> None:
     real = torch.ones_like(sequences, dtype=torch.bool) if mask is None else mask.bool()
     alone = ~(real[:, :-1] & real[:, 1:]).any(dim=1)
     if alone.any():
-        raise ValueError(f"instance {alone.nonzero()[0].item()} has no next token to predict: the loss needs two real "
-                         "tokens in a row")  # fmt: skip
+        raise ValueError(
+            f"instance {alone.nonzero()[0].item()} has no next token to predict: the loss needs "
+            "two real tokens in a row"
+        )
 
 
 def _check_rows(model: PreTrainedModel, batch: Batch, hidden: Tensor, tried: set[int]) -> None:
-    """Raise `ValueError` unless a row is in the batch what it is alone, without padding, by the model's own attention.
+    """Raise `ValueError` unless a row is in the batch what it is alone, without padding, by the
+    model's own attention.
 
-    Tried on the longest row of each kind that was not tried yet: `tried` holds 0 for rows without padding, 1 for
-    padding on the right, 2 on the left, 3 on both sides, and takes in what is tried.
+    Tried on the longest row of each kind that was not tried yet: `tried` holds 0 for rows without
+    padding, 1 for padding on the right, 2 on the left, 3 on both sides, and takes in what is tried.
     """
-    real = torch.ones_like(batch.tokens, dtype=torch.bool) if batch.mask is None else batch.mask.bool()
+    real = (
+        torch.ones_like(batch.tokens, dtype=torch.bool) if batch.mask is None else batch.mask.bool()
+    )
     kinds, lengths = 2 * ~real[:, 0] + 1 * ~real[:, -1], real.sum(dim=1)
     for kind in {*kinds.tolist()} - tried:
         _check_row(model, batch, hidden, real, lengths.where(kinds == kind, 0).argmax().item())
         tried.add(kind)
 
 
-def _check_row(model: PreTrainedModel, batch: Batch, hidden: Tensor, real: Tensor, row: int) -> None:
+def _check_row(
+    model: PreTrainedModel, batch: Batch, hidden: Tensor, real: Tensor, row: int
+) -> None:
     expected = Batch(batch.tokens[row : row + 1, real[row]], None).run(find_decoder(model))[0]
     if deviation := find_deviation(hidden[row, real[row]], expected):
-        raise ValueError(f"{type(model).__name__} makes other states of a sequence alone (by {deviation:.1g} of their "
-                         "size): kent knows neither attention that is more than a masked softmax, nor padding that "
-                         'counts. Without padding measures=("knowledge", "token") can be measured')  # fmt: skip
+        raise ValueError(
+            f"{type(model).__name__} makes other states of a sequence alone (by {deviation:.1g} of "
+            "their size): kent knows neither attention that is more than a masked softmax, nor "
+            "padding that "
+            'counts. Without padding measures=("knowledge", "token") can be measured'
+        )
 
 
 @checked
@@ -128,29 +171,36 @@ def profile(
 ) -> Profile:
     """Measure a checkpoint on token sequences in one streaming pass (section 3 of the paper).
 
-    `sequences` [n, length] are token ids; `attention_mask` [n, length] is 1 for a real token, 0 for padding on either
-    side; both may be arrays of NumPy. `measures` are some of "knowledge" (mean coefficients and knowledge entropy),
-    "attention", and "token" (next-token entropy and loss). `activation` is "abs" (the magnitude of what enters the
-    down-projection) or "relu" (figure 9: ReLU(gate) ⊙ up with negatives set to 0; gated models only). Every quantity,
-    in nats, is averaged over an instance's real tokens first, then over instances in float64. Never held: more than one
-    layer's activations, a [batch, heads, T, T] matrix of floats, the logits of more than 256 positions. The model is
-    left as found. Memory vectors that are not the rows of a plain weight (under an adapter) have no norms.
+    `sequences` [n, length] are token ids; `attention_mask` [n, length] is 1 for a real token, 0 for
+    padding on either side; both may be arrays of NumPy. `measures` are some of "knowledge" (mean
+    coefficients and knowledge entropy), "attention", and "token" (next-token entropy and loss).
+    `activation` is "abs" (the magnitude of what enters the down-projection) or "relu" (figure 9:
+    ReLU(gate) ⊙ up with negatives set to 0; gated models only). Every quantity, in nats, is
+    averaged over an instance's real tokens first, then over instances in float64. Never held: more
+    than one layer's activations, a [batch, heads, T, T] matrix of floats, the logits of more than
+    256 positions. The model is left as found. Memory vectors that are not the rows of a plain
+    weight (under an adapter) have no norms.
 
-    Raises `ValueError` for an unsupported architecture, attention that kent's does not reproduce, parts of the model
-    whose hooks do not run, malformed sequences or mask (padding between real tokens too), weights whose
-    dtypes do not go together, unknown measures or activation.
+    Raises `ValueError` for an unsupported architecture, attention that kent's does not reproduce,
+    parts of the model whose hooks do not run, malformed sequences or mask (padding between real
+    tokens too), weights whose dtypes do not go together, unknown measures or activation.
     """
     memories = find_memories(model)
     _check_input(model, sequences, attention_mask)
     if "token" in measures:
         _check_targets(sequences, attention_mask)
     if activation == "relu" and any(memory.gate is None for memory in memories):
-        raise ValueError(f'activation="relu" needs a gated model; the feed-forward networks of {type(model).__name__} '
-                         "are plain")  # fmt: skip
+        raise ValueError(
+            'activation="relu" needs a gated model; the feed-forward networks of '
+            f"{type(model).__name__} "
+            "are plain"
+        )
     if attention_mask is not None and attention_mask.all():
         attention_mask = None
     with freeze(model):
-        means = _stream(model, memories, sequences, attention_mask, batch_size, measures, activation)
+        means = _stream(
+            model, memories, sequences, attention_mask, batch_size, measures, activation
+        )
         norms = _measure_norms(model, memories) if "knowledge" in measures else None
     provenance = {
         **describe_model(model),
@@ -175,13 +225,17 @@ def _stream(
     decoder, device, means = find_decoder(model), find_device(model), {}
     size = batch_size if mask is None else rows_together(model, batch_size)
     project = find_head(model) if "token" in measures else None
-    tried = set() if "attention" in measures else {0}  # without kent's attention or padding a row is what it is
+    tried = (
+        set() if "attention" in measures else {0}
+    )  # without kent's attention or padding a row is what it is
     for start in tqdm(range(0, len(sequences), size), desc="profile", unit="batch", leave=False):
         chosen = slice(start, start + size)
         real = None if mask is None else mask[chosen].long().to(device)
         batch = Batch(sequences[chosen].long().to(device), real)
         watching = watch(memories, batch, activation) if "knowledge" in measures else nullcontext()
-        listening = listen(model, batch.keep_attention) if "attention" in measures else nullcontext()
+        listening = (
+            listen(model, batch.keep_attention) if "attention" in measures else nullcontext()
+        )
         with watching, listening:
             hidden = batch.run(decoder)
         if "knowledge" in measures:
@@ -200,7 +254,10 @@ def _stream(
 def _measure_norms(model: PreTrainedModel, memories: Sequence[Memory]) -> list[Tensor] | None:
     if not all(is_plain(memory.values) for memory in memories):
         return None
-    return [memory.vectors.norm(dim=1, dtype=find_exact(model.dtype)).double().cpu() for memory in memories]
+    return [
+        memory.vectors.norm(dim=1, dtype=find_exact(model.dtype)).double().cpu()
+        for memory in memories
+    ]
 
 
 def _describe_text(sequences: Tensor, mask: Mask) -> dict[str, int | str]:
@@ -214,13 +271,18 @@ def _describe_text(sequences: Tensor, mask: Mask) -> dict[str, int | str]:
     }
 
 
-def _collect(means: dict[tuple[str, int], BlockMeans], norms: list[Tensor] | None, provenance: dict) -> Profile:
-    """A profile from the block means, refusing what is not finite while the cause is still known."""
+def _collect(
+    means: dict[tuple[str, int], BlockMeans], norms: list[Tensor] | None, provenance: dict
+) -> Profile:
+    """A profile from the block means, refusing what is not finite while the cause is still
+    known."""
     blocks: dict[str, list[Tensor]] = {}
     for name, layer in sorted(means):
         values = means[name, layer].means()
         if not values.isfinite().all():
-            raise NotFiniteError(f"{name} of layer {layer}" if name in ("coefficients", "attention") else name)
+            raise NotFiniteError(
+                f"{name} of layer {layer}" if name in ("coefficients", "attention") else name
+            )
         blocks.setdefault(name, []).append(values)
     return Profile(
         sizes=next(iter(means.values())).sizes,

@@ -1,7 +1,8 @@
-"""Where an architecture keeps its feed-forward memory: gates, keys and values (section 2 of the paper).
+"""Where an architecture keeps its feed-forward memory: gates, keys and values (section 2 of the
+paper).
 
-The one file that knows names inside Hugging Face models. A layer's feed-forward network is found by the names of its
-projections, so a new model that is built like Llama needs no line here.
+The one file that knows names inside Hugging Face models. A layer's feed-forward network is found by
+the names of its projections, so a new model that is built like Llama needs no line here.
 """
 
 from collections.abc import Iterable
@@ -16,8 +17,9 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 SUPPORTED = (
-    "OLMo, OLMo 2, OLMo 3, Llama, Mistral, Qwen2, Qwen3, Gemma 2, Gemma 3, Phi-3, SmolLM3 and others with "
-    "gate_proj/up_proj/down_proj or gate_up_proj/down_proj; GPT-NeoX (Pythia), GPT-2, OPT"
+    "OLMo, OLMo 2, OLMo 3, Llama, Mistral, Qwen2, Qwen3, Gemma 2, Gemma 3, Phi-3, SmolLM3 and "
+    "others with gate_proj/up_proj/down_proj or gate_up_proj/down_proj; GPT-NeoX (Pythia), GPT-2, "
+    "OPT"
 )
 
 
@@ -35,9 +37,10 @@ Model = Annotated[PreTrainedModel, BeforeValidator(_read_model)]
 class Memory:
     """One layer's key-value memory.
 
-    The input of `values` is the layer's memory coefficients (before the absolute value). `keys` is the up-projection of
-    a gated network or the only first projection of a plain one; `gate` is None for a plain one. With `fused`, `keys`
-    and `gate` are one module whose output is the gate's half followed by the keys' half.
+    The input of `values` is the layer's memory coefficients (before the absolute value). `keys` is
+    the up-projection of a gated network or the only first projection of a plain one; `gate` is None
+    for a plain one. With `fused`, `keys` and `gate` are one module whose output is the gate's half
+    followed by the keys' half.
     """
 
     values: nn.Module
@@ -56,7 +59,8 @@ class Memory:
 
     @property
     def key_rows(self) -> list[Float[Tensor, "neuron ..."]]:
-        """What makes the keys, one a row: views of their weight [neuron, width] and, where they have one, bias."""
+        """What makes the keys, one a row: views of their weight [neuron, width] and, where they
+        have one, bias."""
         weight = self.keys.weight.T if isinstance(self.keys, Conv1D) else self.keys.weight
         return [rows[-len(self.vectors) :] for rows in (weight, self.keys.bias) if rows is not None]
 
@@ -81,27 +85,39 @@ def _memories_in(layer: nn.Module) -> list[Memory]:
 
 
 def find_decoder(model: PreTrainedModel) -> PreTrainedModel:
-    """The part of a model that makes the last hidden states; `ValueError` where transformers does not know it."""
+    """The part of a model that makes the last hidden states; `ValueError` where transformers does
+    not know it."""
     decoder = model.get_decoder()
     if not isinstance(decoder, PreTrainedModel):
-        raise ValueError(f"{type(model).__name__} is not supported: its decoder was not found. Supported: {SUPPORTED}.")
+        raise ValueError(
+            f"{type(model).__name__} is not supported: its decoder was not found. Supported: "
+            f"{SUPPORTED}."
+        )
     return decoder
 
 
 def find_device(model: PreTrainedModel) -> torch.device:
-    """The device that takes token ids: where the input embeddings are worked out, wherever accelerate keeps them.
+    """The device that takes token ids: where the input embeddings are worked out, wherever
+    accelerate keeps them.
 
-    Raises `ValueError` for a model whose weights are nowhere, or were made in torch's inference mode.
+    Raises `ValueError` for a model whose weights are nowhere, or were made in torch's inference
+    mode.
     """
     embeddings = model.get_input_embeddings()
     offloaded = any(hasattr(module, "_hf_hook") for module in model.modules())
     if not offloaded and any(parameter.is_meta for parameter in model.parameters()):
-        raise ValueError(f"weights of {type(model).__name__} are on the meta device, so there are none: load it with "
-                         "from_pretrained")  # fmt: skip
+        raise ValueError(
+            f"weights of {type(model).__name__} are on the meta device, so there are none: load it "
+            "with from_pretrained"
+        )
     if any(parameter.is_inference() for parameter in model.parameters()):
-        raise ValueError(f"{type(model).__name__} was made in torch's inference mode: load it outside")
+        raise ValueError(
+            f"{type(model).__name__} was made in torch's inference mode: load it outside"
+        )
     kept = next(embeddings.parameters()).device
-    return torch.device(getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None) or kept)
+    return torch.device(
+        getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None) or kept
+    )
 
 
 def count_vocabulary(model: PreTrainedModel) -> int:
@@ -114,7 +130,8 @@ def count_vocabulary(model: PreTrainedModel) -> int:
 
 
 def check_tokens(model: PreTrainedModel, tokens: Iterable[Int[Tensor, "..."]], noun: str) -> None:
-    """Raise `ValueError` for token ids [..., position] that a model does not know, or more positions than it has.
+    """Raise `ValueError` for token ids [..., position] that a model does not know, or more
+    positions than it has.
 
     `noun` says whose they are.
     """
@@ -122,24 +139,32 @@ def check_tokens(model: PreTrainedModel, tokens: Iterable[Int[Tensor, "..."]], n
     longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
     for each in tokens:
         if each.min() < 0 or each.max() >= vocabulary:
-            raise ValueError(f"token ids of {noun} must lie in 0 to {vocabulary - 1}: do they come from another "
-                             "model's tokenizer?")  # fmt: skip
+            raise ValueError(
+                f"token ids of {noun} must lie in 0 to {vocabulary - 1}: do they come from another "
+                "model's tokenizer?"
+            )
         if longest is not None and each.shape[-1] > longest:
-            raise ValueError(f"{noun} of {each.shape[-1]} tokens: {type(model).__name__} has positions for {longest}")
+            raise ValueError(
+                f"{noun} of {each.shape[-1]} tokens: {type(model).__name__} has positions for "
+                f"{longest}"
+            )
 
 
 def find_memories(model: PreTrainedModel) -> list[Memory]:
     """The feed-forward memory of every layer of a decoder-only model, first layer first.
 
-    Raises `ValueError` naming the architecture and what is supported when the model is an encoder-decoder, has experts,
-    or has a layer without exactly one feed-forward network of a known form.
+    Raises `ValueError` naming the architecture and what is supported when the model is an
+    encoder-decoder, has experts, or has a layer without exactly one feed-forward network of a known
+    form.
     """
     refusal = f"{type(model).__name__} is not supported: {{}}. Supported: {SUPPORTED}."
     if getattr(model.config, "is_encoder_decoder", False):
         raise ValueError(refusal.format("it is an encoder-decoder"))
     decoder = find_decoder(model)
     count = decoder.config.num_hidden_layers
-    stacks = [part for part in decoder.modules() if isinstance(part, nn.ModuleList) and len(part) == count]
+    stacks = [
+        part for part in decoder.modules() if isinstance(part, nn.ModuleList) and len(part) == count
+    ]
     if not stacks:
         raise ValueError(refusal.format(f"no stack of {count} decoder layers was found"))
     memories = []
@@ -148,6 +173,10 @@ def find_memories(model: PreTrainedModel) -> list[Memory]:
             raise ValueError(refusal.format(f"layer {index} is a mixture of experts"))
         found = _memories_in(layer)
         if len(found) != 1:
-            raise ValueError(refusal.format(f"layer {index} has {len(found)} feed-forward networks of a known form"))
+            raise ValueError(
+                refusal.format(
+                    f"layer {index} has {len(found)} feed-forward networks of a known form"
+                )
+            )
         memories += found
     return memories

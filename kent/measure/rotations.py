@@ -1,4 +1,5 @@
-"""Rotary positions that look at the whole batch: what depends on its longest row, and on earlier batches."""
+"""Rotary positions that look at the whole batch: what depends on its longest row, and on earlier
+batches."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 
 
 def _list_types(module: nn.Module) -> dict[str, str]:
-    """The rotary types of a module of positions, by the prefix of their buffers' names; empty for other modules."""
+    """The rotary types of a module of positions, by the prefix of their buffers' names; empty for
+    other modules."""
     found = getattr(module, "rope_type", None)
     if isinstance(found, dict):
         return {f"{layers}_": kind for layers, kind in found.items() if isinstance(kind, str)}
@@ -16,9 +18,11 @@ def _list_types(module: nn.Module) -> dict[str, str]:
 
 
 def depend_on_batch(model: nn.Module) -> bool:
-    """Whether positions turn by what the longest row of a batch is: LongRoPE (Phi-3) and dynamic NTK scaling.
+    """Whether positions turn by what the longest row of a batch is: LongRoPE (Phi-3) and dynamic
+    NTK scaling.
 
-    LongRoPE has one set of frequencies for a batch whose longest row goes beyond a length, and another for all others.
+    LongRoPE has one set of frequencies for a batch whose longest row goes beyond a length, and
+    another for all others.
     """
     kinds = {kind for module in model.modules() for kind in _list_types(module).values()}
     return any(kind == "longrope" or "dynamic" in kind for kind in kinds)
@@ -26,16 +30,20 @@ def depend_on_batch(model: nn.Module) -> bool:
 
 @contextmanager
 def start_afresh(model: nn.Module) -> Iterator[None]:
-    """Within the block no batch sees what an earlier one left in the positions; after it they are as they were.
+    """Within the block no batch sees what an earlier one left in the positions; after it they are
+    as they were.
 
-    Dynamic NTK scaling keeps the frequencies of the longest row that it ever met, for shorter rows too.
+    Dynamic NTK scaling keeps the frequencies of the longest row that it ever met, for shorter rows
+    too.
     """
     with ExitStack() as stack:
         for module in model.modules():
             if kinds := _list_types(module):
                 stack.callback(_restore, module, *_remember(module))
                 growing = [prefix for prefix, kind in kinds.items() if "dynamic" in kind]
-                handle = module.register_forward_pre_hook(lambda part, _, names=growing: _reset(part, names))
+                handle = module.register_forward_pre_hook(
+                    lambda part, _, names=growing: _reset(part, names)
+                )
                 stack.callback(handle.remove)
         yield
 
@@ -52,7 +60,9 @@ def _remember(module: nn.Module) -> tuple[dict[str, object], dict[str, tuple[Ten
     return plain, {name: (buffer, buffer.clone()) for name, buffer in module._buffers.items()}
 
 
-def _restore(module: nn.Module, plain: dict[str, object], buffers: dict[str, tuple[Tensor, Tensor]]) -> None:
+def _restore(
+    module: nn.Module, plain: dict[str, object], buffers: dict[str, tuple[Tensor, Tensor]]
+) -> None:
     for name in [name for name in vars(module) if not name.startswith("_") and name not in plain]:
         delattr(module, name)
     vars(module).update(plain)

@@ -1,5 +1,5 @@
-"""What streams out of a forward pass: each layer's coefficients and attention, and each position's distribution, as
-means over an instance, without a tensor of all of them."""
+"""What streams out of a forward pass: each layer's coefficients and attention, and each position's
+distribution, as means over an instance, without a tensor of all of them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +20,9 @@ POSITIONS = 256
 ROWS = 16
 """Positions whose distributions are worked out at once on a CPU, so that they stay in its cache."""
 DEVIATION = {torch.float64: 1e-5, torch.float32: 1e-5, torch.float16: 0.008, torch.bfloat16: 0.06}
-"""How far what must be equal may lie apart by rounding, as a share of its size: three times the most found over
-the architectures of the tests in half precision (2.3 eps), ten times in the others (where also a float64 model takes
-its norms and positions in float32)."""
+"""How far what must be equal may lie apart by rounding, as a share of its size: three times the
+most found over the architectures of the tests in half precision (2.3 eps), ten times in the others
+(where also a float64 model takes its norms and positions in float32)."""
 
 Tokens = Int[Tensor, "instance position"]
 Mask = Int[Tensor, "instance position"] | Bool[Tensor, "instance position"] | None
@@ -33,8 +33,11 @@ def find_exact(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def average_positions(values: Float[Tensor, "instance position ..."], mask: Mask) -> Float[Tensor, "instance ..."]:
-    """Mean over each instance's real tokens, in float32 at least; padding never enters, not even as NaN."""
+def average_positions(
+    values: Float[Tensor, "instance position ..."], mask: Mask
+) -> Float[Tensor, "instance ..."]:
+    """Mean over each instance's real tokens, in float32 at least; padding never enters, not even as
+    NaN."""
     if mask is None:
         return values.mean(dim=1, dtype=find_exact(values.dtype))
     real = mask.bool().view(*mask.shape, *[1] * (values.ndim - 2))
@@ -44,17 +47,25 @@ def average_positions(values: Float[Tensor, "instance position ..."], mask: Mask
 def average_magnitudes(
     activations: Float[Tensor, "instance position neuron"], mask: Mask
 ) -> Float[Tensor, "instance neuron"]:
-    """Mean |coefficient| over each instance's real tokens, one instance at a time: its magnitudes stay in the cache."""
+    """Mean |coefficient| over each instance's real tokens, one instance at a time: its magnitudes
+    stay in the cache."""
     masks = [None] * len(activations) if mask is None else mask.split(1)
     return torch.cat(
-        [average_positions(each.abs(), real) for each, real in zip(activations.split(1), masks, strict=True)]
+        [
+            average_positions(each.abs(), real)
+            for each, real in zip(activations.split(1), masks, strict=True)
+        ]
     )
 
 
 def average_tokens(
-    hidden: Float[Tensor, "instance position width"], tokens: Tokens, mask: Mask, project: Callable[[Tensor], Tensor]
+    hidden: Float[Tensor, "instance position width"],
+    tokens: Tokens,
+    mask: Mask,
+    project: Callable[[Tensor], Tensor],
 ) -> tuple[Float[Tensor, " instance"], Float[Tensor, " instance"]]:
-    """Next-token entropy and loss per instance, in nats, projecting 256 positions onto the vocabulary at a time."""
+    """Next-token entropy and loss per instance, in nats, projecting 256 positions onto the
+    vocabulary at a time."""
     flat, targets = hidden.flatten(0, 1), tokens.roll(-1, dims=1).view(-1, 1)
     rows = ROWS if flat.device.type == "cpu" else POSITIONS
     found = [
@@ -70,7 +81,8 @@ def average_tokens(
 def _spread(
     logits: Float[Tensor, "position vocabulary"], answers: Int[Tensor, "position 1"]
 ) -> tuple[Float[Tensor, " position"], Float[Tensor, " position"]]:
-    """Entropy of softmax(logits) and -log softmax of the answers, with one exponential; `logits` are overwritten.
+    """Entropy of softmax(logits) and -log softmax of the answers, with one exponential; `logits`
+    are overwritten.
 
     With z shifted by its maximum, e = exp(z) and s = Σe, the entropy is ln s - Σ e·z / s.
     """
@@ -82,7 +94,8 @@ def _spread(
 
 
 class Batch:
-    """One batch on its way through the model: its tokens and mask, and the per-instance means met so far."""
+    """One batch on its way through the model: its tokens and mask, and the per-instance means met
+    so far."""
 
     def __init__(self, tokens: Tokens, mask: Mask):
         self.tokens, self.mask = tokens, mask
@@ -92,12 +105,16 @@ class Batch:
     def keep_coefficients(self, layer: int, activations: Tensor) -> None:
         """Take in what a layer's memory is read with."""
         if activations.shape[:-1].numel() != self.tokens.numel():
-            raise ValueError(f"layer {layer} reads its memory at {activations.shape[:-1].numel()} positions where the "
-                             f"batch has {self.tokens.numel()}: not known")  # fmt: skip
+            raise ValueError(
+                f"layer {layer} reads its memory at {activations.shape[:-1].numel()} positions "
+                f"where the batch has {self.tokens.numel()}: not known"
+            )
         activations = activations.view(*self.tokens.shape, -1)
         self._keep("coefficients", layer, average_magnitudes(activations, self.mask))
 
-    def keep_attention(self, layer: int, entropies: Float[Tensor, "instance head position"]) -> None:
+    def keep_attention(
+        self, layer: int, entropies: Float[Tensor, "instance head position"]
+    ) -> None:
         """Take in the entropies of a layer's attention rows."""
         self._keep("attention", layer, average_positions(entropies.mT, self.mask).mean(dim=-1))
 
@@ -106,44 +123,64 @@ class Batch:
         self.heard[name, layer] += len(means)
 
     def run(self, decoder: PreTrainedModel) -> Float[Tensor, "instance position width"]:
-        """Last hidden states; positions are counted over real tokens, so that padding on the left shifts nothing."""
+        """Last hidden states; positions are counted over real tokens, so that padding on the left
+        shifts nothing."""
         padding = {}
         if self.mask is not None:
-            padding = {"attention_mask": self.mask, "position_ids": (self.mask.cumsum(dim=1) - 1).clamp(min=0)}
+            padding = {
+                "attention_mask": self.mask,
+                "position_ids": (self.mask.cumsum(dim=1) - 1).clamp(min=0),
+            }
         output = decoder(input_ids=self.tokens, use_cache=False, return_dict=True, **padding)
         if getattr(output, "last_hidden_state", None) is None:
-            raise ValueError(f"{type(decoder).__name__} is not supported: its output has no last hidden states")
+            raise ValueError(
+                f"{type(decoder).__name__} is not supported: its output has no last hidden states"
+            )
         return output.last_hidden_state
 
     def check_heard(self, name: str, layers: int) -> None:
-        """Raise `ValueError` unless a quantity came in once from every layer, for every instance, and from no other."""
+        """Raise `ValueError` unless a quantity came in once from every layer, for every instance,
+        and from no other."""
         expected = {(name, layer): len(self.tokens) for layer in range(layers)}
         heard = {key: count for key, count in self.heard.items() if key[0] == name}
-        if wrong := sorted(layer for _, layer in {key for key, _ in expected.items() ^ heard.items()}):
+        if wrong := sorted(
+            layer for _, layer in {key for key, _ in expected.items() ^ heard.items()}
+        ):
             hybrid = ", or has it layers without softmax attention" if name == "attention" else ""
-            raise ValueError(f"the {name} of layers {', '.join(map(str, wrong))} did not come in once for each of "
-                             f"{len(self.tokens)} sequences: hooks did not run. Is a part of the model compiled (load "
-                             f"it anew, without torch.compile){hybrid}?")  # fmt: skip
+            raise ValueError(
+                f"the {name} of layers {', '.join(map(str, wrong))} did not come in once for each "
+                f"of {len(self.tokens)} sequences: hooks did not run. Is a part of the model "
+                f"compiled (load it anew, without torch.compile){hybrid}?"
+            )
 
 
 def draw_tokens(model: PreTrainedModel) -> Tokens:
-    """Eight rows of two tokens from all over the vocabulary, since a padding token's embedding is zero."""
-    return torch.linspace(0, count_vocabulary(model) - 1, 16, device=find_device(model)).long().view(8, 2)
+    """Eight rows of two tokens from all over the vocabulary, since a padding token's embedding is
+    zero."""
+    return (
+        torch.linspace(0, count_vocabulary(model) - 1, 16, device=find_device(model))
+        .long()
+        .view(8, 2)
+    )
 
 
 def find_deviation(found: Tensor, expected: Tensor) -> float | None:
-    """How far states lie apart as a share of their size, where it is more than rounding (`DEVIATION`); else None."""
+    """How far states lie apart as a share of their size, where it is more than rounding
+    (`DEVIATION`); else None."""
     share = ((found.double() - expected.double()).norm() / expected.double().norm()).item()
     return share if share > DEVIATION[found.dtype] else None
 
 
 @contextmanager
 def watch(memories: Sequence[Memory], batch: Batch, activation: str) -> Iterator[None]:
-    """Within the block `batch` is given every layer's coefficients; the hooks go, also on an exception."""
+    """Within the block `batch` is given every layer's coefficients; the hooks go, also on an
+    exception."""
     with ExitStack() as stack:
         for layer, memory in enumerate(memories):
             hooks = _hook_magnitudes if activation == "abs" else _hook_rectified
-            for handle in hooks(memory, lambda activations, layer=layer: batch.keep_coefficients(layer, activations)):
+            for handle in hooks(
+                memory, lambda activations, layer=layer: batch.keep_coefficients(layer, activations)
+            ):
                 stack.callback(handle.remove)
         yield
 
@@ -156,9 +193,13 @@ def _hook_rectified(memory: Memory, keep: Callable[[Tensor], None]) -> list[Remo
     outputs = {}
 
     def rectify(_, inputs) -> None:
-        if not outputs:  # the projections ran where no hook does, which is found out at the end of the batch
+        if (
+            not outputs
+        ):  # the projections ran where no hook does, which is found out at the end of the batch
             return
-        gate, keys = outputs["gate"].chunk(2, dim=-1) if memory.fused else (outputs["gate"], outputs["keys"])
+        gate, keys = (
+            outputs["gate"].chunk(2, dim=-1) if memory.fused else (outputs["gate"], outputs["keys"])
+        )
         outputs.clear()
         keep(gate.relu().mul_(keys).relu_())
 
@@ -173,13 +214,20 @@ def _hook_rectified(memory: Memory, keep: Callable[[Tensor], None]) -> list[Remo
 def freeze(model: nn.Module) -> Iterator[None]:
     """Within the block the model only answers, and each answer is its own.
 
-    Evaluation mode without gradients, the precision that tensors say (`kent.precision`), rotary positions that do not
-    remember earlier batches (`kent.measure.rotations`), and no compiled code, which runs no hooks. After the block all is as
-    before: every submodule's training flag, and the settings of torch. Raises `ValueError` where the model does not run
-    because its weights differ in dtype.
+    Evaluation mode without gradients, the precision that tensors say (`kent.precision`), rotary
+    positions that do not remember earlier batches (`kent.measure.rotations`), and no compiled code,
+    which runs no hooks. After the block all is as before: every submodule's training flag, and the
+    settings of torch. Raises `ValueError` where the model does not run because its weights differ
+    in dtype.
     """
     training = {module: module.training for module in model.modules()}
-    with keep_precision(), start_afresh(model), torch.no_grad(), _run_eagerly(model), _explain_mixing(model):
+    with (
+        keep_precision(),
+        start_afresh(model),
+        torch.no_grad(),
+        _run_eagerly(model),
+        _explain_mixing(model),
+    ):
         try:
             model.eval()
             yield
@@ -195,16 +243,23 @@ def _explain_mixing(model: nn.Module) -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        dtypes = {str(each.dtype).removeprefix("torch.") for each in model.parameters() if each.is_floating_point()}
+        dtypes = {
+            str(each.dtype).removeprefix("torch.")
+            for each in model.parameters()
+            if each.is_floating_point()
+        }
         if len(dtypes) < 2:
             raise
-        raise ValueError(f"{type(model).__name__} does not run with weights in {', '.join(sorted(dtypes))}: load it "
-                         f"in one dtype ({error})") from error  # fmt: skip
+        raise ValueError(
+            f"{type(model).__name__} does not run with weights in {', '.join(sorted(dtypes))}: "
+            f"load it in one dtype ({error})"
+        ) from error
 
 
 @contextmanager
 def _run_eagerly(model: nn.Module) -> Iterator[None]:
-    """Set compiled code aside where the model has any; else leave alone what compiles for itself (flex attention)."""
+    """Set compiled code aside where the model has any; else leave alone what compiles for itself
+    (flex attention)."""
     if not any(map(_is_compiled, model.modules())):
         yield
         return

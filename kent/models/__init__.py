@@ -1,1 +1,2 @@
-"""A model at a step of its pretraining: checkpoints on the Hub, in folders, and pretrained on the spot."""
+"""A model at a step of its pretraining: checkpoints on the Hub, in folders, and pretrained on the
+spot."""

@@ -1,4 +1,5 @@
-"""The folder of a checkpoint: the files that decide what it computes, their hash, and whether they are of one save."""
+"""The folder of a checkpoint: the files that decide what it computes, their hash, and whether they
+are of one save."""
 
 import json
 from functools import cache
@@ -7,13 +8,29 @@ from pathlib import Path
 from kent.records import digest, hash_file
 
 PARTS = (
-    *("config.json", "*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model.bin.index.json"),
+    *(
+        "config.json",
+        "*.safetensors",
+        "*.safetensors.index.json",
+        "pytorch_model*.bin",
+        "pytorch_model.bin.index.json",
+    ),
     *("adapter_config.json", "adapter_model*.bin"),
-    *("tokenizer*", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json", "*.model", "tekken.json"),
+    *(
+        "tokenizer*",
+        "vocab*",
+        "merges*",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "*.model",
+        "tekken.json",
+    ),
 )
-"""What a checkpoint in a folder is made of: configuration, weights, an adapter to them, and tokenizer."""
+"""What a checkpoint in a folder is made of: configuration, weights, an adapter to them, and
+tokenizer."""
 SINGLE = ("model.safetensors", "pytorch_model.bin")
-"""Weights in one file; in shards, the file's name with `.index.json` says which shard holds what."""
+"""Weights in one file; in shards, the file's name with `.index.json` says which shard holds
+what."""
 
 
 def hash_folder(folder: Path) -> str:
@@ -21,7 +38,10 @@ def hash_folder(folder: Path) -> str:
     paths = sorted({path for pattern in PARTS for path in folder.glob(pattern) if path.is_file()})
     states = [(path, path.stat()) for path in paths]
     return digest(
-        {path.name: _hash_once(path, state.st_mtime_ns, state.st_ctime_ns, state.st_size) for path, state in states}
+        {
+            path.name: _hash_once(path, state.st_mtime_ns, state.st_ctime_ns, state.st_size)
+            for path, state in states
+        }
     )
 
 
@@ -34,8 +54,9 @@ def _hash_once(path: Path, modified: int, changed: int, size: int) -> str:
 def check_folder(folder: Path) -> None:
     """Refuse a checkpoint whose weights are not those of one save, all in its folder.
 
-    Raises `ValueError` for weights that are there in one file and in shards (which of them is loaded would be chance),
-    for shards that are missing or elsewhere, and for a list of shards that is none.
+    Raises `ValueError` for weights that are there in one file and in shards (which of them is
+    loaded would be chance), for shards that are missing or elsewhere, and for a list of shards that
+    is none.
     """
     for single in SINGLE:
         index = folder / f"{single}.index.json"
@@ -44,10 +65,16 @@ def check_folder(folder: Path) -> None:
                 return
             continue
         if (folder / single).is_file():
-            raise ValueError(f"{folder} holds two saves, {single} and {index.name} with its shards: remove one of them")
+            raise ValueError(
+                f"{folder} holds two saves, {single} and {index.name} with its shards: remove one "
+                "of them"
+            )
         missing = sorted(name for name in _read_shards(index) if not (folder / name).is_file())
         if missing:
-            raise ValueError(f"{folder} lacks {len(missing)} of the shards that {index.name} lists, {missing[0]} first")
+            raise ValueError(
+                f"{folder} lacks {len(missing)} of the shards that {index.name} lists, "
+                f"{missing[0]} first"
+            )
         return
 
 
@@ -58,5 +85,7 @@ def _read_shards(index: Path) -> set[str]:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{index} does not say which shard holds what: {error!r:.100}") from error
     if not shards or any(not isinstance(name, str) or Path(name).name != name for name in shards):
-        raise ValueError(f"{index} lists what is no file beside it: {sorted(map(repr, shards))[:3]}")
+        raise ValueError(
+            f"{index} lists what is no file beside it: {sorted(map(repr, shards))[:3]}"
+        )
     return shards

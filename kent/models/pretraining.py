@@ -1,4 +1,5 @@
-"""Suites pretrained on the spot: a small OLMo and a GPT-NeoX beside it, taught the synthetic world."""
+"""Suites pretrained on the spot: a small OLMo and a GPT-NeoX beside it, taught the synthetic
+world."""
 
 import json
 import logging
@@ -27,7 +28,16 @@ from transformers import (
 
 from kent.models.suites import SUITES
 from kent.precision import keep_precision
-from kent.records import cache_folder, describe_run, digest, hash_code, hash_file, make_room, save_json, set_aside
+from kent.records import (
+    cache_folder,
+    describe_run,
+    digest,
+    hash_code,
+    hash_file,
+    make_room,
+    save_json,
+    set_aside,
+)
 from kent.settings import checked
 from kent.text.corpora import PRETRAINING_SEED, WORLD_SEED, sequences
 from kent.text.world import World
@@ -39,16 +49,28 @@ WHOLE = ("config.json", "model.safetensors", "tokenizer.json")
 """What every checkpoint holds, beside other files."""
 CODE = (
     *("precision.py", "models/pretraining.py"),
-    *(f"text/{name}" for name in ("corpora.py", "documents.py", "templates.py", "tokens.py", "world.py", "world.yaml")),
+    *(
+        f"text/{name}"
+        for name in (
+            "corpora.py",
+            "documents.py",
+            "templates.py",
+            "tokens.py",
+            "world.py",
+            "world.yaml",
+        )
+    ),
 )
 
 
 @dataclass(frozen=True)
 class Pretraining:
-    """Everything that decides a suite's weights: shape, text, schedule, seed. Lengths are in tokens.
+    """Everything that decides a suite's weights: shape, text, schedule, seed. Lengths are in
+    tokens.
 
-    `architecture` is the model type of a Hugging Face configuration: olmo (gated) or gpt_neox (plain).
-    AdamW (0.9, 0.95), weight decay 0.1, gradients clipped at 1.0, linear warm-up, then cosine to 10 % of the peak rate.
+    `architecture` is the model type of a Hugging Face configuration: olmo (gated) or gpt_neox
+    (plain). AdamW (0.9, 0.95), weight decay 0.1, gradients clipped at 1.0, linear warm-up, then
+    cosine to 10 % of the peak rate.
     """
 
     steps: tuple[int, ...]
@@ -69,7 +91,10 @@ class Pretraining:
 RECIPES = {
     "tiny": Pretraining(SUITES["tiny"].steps),
     "tiny-neox": Pretraining(SUITES["tiny-neox"].steps, architecture="gpt_neox"),
-    **{name: Pretraining(SUITES[name].steps, seed=seed) for seed, name in enumerate(SUITES["tiny"].seeds, 1)},
+    **{
+        name: Pretraining(SUITES[name].steps, seed=seed)
+        for seed, name in enumerate(SUITES["tiny"].seeds, 1)
+    },
 }
 
 
@@ -80,7 +105,9 @@ def identify(suite: str) -> str:
     Raises `ValueError` for a suite that is not pretrained on the spot.
     """
     if suite not in RECIPES:
-        raise ValueError(f"{suite!r} is not pretrained on the spot; these are: {', '.join(RECIPES)}")
+        raise ValueError(
+            f"{suite!r} is not pretrained on the spot; these are: {', '.join(RECIPES)}"
+        )
     return digest({"recipe": asdict(RECIPES[suite]), "code": hash_code(*CODE)})
 
 
@@ -91,11 +118,12 @@ def locate_manifest(suite: str) -> Path:
 
 @checked
 def pretrain(suite: str) -> Path:
-    """Folder of a suite's checkpoints `step{N}/`, pretraining the model now when they are missing or damaged.
+    """Folder of a suite's checkpoints `step{N}/`, pretraining the model now when they are missing
+    or damaged.
 
-    One process works while others wait for it; the folder appears whole or not at all; every file is compared with its
-    hash when read. Raises `ValueError` for a suite that is not pretrained on the spot, and where torchrun has several
-    processes and the suite is not there.
+    One process works while others wait for it; the folder appears whole or not at all; every file
+    is compared with its hash when read. Raises `ValueError` for a suite that is not pretrained on
+    the spot, and where torchrun has several processes and the suite is not there.
     """
     manifest = locate_manifest(suite)
     folder = manifest.parent
@@ -104,12 +132,22 @@ def pretrain(suite: str) -> Path:
         if damage is None:
             return folder
         if os.environ.get("WORLD_SIZE", "1") != "1":
-            raise ValueError(f"the suite {suite} is not there yet, and is pretrained by one process, not by torchrun's")
+            raise ValueError(
+                f"the suite {suite} is not there yet, and is pretrained by one process, not by "
+                "torchrun's"
+            )
         if folder.exists():
             kept = set_aside(folder).name
-            logger.warning("the suite %s in the cache is damaged (%s): kept as %s, and pretraining it again",
-                           suite, damage, kept)  # fmt: skip
-        with TemporaryDirectory(dir=folder.parent, prefix=f".{suite}-") as scratch, keep_precision():
+            logger.warning(
+                "the suite %s in the cache is damaged (%s): kept as %s, and pretraining it again",
+                suite,
+                damage,
+                kept,
+            )
+        with (
+            TemporaryDirectory(dir=folder.parent, prefix=f".{suite}-") as scratch,
+            keep_precision(),
+        ):
             _teach(RECIPES[suite], Path(scratch))
             Path(scratch).rename(folder)
             Path(scratch).mkdir()
@@ -133,7 +171,8 @@ def _find_damage(manifest: Path, recipe: Pretraining) -> str | None:
 
 
 def _teach(recipe: Pretraining, folder: Path) -> None:
-    """Pretrain into `folder`: tokenizer, text, model, one checkpoint per step of the recipe, and the manifest."""
+    """Pretrain into `folder`: tokenizer, text, model, one checkpoint per step of the recipe, and
+    the manifest."""
     start = time.perf_counter()
     documents = World(WORLD_SEED).documents("pretraining", seed=PRETRAINING_SEED)
     texts = [document.text for document in islice(documents, recipe.tokenizer_documents)]
@@ -146,7 +185,9 @@ def _teach(recipe: Pretraining, folder: Path) -> None:
         trainer = Trainer(
             model=model,
             args=_schedule(recipe, outputs),
-            train_dataset=Dataset.from_dict({"input_ids": rows.numpy(), "labels": rows.numpy()}).with_format("torch"),
+            train_dataset=Dataset.from_dict(
+                {"input_ids": rows.numpy(), "labels": rows.numpy()}
+            ).with_format("torch"),
             callbacks=[keeper],
         )
         trainer.train()
@@ -170,18 +211,27 @@ def _train_tokenizer(texts: list[str], recipe: Pretraining) -> PreTrainedTokeniz
     tokenizer.train_from_iterator(
         texts,
         trainers.BpeTrainer(
-            vocab_size=recipe.vocabulary, special_tokens=[END_OF_TEXT], initial_alphabet=alphabet, show_progress=False
+            vocab_size=recipe.vocabulary,
+            special_tokens=[END_OF_TEXT],
+            initial_alphabet=alphabet,
+            show_progress=False,
         ),
     )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT
+    )
 
 
-def _collect_rows(texts: list[str], more, tokenizer: PreTrainedTokenizerFast, recipe: Pretraining) -> torch.Tensor:
+def _collect_rows(
+    texts: list[str], more, tokenizer: PreTrainedTokenizerFast, recipe: Pretraining
+) -> torch.Tensor:
     """Every row of the run, each seen once: [steps · batch, length]."""
     wanted = recipe.steps[-1] * recipe.batch * recipe.length
     known = sum(map(len, tokenizer(texts)["input_ids"])) + len(texts)
     missing = max(0, wanted - known)
-    texts = texts + [document.text for document in islice(more, int(1.1 * missing * len(texts) / known) + 1)]
+    texts = texts + [
+        document.text for document in islice(more, int(1.1 * missing * len(texts) / known) + 1)
+    ]
     return sequences(texts, tokenizer, length=recipe.length, limit=recipe.steps[-1] * recipe.batch)
 
 

@@ -33,7 +33,11 @@ def name_nearest(step: int, names: Iterable[str]) -> str:
     """What there is instead of a step, in words."""
     steps, others = read_steps(names), read_others(names)
     nearest = sorted(sorted(steps, key=lambda other: abs(other - step))[:4])
-    known = f"the nearest steps are {', '.join(map(str, nearest))}" if steps else "it holds no step{N} at all"
+    known = (
+        f"the nearest steps are {', '.join(map(str, nearest))}"
+        if steps
+        else "it holds no step{N} at all"
+    )
     if others:
         near = sorted(others, key=lambda name: abs(others[name] - step))
         known += f", and branches of other names are not read: {name_some(near)}"

@@ -1,4 +1,5 @@
-"""Suites: frozen descriptions of a model's checkpoints and of the texts they are measured on (pure data)."""
+"""Suites: frozen descriptions of a model's checkpoints and of the texts they are measured on (pure
+data)."""
 
 from dataclasses import dataclass, field
 
@@ -10,12 +11,13 @@ STREAMED = ("dolma", "c4", "pubmed")
 class Suite:
     """One model over its pretraining.
 
-    `repository` is a Hub repository whose branches are the checkpoints, or None for a suite pretrained on the spot.
-    `steps` are the checkpoints a page measures, `corpora` the texts, the one like its pretraining text first; `other_architecture`
-    is the suite of another architecture beside it (figure 6); `parameters` the size of the model, for the estimate of
-    a run's cost; `gated` whether its feed-forward layers are. `learning` is what continual learning has other than the
-    paper's own setting (the defaults of `kent.runs.definitions.plan_learning`). `seeds` are the suites that differ from this one
-    by the seed of pretraining alone.
+    `repository` is a Hub repository whose branches are the checkpoints, or None for a suite
+    pretrained on the spot. `steps` are the checkpoints a page measures, `corpora` the texts, the
+    one like its pretraining text first; `other_architecture` is the suite of another architecture
+    beside it (figure 6); `parameters` the size of the model, for the estimate of a run's cost;
+    `gated` whether its feed-forward layers are. `learning` is what continual learning has other
+    than the paper's own setting (the defaults of `kent.runs.definitions.plan_learning`). `seeds`
+    are the suites that differ from this one by the seed of pretraining alone.
     """
 
     name: str
@@ -29,12 +31,23 @@ class Suite:
     seeds: tuple[str, ...] = ()
 
 
-# The paper's setting at a small model's size: the peak rate of pretraining, which 4e-4 is in OLMo-1B's published
-# configuration, and the less familiar corpus. A run reads 7 % of what pretraining did; in the paper less than 0.01 %.
+# The paper's setting at a small model's size: the peak rate of pretraining, which 4e-4 is in
+# OLMo-1B's published configuration, and the less familiar corpus. A run reads 7 % of what
+# pretraining did; in the paper less than 0.01 %.
 TINY_LEARNING = {
-    **{"corpus": "world-far", "length": 128, "batch": 16, "steps": 50, "learning_rate": 3e-3, "tasks": "world"},
+    **{
+        "corpus": "world-far",
+        "length": 128,
+        "batch": 16,
+        "steps": 50,
+        "learning_rate": 3e-3,
+        "tasks": "world",
+    },
     **{"once": 20, "paraphrase": 12},
-    **{"warmup_from": 0.0, "decay_embeddings": True},  # as the Trainer does by itself, and as its own pretraining did
+    **{
+        "warmup_from": 0.0,
+        "decay_embeddings": True,
+    },  # as the Trainer does by itself, and as its own pretraining did
 }
 TINY = {"repository": None, "corpora": WORLDS, "learning": TINY_LEARNING}
 TINY_SEEDS = ("tiny-1", "tiny-2", "tiny-3")
@@ -43,16 +56,48 @@ TINY_STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768)
 SUITES = {
     suite.name: suite
     for suite in (
-        Suite("tiny", steps=TINY_STEPS, other_architecture="tiny-neox", parameters=786_432, seeds=TINY_SEEDS, **TINY),
-        Suite("tiny-neox", steps=TINY_STEPS, other_architecture="tiny", parameters=644_160, gated=False, **TINY),
+        Suite(
+            "tiny",
+            steps=TINY_STEPS,
+            other_architecture="tiny-neox",
+            parameters=786_432,
+            seeds=TINY_SEEDS,
+            **TINY,
+        ),
+        Suite(
+            "tiny-neox",
+            steps=TINY_STEPS,
+            other_architecture="tiny",
+            parameters=644_160,
+            gated=False,
+            **TINY,
+        ),
         *(
-            Suite(name, steps=TINY_STEPS, other_architecture="tiny-neox", parameters=786_432, **TINY)
+            Suite(
+                name, steps=TINY_STEPS, other_architecture="tiny-neox", parameters=786_432, **TINY
+            )
             for name in TINY_SEEDS
         ),
         Suite(
             name="pythia",
             repository="EleutherAI/pythia-1b",
-            steps=(0, 1, 4, 16, 64, 256, 512, 1000, 4000, 16000, 32000, 64000, 96000, 128000, 143000),
+            steps=(
+                0,
+                1,
+                4,
+                16,
+                64,
+                256,
+                512,
+                1000,
+                4000,
+                16000,
+                32000,
+                64000,
+                96000,
+                128000,
+                143000,
+            ),
             corpora=STREAMED,
             other_architecture="olmo-1b",
             parameters=1_012_000_000,

@@ -1,1 +1,5 @@
 """What every page shares: readings, seeds, tables."""
+
+from kent.errors import require
+
+require("book", "IPython", "matplotlib", "pandas", "scipy")

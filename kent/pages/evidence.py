@@ -1,4 +1,5 @@
-"""Claims against evidence: what a page measured for a claim, kept in the executed page, and read by the scorecard."""
+"""Claims against evidence: what a page measured for a claim, kept in the executed page, and read by
+the scorecard."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 
 
 def label_steps(results: Sequence[Result]) -> list[int]:
-    """The pretraining step of each result; its place in the list where a checkpoint does not name its step."""
+    """The pretraining step of each result; its place in the list where a checkpoint does not name
+    its step."""
     steps = [result.provenance["revision"]["step"] for result in results]
     return [index if step is None else step for index, step in enumerate(steps)]
 
@@ -26,7 +28,8 @@ def pick_results(results: Sequence[Result]) -> dict[str, Result]:
 
 
 def measure_change(profiles: Sequence[Profile], measure: str = "knowledge") -> tuple[float, float]:
-    """Change of a measure from 16 % of the run (the paper's earliest stage) to its end, and its standard error.
+    """Change of a measure from 16 % of the run (the paper's earliest stage) to its end, and its
+    standard error.
 
     Measures as for `kent.Profile.estimate`.
     """
@@ -35,7 +38,8 @@ def measure_change(profiles: Sequence[Profile], measure: str = "knowledge") -> t
 
 
 def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
-    """Change of the last layer's knowledge entropy minus the mean change of the others, and its standard error.
+    """Change of the last layer's knowledge entropy minus the mean change of the others, and its
+    standard error.
 
     In nats; both are 0 for a model of one layer.
     """
@@ -45,10 +49,11 @@ def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Reading:
-    """A page's reading: for each claim the published value, the one measured here with its error, and the verdict.
+    """A page's reading: for each claim the published value, the one measured here with its error,
+    and the verdict.
 
-    Where the page was recorded for other seeds, their values and the mean over all stand beside. Shown as a table; the
-    numbers travel in the executed page beside it.
+    Where the page was recorded for other seeds, their values and the mean over all stand beside.
+    Shown as a table; the numbers travel in the executed page beside it.
     """
 
     measured: Mapping[str, tuple[float, float]]
@@ -59,14 +64,25 @@ class Reading:
     def list_rows(self) -> list[dict]:
         """What was found for each claim, as JSON-able rows."""
         return [
-            {"claim": key, "value": value, "error": error, "verdict": CLAIMS[key].judge(value, error),
-             "model": self.model, "text": self.text, **self._pool(key)}
+            {
+                "claim": key,
+                "value": value,
+                "error": error,
+                "verdict": CLAIMS[key].judge(value, error),
+                "model": self.model,
+                "text": self.text,
+                **self._pool(key),
+            }
             for key, (value, error) in self.measured.items()
-        ]  # fmt: skip
+        ]
 
     def _pool(self, key: str) -> dict:
-        """Mean of a claim's statistic over this seed and the recorded ones (`kent.pages.seeds.pool`), and its verdict."""
-        values = [self.measured[key][0], *(seed.readings[key][0] for seed in self.seeds if key in seed.readings)]
+        """Mean of a claim's statistic over this seed and the recorded ones
+        (`kent.pages.seeds.pool`), and its verdict."""
+        values = [
+            self.measured[key][0],
+            *(seed.readings[key][0] for seed in self.seeds if key in seed.readings),
+        ]
         if len(values) < 2:
             return {}
         mean, error = pool(values)
@@ -98,7 +114,8 @@ def _tabulate(claim: Claim, found: dict, outdated: Sequence[str]) -> str:
 def format_seeds(claim: Claim, seeds: dict) -> str:
     """The mean over seeds with its interval and verdict, and each seed's value."""
     each = ", ".join(f"{value:+.3g}".replace("-", "−") for value in seeds["values"])
-    return f"{format_statistic(claim, seeds['value'], seeds['error'])}: **{seeds['verdict']}** (each: {each})"
+    interval = format_statistic(claim, seeds["value"], seeds["error"])
+    return f"{interval}: **{seeds['verdict']}** (each: {each})"
 
 
 def format_statistic(claim: Claim, value: float, error: float) -> str:
@@ -107,7 +124,8 @@ def format_statistic(claim: Claim, value: float, error: float) -> str:
 
 
 def collect_readings(folder: Path) -> list[dict]:
-    """Every row of every reading in the executed pages under `folder`, which holds one folder per suite.
+    """Every row of every reading in the executed pages under `folder`, which holds one folder per
+    suite.
 
     Beside what `Reading.list_rows` says: `suite` and `page`.
     """
@@ -119,14 +137,16 @@ def collect_readings(folder: Path) -> list[dict]:
 
 
 def name_direction(measure: str, change: float, error: float) -> str:
-    """What a measure's change says of the coefficients beyond two standard errors: "more even" or "more uneven"."""
+    """What a measure's change says of the coefficients beyond two standard errors: "more even" or
+    "more uneven"."""
     if not is_effect(change, error):
         return "too small to tell"
     return "more even" if (change > 0) != (measure in UNEVEN) else "more uneven"
 
 
 def tabulate_verdicts(readings: Sequence[dict], suites: Sequence[str]) -> str:
-    """Markdown table of every claim's verdict in each suite ("not run" without a reading), and where it is tested.
+    """Markdown table of every claim's verdict in each suite ("not run" without a reading), and
+    where it is tested.
 
     Where recorded seeds come to another verdict together, it stands beside.
     """
@@ -134,7 +154,11 @@ def tabulate_verdicts(readings: Sequence[dict], suites: Sequence[str]) -> str:
     return _table(
         ["claim", "source", *suites],
         [
-            [claim.statement, _link(claim), *(found.get((claim.key, suite), "not run") for suite in suites)]
+            [
+                claim.statement,
+                _link(claim),
+                *(found.get((claim.key, suite), "not run") for suite in suites),
+            ]
             for claim in CLAIMS.values()
         ],
     )
@@ -152,19 +176,31 @@ def _link(claim: Claim) -> str:
 
 
 def tabulate_readings(readings: Sequence[dict]) -> str:
-    """Markdown table of what was measured for each claim, on what, and what it came to over several seeds."""
+    """Markdown table of what was measured for each claim, on what, and what it came to over several
+    seeds."""
     columns = ["suite", "claim", "measured", "verdict", "over seeds", "model", "text"]
     rows = []
     for row in readings:
         claim = CLAIMS[row["claim"]]
         measured = format_statistic(claim, row["value"], row["error"])
         pooled = format_seeds(claim, row["seeds"]) if "seeds" in row else "one seed"
-        rows.append([row["suite"], claim.statement, measured, row["verdict"], pooled, row["model"], row["text"]])
+        rows.append(
+            [
+                row["suite"],
+                claim.statement,
+                measured,
+                row["verdict"],
+                pooled,
+                row["model"],
+                row["text"],
+            ]
+        )
     return _table(columns, rows)
 
 
 def tabulate_settings() -> str:
-    """Markdown table of every claim's statistic, the sign the paper reports, its published value and its setting."""
+    """Markdown table of every claim's statistic, the sign the paper reports, its published value
+    and its setting."""
     columns = ["claim", "statistic", "sign", "published", "setting"]
     rows = [[claim.statement, claim.statistic, f"{claim.sign:+d}", claim.published, claim.setting]
             for claim in CLAIMS.values()]  # fmt: skip
@@ -172,5 +208,8 @@ def tabulate_settings() -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [[cell.replace("|", r"\|") for cell in cells] for cells in [columns, ["---"] * len(columns), *rows]]
+    lines = [
+        [cell.replace("|", r"\|") for cell in cells]
+        for cells in [columns, ["---"] * len(columns), *rows]
+    ]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

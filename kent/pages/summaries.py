@@ -1,4 +1,5 @@
-"""Outcomes of continual learning as tables of (value, standard error), and how two of their rows go together."""
+"""Outcomes of continual learning as tables of (value, standard error), and how two of their rows go
+together."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,19 +22,24 @@ ENTROPIES = {
     "attention entropy before (nats)": "attention",
     "loss before (nats)": "loss",
 }
-"""Rows of a changed model before it learns, and the measure of its profile in each (`kent.Profile.estimate`)."""
+"""Rows of a changed model before it learns, and the measure of its profile in each
+(`kent.Profile.estimate`)."""
 ENTROPY, *_ = ENTROPIES
 """The first of them: the initial model's knowledge entropy."""
 CORRELATIONS = {"Pearson": (pearsonr, 1.0), "Spearman": (spearmanr, 1.06)}
-"""Function of a correlation, and the variance of its Fisher transform times n - 3 (Spearman: Fieller et al. 1957)."""
+"""Function of a correlation, and the variance of its Fisher transform times n - 3 (Spearman:
+Fieller et al. 1957)."""
 
 
 def tabulate_learning(outcomes: Sequence[Outcome], before: Sequence[Profile] = ()) -> pd.DataFrame:
-    """A column per initial model, by its step: A, F, their control's, K and P, each with its standard error.
+    """A column per initial model, by its step: A, F, their control's, K and P, each with its
+    standard error.
 
     With the profiles of the initial models, a row of their knowledge entropy too.
     """
-    table = pd.DataFrame({step: _summarize(each) for step, each in zip(label_steps(outcomes), outcomes, strict=True)})
+    table = pd.DataFrame(
+        {step: _summarize(each) for step, each in zip(label_steps(outcomes), outcomes, strict=True)}
+    )
     if before:
         table.loc[ENTROPY] = [each.estimate() for each in before]
     return table
@@ -57,11 +63,14 @@ def _summarize(outcome: Outcome) -> dict[str, tuple[float, float]]:
         "control: K after (nats)": control[-1],
     }
     guessed = exceed_chance(outcome)
-    return {name: estimate(samples) for name, samples in found.items()} | {"P after minus guessing (points)": guessed}
+    return {name: estimate(samples) for name, samples in found.items()} | {
+        "P after minus guessing (points)": guessed
+    }
 
 
 def exceed_chance(outcome: Outcome) -> tuple[float, float]:
-    """P at the end minus what guessing scores, in points, and its standard error over the tasks' documents."""
+    """P at the end minus what guessing scores, in points, and its standard error over the tasks'
+    documents."""
     last = {task: answers[-1] for task, answers in outcome.answers.items()}
     excess = [answers.mean().item() - find_chance(task) for task, answers in last.items()]
     variances = [answers.var().item() / len(answers) for answers in last.values()]
@@ -69,19 +78,24 @@ def exceed_chance(outcome: Outcome) -> tuple[float, float]:
 
 
 def list_guessing(outcomes: Sequence[Outcome]) -> list[int]:
-    """The steps of initial models that in the end do no better than guessing, within two standard errors: F has no room
-    left there, and says what a model could before.
-    """
+    """The steps of initial models that in the end do no better than guessing, within two standard
+    errors: F has no room left there, and says what a model could before."""
     pairs = [exceed_chance(each) for each in outcomes]
-    return [step for step, (value, error) in zip(label_steps(outcomes), pairs, strict=True) if value <= 2 * error]
+    return [
+        step
+        for step, (value, error) in zip(label_steps(outcomes), pairs, strict=True)
+        if value <= 2 * error
+    ]
 
 
 Changed = Mapping[str, tuple[Profile, Outcome]]
-"""By label a model changed in some way, "unchanged" first: its profile before learning, and what learning came to."""
+"""By label a model changed in some way, "unchanged" first: its profile before learning, and what
+learning came to."""
 
 
 def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]:
-    """Results of a plan of `kent.runs.learning_plans.learn_changed` by the step of the initial model, then by label.
+    """Results of a plan of `kent.runs.learning_plans.learn_changed` by the step of the initial
+    model, then by label.
 
     By its place in the list, where two have the same step.
     """
@@ -90,25 +104,31 @@ def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]
     if len(set(steps)) < len(steps):
         steps = range(len(steps))
     return {
-        step: {label: (results[label][index], results[f"{label}, learning"][index]) for label in labels}
+        step: {
+            label: (results[label][index], results[f"{label}, learning"][index]) for label in labels
+        }
         for index, step in enumerate(steps)
     }
 
 
 def acquire(models: Changed) -> dict[str, Float64[np.ndarray, " sample"]]:
-    """A (%) of every model by label, counted from K of the unchanged one, as `Outcome.acquisition` returns it."""
+    """A (%) of every model by label, counted from K of the unchanged one, as `Outcome.acquisition`
+    returns it."""
     (_, unchanged), *_ = models.values()
     return {label: outcome.acquisition(since=unchanged) for label, (_, outcome) in models.items()}
 
 
 def tabulate_changes(models: Changed) -> pd.DataFrame:
-    """A column per changed model: A, F, K and P after learning; K, P, its entropies and its loss before.
+    """A column per changed model: A, F, K and P after learning; K, P, its entropies and its loss
+    before.
 
-    A and F count from what the unchanged model (the first) could before, so that what a change itself breaks is no
-    room for acquisition; two more rows count from what the changed one could.
+    A and F count from what the unchanged model (the first) could before, so that what a change
+    itself breaks is no room for acquisition; two more rows count from what the changed one could.
     """
     (_, unchanged), *_ = models.values()
-    return pd.DataFrame({label: _summarize_change(*each, unchanged) for label, each in models.items()})
+    return pd.DataFrame(
+        {label: _summarize_change(*each, unchanged) for label, each in models.items()}
+    )
 
 
 def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarray, " sample"]]:
@@ -127,18 +147,25 @@ def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarr
     }
 
 
-def _summarize_change(before: Profile, outcome: Outcome, unchanged: Outcome) -> dict[str, tuple[float, float]]:
+def _summarize_change(
+    before: Profile, outcome: Outcome, unchanged: Outcome
+) -> dict[str, tuple[float, float]]:
     measured = {row: before.estimate(measure) for row, measure in ENTROPIES.items()}
-    return {row: estimate(samples) for row, samples in _collect(outcome, unchanged).items()} | measured
+    return {
+        row: estimate(samples) for row, samples in _collect(outcome, unchanged).items()
+    } | measured
 
 
 def compare_changes(models: Changed) -> pd.DataFrame:
     """The rows of `tabulate_changes`, each minus the unchanged model's.
 
-    Errors are those of the difference: over the same blocks of text, the same redrawn paragraphs and documents.
+    Errors are those of the difference: over the same blocks of text, the same redrawn paragraphs
+    and documents.
     """
     unchanged, *_ = models.values()
-    return pd.DataFrame({label: _compare_change(*each, *unchanged) for label, each in [*models.items()][1:]})
+    return pd.DataFrame(
+        {label: _compare_change(*each, *unchanged) for label, each in [*models.items()][1:]}
+    )
 
 
 def _compare_change(
@@ -153,21 +180,35 @@ COMPARED = "minus unchanged"
 """What a page calls the table of `compare_changes` that it keeps for other seeds."""
 
 
-def judge_controls(models: Changed, beside: Mapping[str, str], seeds: Sequence[Seed] = ()) -> pd.DataFrame:
-    """A (%) of controls minus A of the method each stands `beside`, with two standard errors, and what that says.
+def judge_controls(
+    models: Changed, beside: Mapping[str, str], seeds: Sequence[Seed] = ()
+) -> pd.DataFrame:
+    """A (%) of controls minus A of the method each stands `beside`, with two standard errors, and
+    what that says.
 
-    Over the recorded `seeds` and this one their mean beside it, with the interval of `kent.pages.seeds.pool`.
+    Over the recorded `seeds` and this one their mean beside it, with the interval of
+    `kent.pages.seeds.pool`.
     """
     A = acquire(models)
     pairs = {label: method for label, method in beside.items() if {label, method} <= A.keys()}
-    return pd.DataFrame({label: _judge(A, label, method, seeds) for label, method in pairs.items()}).T
+    return pd.DataFrame(
+        {label: _judge(A, label, method, seeds) for label, method in pairs.items()}
+    ).T
 
 
-def _judge(A: Mapping[str, np.ndarray], label: str, method: str, seeds: Sequence[Seed]) -> dict[str, object]:
+def _judge(
+    A: Mapping[str, np.ndarray], label: str, method: str, seeds: Sequence[Seed]
+) -> dict[str, object]:
     value, error = estimate(A[label] - A[method])
-    rows = [[seed.estimates.get(f"{COMPARED}, {each}", {}) for each in (label, method)] for seed in seeds]
+    rows = [
+        [seed.estimates.get(f"{COMPARED}, {each}", {}) for each in (label, method)]
+        for seed in seeds
+    ]
     others = [one["A (%)"][0] - other["A (%)"][0] for one, other in rows if one and other]
-    judged = {"beside": method, "A minus A of the method (points)": format_interval(value, error, "+")}
+    judged = {
+        "beside": method,
+        "A minus A of the method (points)": format_interval(value, error, "+"),
+    }
     judged |= {"the control": _compare(value, error)}
     if others:
         mean, spread = pool([value, *others])
@@ -185,9 +226,10 @@ def _compare(value: float, error: float) -> str:
 def correlate(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> tuple[float, float]:
     """Pearson's or Spearman's (rank) correlation of two series, and an error of it.
 
-    The interval is that of two standard errors of the Fisher transform; the error is half the way from the value to its
-    end towards zero, so that a correlation within two errors may be none at all. Points are taken as independent and
-    exact. NaN for fewer than four points, and for a series that never changes.
+    The interval is that of two standard errors of the Fisher transform; the error is half the way
+    from the value to its end towards zero, so that a correlation within two errors may be none at
+    all. Points are taken as independent and exact. NaN for fewer than four points, and for a series
+    that never changes.
     """
     measure, variance = CORRELATIONS[kind]
     if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
@@ -204,9 +246,11 @@ def _bound(value: float, number: int, variance: float) -> tuple[float, float]:
 
 
 def describe_correlation(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> str:
-    """A correlation and the ends of its interval, two standard errors of the Fisher transform; as `correlate`.
+    """A correlation and the ends of its interval, two standard errors of the Fisher transform; as
+    `correlate`.
 
-    Where the series agree in every point there is no such interval, and only the correlation is said.
+    Where the series agree in every point there is no such interval, and only the correlation is
+    said.
     """
     value, _ = correlate(x, y, kind)
     if np.isnan(value):
@@ -218,11 +262,19 @@ def describe_correlation(x: Sequence[float], y: Sequence[float], kind: str = "Pe
 
 
 def tabulate_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """Correlations over the columns of `tabulate_learning`, of A, the control's A and F with knowledge entropy and with
-    the logarithm of the pretraining step, as `describe_correlation` says them.
-    """
+    """Correlations over the columns of `tabulate_learning`, of A, the control's A and F with
+    knowledge entropy and with the logarithm of the pretraining step, as `describe_correlation` says
+    them."""
     values = table.map(lambda pair: pair[0]).T
-    beside = {ENTROPY: [*values[ENTROPY]], "ln step": [*np.log(np.maximum(values.index.to_numpy(float), 1))]}
-    rows = [(other, kind) for other in ("A (%)", "control: A (%)", "F (%)") for kind in CORRELATIONS]
-    found = {name: [describe_correlation(x, [*values[y]], kind) for y, kind in rows] for name, x in beside.items()}
+    beside = {
+        ENTROPY: [*values[ENTROPY]],
+        "ln step": [*np.log(np.maximum(values.index.to_numpy(float), 1))],
+    }
+    rows = [
+        (other, kind) for other in ("A (%)", "control: A (%)", "F (%)") for kind in CORRELATIONS
+    ]
+    found = {
+        name: [describe_correlation(x, [*values[y]], kind) for y, kind in rows]
+        for name, x in beside.items()
+    }
     return pd.DataFrame(found, index=pd.MultiIndex.from_tuples(rows))

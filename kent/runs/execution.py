@@ -45,8 +45,8 @@ Result = Profile | Familiarity | Gradients | Outcome
 def do(run: Run) -> None:
     """Carry out one run and leave its record; the runs it needs are done on the way.
 
-    Raises OSError where the record cannot be written: before the work, or after it (the disk is full), naming where
-    the result is instead.
+    Raises OSError where the record cannot be written: before the work, or after it (the disk is
+    full), naming where the result is instead.
     """
     kind = run.config["run"]
     if kind == "pretrain":
@@ -61,7 +61,8 @@ def do(run: Run) -> None:
 
 
 def fetch(run: Run) -> Result:
-    """The result a run left in the cache; computed now when it is missing, or damaged (which is said)."""
+    """The result a run left in the cache; computed now when it is missing, or damaged (which is
+    said)."""
     read = MEASURED[run.config["run"]][0].load
     if run.done:
         try:
@@ -86,7 +87,9 @@ def _save(result: Result, path: Path) -> None:
     except OSError as error:
         elsewhere = Path(mkdtemp(prefix="kent-"), path.name)
         result.save(elsewhere)
-        raise OSError(f"{path} cannot be written ({error}); the result is in {elsewhere}") from error
+        raise OSError(
+            f"{path} cannot be written ({error}); the result is in {elsewhere}"
+        ) from error
 
 
 def _compare(run: Run, result: Result) -> Result:
@@ -94,12 +97,18 @@ def _compare(run: Run, result: Result) -> Result:
     name = run.config["name"]
     with expect_whole(run.path):
         step = result.provenance["revision"]["step"]
-        steps = _SEEN.setdefault((name, run.config["dtype"], result.provenance["weights_sha256"]), [])
+        steps = _SEEN.setdefault(
+            (name, run.config["dtype"], result.provenance["weights_sha256"]), []
+        )
     if step is not None and step not in steps:
         steps.append(step)
         if len(steps) > 1:
             said = " and ".join(map(str, steps))
-            logger.warning("steps %s of %s have the same weights: they are one checkpoint, not several", said, name)
+            logger.warning(
+                "steps %s of %s have the same weights: they are one checkpoint, not several",
+                said,
+                name,
+            )
     return result
 
 
@@ -108,7 +117,8 @@ _SEEN: dict[tuple[str, str, str], list[int]] = {}
 
 
 def _load(config: dict) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A run's checkpoint; the last one is kept while it is what it was, since several runs in a row measure it."""
+    """A run's checkpoint; the last one is kept while it is what it was, since several runs in a row
+    measure it."""
     name, step = config["name"], config["step"]
     return _keep(name, step, config["dtype"], resolve(name, step).commit)
 
@@ -129,7 +139,9 @@ def _weigh(model: PreTrainedModel) -> str:
 def _draw(config: dict, tokenizer) -> tuple[Tensor, dict]:
     """The sequences of a run, and what its record says of them."""
     corpus, column = config["corpus"], config["column"]
-    tokens = sequences(corpus, tokenizer, length=config["length"], limit=config["limit"], column=column)
+    tokens = sequences(
+        corpus, tokenizer, length=config["length"], limit=config["limit"], column=column
+    )
     if config.get("shuffled"):
         order = torch.randperm(tokens.numel(), generator=torch.Generator().manual_seed(SEED))
         tokens = tokens.flatten()[order].view_as(tokens)
@@ -137,7 +149,8 @@ def _draw(config: dict, tokenizer) -> tuple[Tensor, dict]:
 
 
 def _change(model: PreTrainedModel, config: dict) -> PreTrainedModel:
-    """The model as a run wants it: itself, or a copy changed by the coefficients that were measured before."""
+    """The model as a run wants it: itself, or a copy changed by the coefficients that were measured
+    before."""
     if not config.get("change"):
         return model
     measured = fetch(plan_coefficients(config["name"], config["step"], config["change"]))
@@ -153,9 +166,15 @@ def _profile(config: dict) -> Profile:
         model = copy.deepcopy(model)
         set_temperature(model, config["temperature"])
     tokens, text = _draw(config, tokenizer)
-    measures = ("knowledge", "attention", "token") if config["activation"] == "abs" else ("knowledge",)
+    measures = (
+        ("knowledge", "attention", "token") if config["activation"] == "abs" else ("knowledge",)
+    )
     measured = profile(
-        model, tokens, batch_size=config["batch_size"], measures=measures, activation=config["activation"]
+        model,
+        tokens,
+        batch_size=config["batch_size"],
+        measures=measures,
+        activation=config["activation"],
     )
     stated = {key: config[key] for key in STATED if key in config}
     measured.provenance.update(corpus=text, seed=SEED, weights_sha256=weights, **stated)
@@ -165,7 +184,9 @@ def _profile(config: dict) -> Profile:
 def _familiarity(config: dict) -> Familiarity:
     documents = read_entities(config["corpus"], limit=config["limit"], column=config["column"])
     model, tokenizer = _load(config)
-    found = measure_familiarity(model, tokenizer, documents, length=config["length"], batch_size=config["batch_size"])
+    found = measure_familiarity(
+        model, tokenizer, documents, length=config["length"], batch_size=config["batch_size"]
+    )
     text = describe(config["corpus"], column=config["column"])
     found.provenance.update(corpus=text, seed=SEED, weights_sha256=_weigh(model))
     return found
@@ -174,7 +195,9 @@ def _familiarity(config: dict) -> Familiarity:
 def _gradients(config: dict) -> Gradients:
     model, tokenizer = _load(config)
     tokens, text = _draw(config, tokenizer)
-    found = measure_gradients(model, tokens, batch_size=config["batch_size"], steps=config["updates"])
+    found = measure_gradients(
+        model, tokens, batch_size=config["batch_size"], steps=config["updates"]
+    )
     found.provenance.update(corpus=text, seed=SEED, weights_sha256=_weigh(model))
     return found
 
@@ -182,7 +205,9 @@ def _gradients(config: dict) -> Gradients:
 def _learning(config: dict) -> Outcome:
     out = cache_folder() / "learning" / from_config(config).path.stem
     make_room(out / "outcome.safetensors")
-    first = int(os.environ.get("RANK", "0")) == 0  # of the processes of torchrun, which go on together
+    first = (
+        int(os.environ.get("RANK", "0")) == 0
+    )  # of the processes of torchrun, which go on together
     with FileLock(make_room(out.with_name(f"{out.name}.lock"))) if first else nullcontext():
         try:
             if any(out.iterdir()) and not (out / RECIPE).is_file():
@@ -203,7 +228,9 @@ def _learn(config: dict, out: Path) -> Outcome:
     knowledge, control = read_knowledge(config)
     recipe = make_recipe({field.name: config[field.name] for field in fields(Recipe)})
     outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)
-    outcome.provenance.update(corpus=text, seed=recipe.seed, change=config.get("change"), weights_sha256=weights)
+    outcome.provenance.update(
+        corpus=text, seed=recipe.seed, change=config.get("change"), weights_sha256=weights
+    )
     return outcome
 
 

@@ -1,4 +1,5 @@
-"""Which runs a page that measures needs: a function per kind of page, from its parameters to labelled lists of runs."""
+"""Which runs a page that measures needs: a function per kind of page, from its parameters to
+labelled lists of runs."""
 
 from collections.abc import Sequence
 
@@ -19,16 +20,23 @@ UPDATES = 16
 
 
 def _list_checkpoints(checkpoints: Checkpoints, steps: Steps) -> list[tuple[str, int | None]]:
-    """Name and step of every checkpoint, by name in the order of steps; `steps`: else a suite's own, else all."""
+    """Name and step of every checkpoint, by name in the order of steps; `steps`: else a suite's
+    own, else all."""
     names = [checkpoints] if isinstance(checkpoints, str) else list(checkpoints)
     if not names:
-        raise ValueError("no checkpoints: name a suite, a Hub repository, a folder, or a list of these")
-    known = {name: steps or (SUITES[name].steps if name in SUITES else list_steps(name)) for name in names}
+        raise ValueError(
+            "no checkpoints: name a suite, a Hub repository, a folder, or a list of these"
+        )
+    known = {
+        name: steps or (SUITES[name].steps if name in SUITES else list_steps(name))
+        for name in names
+    }
     return [(name, step) for name in names for step in sorted(set(known[name])) or [None]]
 
 
 def pick_stages(steps: Sequence[int]) -> dict[str, int]:
-    """For each stage of the paper (16, 50, 75 and 100 % of the run) the index of the nearest of ascending `steps`."""
+    """For each stage of the paper (16, 50, 75 and 100 % of the run) the index of the nearest of
+    ascending `steps`."""
     return {
         stage: min(range(len(steps)), key=lambda index: abs(steps[index] - share * steps[-1]))
         for stage, share in STAGES.items()
@@ -53,41 +61,60 @@ def list_stages(
 def sweep(checkpoints: Checkpoints, *, steps: Steps = (), **measured) -> Plan:
     """One profile per checkpoint in the order of steps.
 
-    `checkpoints` is a suite, a Hub repository, a folder of `step{N}` folders, a checkpoint folder, or a list of these;
-    `steps` are those wanted (default: a suite's own list, else all there are). `measured` as for `plan_profile`.
+    `checkpoints` is a suite, a Hub repository, a folder of `step{N}` folders, a checkpoint folder,
+    or a list of these; `steps` are those wanted (default: a suite's own list, else all there are).
+    `measured` as for `plan_profile`.
     """
-    return {"in order": [plan_profile(*each, **measured) for each in _list_checkpoints(checkpoints, steps)]}
+    return {
+        "in order": [
+            plan_profile(*each, **measured) for each in _list_checkpoints(checkpoints, steps)
+        ]
+    }
 
 
 @checked
 def sweep_stages(checkpoints: Checkpoints, *, steps: Steps = (), **measured) -> Plan:
-    """The checkpoints of an early, a middle and the final stage (16, 50 and 100 %), and the first of all."""
+    """The checkpoints of an early, a middle and the final stage (16, 50 and 100 %), and the first
+    of all."""
     first = _list_checkpoints(checkpoints, steps)[0]
     stages = list_stages(checkpoints, steps)
-    return {"first": [plan_profile(*first, **measured)], "stages": [plan_profile(*each, **measured) for each in stages]}
+    return {
+        "first": [plan_profile(*first, **measured)],
+        "stages": [plan_profile(*each, **measured) for each in stages],
+    }
 
 
 @checked
 def sweep_with_baseline(checkpoints: Checkpoints, *, steps: Steps = (), **measured) -> Plan:
     """`sweep`, and the last checkpoint on shuffled tokens."""
     last = _list_checkpoints(checkpoints, steps)[-1]
-    return sweep(checkpoints, steps=steps, **measured) | {"shuffled": [plan_profile(*last, **measured, shuffled=True)]}
+    return sweep(checkpoints, steps=steps, **measured) | {
+        "shuffled": [plan_profile(*last, **measured, shuffled=True)]
+    }
 
 
 @checked
 def sweep_architectures(
     checkpoints: Checkpoints, *, other_architecture: Checkpoints = "", steps: Steps = (), **measured
 ) -> Plan:
-    """`sweep` of `checkpoints` and of `other_architecture` (default: the suite's own), each under its name."""
+    """`sweep` of `checkpoints` and of `other_architecture` (default: the suite's own), each under
+    its name."""
     other_architecture = other_architecture or (
-        SUITES[checkpoints].other_architecture if isinstance(checkpoints, str) and checkpoints in SUITES else ""
+        SUITES[checkpoints].other_architecture
+        if isinstance(checkpoints, str) and checkpoints in SUITES
+        else ""
     )
     listed = [checkpoints, other_architecture] if other_architecture else [checkpoints]
     names = [each if isinstance(each, str) else ", ".join(each) for each in listed]
-    return {name: sweep(each, steps=steps, **measured)["in order"] for name, each in zip(names, listed, strict=True)}
+    return {
+        name: sweep(each, steps=steps, **measured)["in order"]
+        for name, each in zip(names, listed, strict=True)
+    }
 
 
-def list_corpora(checkpoints: Checkpoints, corpus: str, others: Sequence[Corpus], column: str) -> dict[str, dict]:
+def list_corpora(
+    checkpoints: Checkpoints, corpus: str, others: Sequence[Corpus], column: str
+) -> dict[str, dict]:
     """Corpus and column of each text, under its name; `others` default to those of the suite.
 
     Raises `ValueError` for a further corpus that is not one, and for two of the same name.
@@ -95,12 +122,18 @@ def list_corpora(checkpoints: Checkpoints, corpus: str, others: Sequence[Corpus]
     if not others and isinstance(checkpoints, str) and checkpoints in SUITES:
         others = [each for each in SUITES[checkpoints].corpora if each != corpus]
     texts = [{"corpus": corpus, "column": column}]
-    texts += [each if isinstance(each, dict) else {"corpus": each, "column": column} for each in others]
+    texts += [
+        each if isinstance(each, dict) else {"corpus": each, "column": column} for each in others
+    ]
     if wrong := [text for text in texts if text.keys() != {"corpus", "column"}]:
-        raise ValueError(f"a further corpus is a name, a file, or {{corpus: FILE, column: NAME}}, not {wrong[0]}")
+        raise ValueError(
+            f"a further corpus is a name, a file, or {{corpus: FILE, column: NAME}}, not {wrong[0]}"
+        )
     named = {str(text["corpus"]).rsplit("/", 1)[-1]: text for text in texts}
     if len(named) < len(texts):
-        raise ValueError(f"corpora are told apart by the last part of their names, and two are alike: {[*named]}")
+        raise ValueError(
+            f"corpora are told apart by the last part of their names, and two are alike: {[*named]}"
+        )
     return named
 
 
@@ -119,7 +152,10 @@ def sweep_corpora(
     `others` default to the suite's other corpora.
     """
     texts = list_corpora(checkpoints, corpus, others, column)
-    return {name: sweep(checkpoints, steps=steps, **measured, **text)["in order"] for name, text in texts.items()}
+    return {
+        name: sweep(checkpoints, steps=steps, **measured, **text)["in order"]
+        for name, text in texts.items()
+    }
 
 
 @checked
@@ -133,20 +169,38 @@ def sweep_activations(checkpoints: Checkpoints, *, steps: Steps = (), **measured
 
 @checked
 def sweep_sizes(
-    checkpoints: Checkpoints, *, steps: Steps = (), length: Count, limit: Count, dtype: Dtype = "float32", **measured
+    checkpoints: Checkpoints,
+    *,
+    steps: Steps = (),
+    length: Count,
+    limit: Count,
+    dtype: Dtype = "float32",
+    **measured,
 ) -> Plan:
-    """The last checkpoint on ever fewer sequences, on ever shorter ones, and in the other dtypes."""
+    """The last checkpoint on ever fewer sequences, on ever shorter ones, and in the other
+    dtypes."""
     last = _list_checkpoints(checkpoints, steps)[-1]
     settings = {
-        "sequences": [{"limit": number, "length": length, "dtype": dtype} for number in _divide(limit, 4)],
-        "length": [{"limit": limit, "length": tokens, "dtype": dtype} for tokens in _divide(length, 2)],
-        "dtype": [{"limit": limit, "length": length, "dtype": each} for each in ("float32", "bfloat16", "float16")],
+        "sequences": [
+            {"limit": number, "length": length, "dtype": dtype} for number in _divide(limit, 4)
+        ],
+        "length": [
+            {"limit": limit, "length": tokens, "dtype": dtype} for tokens in _divide(length, 2)
+        ],
+        "dtype": [
+            {"limit": limit, "length": length, "dtype": each}
+            for each in ("float32", "bfloat16", "float16")
+        ],
     }
-    return {what: [plan_profile(*last, **each, **measured) for each in listed] for what, listed in settings.items()}
+    return {
+        what: [plan_profile(*last, **each, **measured) for each in listed]
+        for what, listed in settings.items()
+    }
 
 
 def _divide(number: int, factor: int) -> list[int]:
-    """`number` and what is left of it after dividing by `factor` again and again, down to 4 or more; ascending."""
+    """`number` and what is left of it after dividing by `factor` again and again, down to 4 or
+    more; ascending."""
     found = [number]
     while found[0] // factor >= 4:
         found.insert(0, found[0] // factor)
@@ -163,7 +217,8 @@ def compare_familiarity(
     steps: Steps = (),
     **measured,
 ) -> Plan:
-    """How familiar the entities of each corpus (as for `sweep_corpora`) are to the last checkpoint (figure 10)."""
+    """How familiar the entities of each corpus (as for `sweep_corpora`) are to the last checkpoint
+    (figure 10)."""
     last = _list_checkpoints(checkpoints, steps)[-1]
     texts = list_corpora(checkpoints, corpus, others, column)
     if len(texts) < 2:
@@ -173,7 +228,8 @@ def compare_familiarity(
 
 @checked
 def compare_gradients(checkpoints: Checkpoints, *, steps: Steps = (), **measured) -> Plan:
-    """Coefficients beside gradients and updates at the early, middle and final stage (appendix A.1)."""
+    """Coefficients beside gradients and updates at the early, middle and final stage (appendix
+    A.1)."""
     stages = list_stages(checkpoints, steps)
     return {"stages": [plan_gradients(*each, **measured, updates=UPDATES) for each in stages]}
 
@@ -181,7 +237,11 @@ def compare_gradients(checkpoints: Checkpoints, *, steps: Steps = (), **measured
 def describe_plan(plan: Plan) -> dict[str, list[str]]:
     """What a page asks for, whatever its checkpoints are called, and the code that does it.
 
-    Under `configurations` a hash for every labelled list of runs, under `code` those of the code that decides them.
+    Under `configurations` a hash for every labelled list of runs, under `code` those of the code
+    that decides them.
     """
     asked = [digest([run.decisive for run in runs]) for runs in plan.values()]
-    return {"configurations": asked, "code": sorted({run.code for runs in plan.values() for run in runs})}
+    return {
+        "configurations": asked,
+        "code": sorted({run.code for runs in plan.values() for run in runs}),
+    }

@@ -1,1 +1,2 @@
-"""What a model reads: documents from files, the synthetic world, the Hub; and the token sequences made of them."""
+"""What a model reads: documents from files, the synthetic world, the Hub; and the token sequences
+made of them."""

@@ -1,4 +1,5 @@
-"""Text for measuring and training: token sequences of one length from files, texts, the world, or Hub datasets."""
+"""Text for measuring and training: token sequences of one length from files, texts, the world, or
+Hub datasets."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,10 +33,14 @@ DOMAINS = {"world": "pretraining", "world-near": "near", "world-far": "far"}
 HUB = {
     "dolma": ("allenai/dolma", ("urls/v1_6-sample.txt",)),
     "c4": ("allenai/c4", tuple(f"en/c4-train.{shard:05d}-of-01024.json.gz" for shard in range(8))),
-    "pubmed": ("casinca/PUBMED_title_abstracts_2019_baseline", ("PUBMED_title_abstracts_2019_baseline.jsonl.zst",)),
+    "pubmed": (
+        "casinca/PUBMED_title_abstracts_2019_baseline",
+        ("PUBMED_title_abstracts_2019_baseline.jsonl.zst",),
+    ),
 }
-"""Dataset and files of each Hub corpus. Dolma's file lists where its text is: the mixed sample drawn from version 1.5
-(`v1_5-sample.txt` lists the sources one after another, so its first documents would all be of one source)."""
+"""Dataset and files of each Hub corpus. Dolma's file lists where its text is: the mixed sample
+drawn from version 1.5 (`v1_5-sample.txt` lists the sources one after another, so its first
+documents would all be of one source)."""
 
 ACCEPTED = (
     f"a corpus name ({', '.join([*DOMAINS, *HUB])}), a path or a list of paths ending in "
@@ -44,7 +49,8 @@ ACCEPTED = (
 
 
 def _read_source(source: object) -> object:
-    """A name or path as it is, and a list for whatever holds some of them in order: a tuple, a column of a table."""
+    """A name or path as it is, and a list for whatever holds some of them in order: a tuple, a
+    column of a table."""
     if isinstance(source, str | Path):
         return source
     ordered = isinstance(source, Sequence) or getattr(source, "ndim", None) == 1
@@ -68,26 +74,33 @@ def sequences(
     limit: Count | None = None,
     column: str = "text",
 ) -> Int64[Tensor, "sequence position"]:
-    """Cut the documents of `source`, each followed by the end-of-text token, into sequences of `length` tokens.
+    """Cut the documents of `source`, each followed by the end-of-text token, into sequences of
+    `length` tokens.
 
-    `source` is a corpus name (world, world-near, world-far, dolma, c4, pubmed), a path or a list of paths, or a list of
-    texts; a list of strings is taken as paths when every one ends like one. A .txt file is one document; `column` names
-    the text in .jsonl (or .json, one object per line) and .csv files. Nothing is added by the tokenizer, no token that
-    begins a text either; a special token that a text spells out, such as `<|endoftext|>`, is read as that token, as the
-    tokenizer itself does. Documents without text are passed over; tokens that do not fill a last sequence are left out.
+    `source` is a corpus name (world, world-near, world-far, dolma, c4, pubmed), a path or a list of
+    paths, or a list of texts; a list of strings is taken as paths when every one ends like one. A
+    .txt file is one document; `column` names the text in .jsonl (or .json, one object per line) and
+    .csv files. Nothing is added by the tokenizer, no token that begins a text either; a special
+    token that a text spells out, such as `<|endoftext|>`, is read as that token, as the tokenizer
+    itself does. Documents without text are passed over; tokens that do not fill a last sequence are
+    left out.
 
-    A limit changes no token, and only about as much is read and tokenised as it takes, of a long document too; what is
-    wrong further on is then not found. It is taken for granted that a token does not depend on text that is more than
-    128 tokens behind it, unless longer and longer beginnings of the document show that it does. The world and the Hub's
-    datasets have no end worth reaching: they need a limit.
+    A limit changes no token, and only about as much is read and tokenised as it takes, of a long
+    document too; what is wrong further on is then not found. It is taken for granted that a token
+    does not depend on text that is more than 128 tokens behind it, unless longer and longer
+    beginnings of the document show that it does. The world and the Hub's datasets have no end worth
+    reaching: they need a limit.
 
-    Raises ValueError for a source that is none of these, an empty or damaged file or one that ends too early, bytes
-    that are not UTF-8, half of a surrogate pair, a missing column or one that is there twice, a tokenizer without an
-    end-of-text token, or fewer than `limit` sequences (or none); FileNotFoundError for a missing file; ConnectionError
-    when the Hub cannot be reached.
+    Raises ValueError for a source that is none of these, an empty or damaged file or one that ends
+    too early, bytes that are not UTF-8, half of a surrogate pair, a missing column or one that is
+    there twice, a tokenizer without an end-of-text token, or fewer than `limit` sequences (or
+    none); FileNotFoundError for a missing file; ConnectionError when the Hub cannot be reached.
     """
     if tokenizer.eos_token_id is None:
-        raise ValueError("the tokenizer has no end-of-text token (eos_token), which is to stand after every document")
+        raise ValueError(
+            "the tokenizer has no end-of-text token (eos_token), which is to stand after every "
+            "document"
+        )
     kind, _ = _locate(source)
     if limit is None and kind in ("world", "hub"):
         raise ValueError(f"the corpus {source!r} needs a limit: how many sequences to take from it")
@@ -96,8 +109,8 @@ def sequences(
     count = len(tokens) // length if limit is None else min(limit, len(tokens) // length)
     if count < (limit or 1):
         raise ValueError(
-            f"too little text: {len(tokens)} tokens make {count} sequences of {length}; {limit or 1} wanted. "
-            "Ask for fewer or shorter sequences, or give more text"
+            f"too little text: {len(tokens)} tokens make {count} sequences of {length}; "
+            f"{limit or 1} wanted. Ask for fewer or shorter sequences, or give more text"
         )
     return torch.frombuffer(tokens, dtype=torch.int64)[: count * length].view(count, length)
 
@@ -106,16 +119,24 @@ def sequences(
 def describe(source: Source, *, column: str = "text", tokens: TokenIds | None = None) -> dict:
     """Say what `source` holds, as JSON: what a record stores beside a measurement.
 
-    Always `kind` (files, texts, world, hub), `rows` (documents; None for the endless and the streamed) and `sha256`: of
-    the texts, of all files' bytes, of the first thousand documents of a world, or of a Hub corpus's file list at its
-    `revision`. Files come with name, bytes and hash. Given `tokens`, the sequences cut from it, also their number,
-    length and hash. Raises what `sequences` raises for a source that cannot be read.
+    Always `kind` (files, texts, world, hub), `rows` (documents; None for the endless and the
+    streamed) and `sha256`: of the texts, of all files' bytes, of the first thousand documents of a
+    world, or of a Hub corpus's file list at its `revision`. Files come with name, bytes and hash.
+    Given `tokens`, the sequences cut from it, also their number, length and hash. Raises what
+    `sequences` raises for a source that cannot be read.
     """
     kind, items = _locate(source)
     rows = sum(1 for _ in _read_documents(source, column)) if kind in ("files", "texts") else None
     if kind == "files":
-        files = [{"name": path.name, "bytes": path.stat().st_size, "sha256": hash_file(path)} for path in items]
-        record = {"files": files, "column": column, "sha256": _hash(file["sha256"] for file in files)}
+        files = [
+            {"name": path.name, "bytes": path.stat().st_size, "sha256": hash_file(path)}
+            for path in items
+        ]
+        record = {
+            "files": files,
+            "column": column,
+            "sha256": _hash(file["sha256"] for file in files),
+        }
     elif kind == "texts":
         record = {"sha256": _hash(items)}
     elif kind == "world":
@@ -123,7 +144,12 @@ def describe(source: Source, *, column: str = "text", tokens: TokenIds | None = 
         record["sha256"] = _hash(map("".join, islice(_read_documents(source, column), 1000)))
     else:
         revision, files = _find_files(str(source))
-        record = {"corpus": source, "dataset": HUB[source][0], "revision": revision, "files": list(files)}
+        record = {
+            "corpus": source,
+            "dataset": HUB[source][0],
+            "revision": revision,
+            "files": list(files),
+        }
         record["sha256"] = _hash([revision, *files])
     record = {"kind": kind, "rows": rows, **record}
     if tokens is not None:
@@ -140,12 +166,17 @@ def _locate(source: Source) -> tuple[str, Sequence[str | Path]]:
     items = [source] if isinstance(source, str | Path) else source
     if not items:
         raise ValueError(f"an empty list holds no text; source may be {ACCEPTED}")
-    if isinstance(source, str | Path) or all(isinstance(item, Path) or looks_like_path(item) for item in items):
+    if isinstance(source, str | Path) or all(
+        isinstance(item, Path) or looks_like_path(item) for item in items
+    ):
         return "files", [_check_path(item) for item in items]
     if not all(isinstance(item, str) for item in items):
         raise ValueError(f"a list holds either paths or texts, not both; source may be {ACCEPTED}")
     if names := {*DOMAINS, *HUB} & {*items}:
-        raise ValueError(f"a corpus name stands alone, and this list holds {sorted(names)}; source may be {ACCEPTED}")
+        raise ValueError(
+            f"a corpus name stands alone, and this list holds {sorted(names)}; source may be "
+            f"{ACCEPTED}"
+        )
     return "texts", items
 
 
@@ -159,7 +190,8 @@ def _check_path(item: str | Path) -> Path:
 
 
 def _read_documents(source: Source, column: str) -> Iterator[Iterator[str]]:
-    """The texts of `source`, one by one and each in pieces, without those that hold nothing but white space."""
+    """The texts of `source`, one by one and each in pieces, without those that hold nothing but
+    white space."""
     kind, items = _locate(source)
     if kind == "world":
         documents = World(seed=WORLD_SEED).documents(domain=DOMAINS[source], seed=HELD_OUT_SEED)
@@ -189,7 +221,8 @@ def _skip_blanks(documents: Iterator[Iterator[str]]) -> Iterator[Iterator[str]]:
 
 @cache
 def _find_files(name: str) -> tuple[str, tuple[str, ...]]:
-    """Revision of a Hub corpus (the commit of its main branch), and the addresses of its files at that revision."""
+    """Revision of a Hub corpus (the commit of its main branch), and the addresses of its files at
+    that revision."""
     dataset, files = HUB[name]
     try:
         revision = list_branches(dataset, "dataset")["main"]
@@ -198,7 +231,8 @@ def _find_files(name: str) -> tuple[str, tuple[str, ...]]:
             return revision, tuple(Path(listing).read_text(encoding="utf-8").split())
     except UNREACHABLE as error:
         raise ConnectionError(
-            f"the corpus {name!r} is streamed from the Hub, out of reach now; a file can be given instead: {error}"
+            f"the corpus {name!r} is streamed from the Hub, out of reach now; a file can be given "
+            f"instead: {error}"
         ) from error
     return revision, tuple(f"hf://datasets/{dataset}@{revision}/{file}" for file in files)
 

@@ -1,4 +1,5 @@
-"""Documents out of files: plain text, JSON lines and CSV, packed or not, on this machine or at an address."""
+"""Documents out of files: plain text, JSON lines and CSV, packed or not, on this machine or at an
+address."""
 
 import codecs
 import csv
@@ -43,7 +44,8 @@ def looks_like_path(item: str | Path) -> bool:
 
 
 def find_format(path: str | Path) -> str | None:
-    """The format in a file's name (.txt, .jsonl, .json, .csv), whether packed or not; None for any other name."""
+    """The format in a file's name (.txt, .jsonl, .json, .csv), whether packed or not; None for any
+    other name."""
     name = str(path).lower()
     for compression in COMPRESSIONS:
         name = name.removesuffix(compression)
@@ -51,12 +53,13 @@ def find_format(path: str | Path) -> str | None:
 
 
 def read_texts(file: str | Path, column: str) -> Iterator[Iterator[str]]:
-    """Documents of a file, each as its pieces in order: one for a .txt file, else one a row, out of `column`.
+    """Documents of a file, each as its pieces in order: one for a .txt file, else one a row, out of
+    `column`.
 
-    All is read as it is asked for, and the rest of a document when the next one is asked for. `file` is a path, a web
-    address or a Hub address (hf://…). Raises ValueError, with file and line, for bytes that are not UTF-8, a packed
-    file that is damaged or ends too early, a line that is not JSON or CSV, a missing column or one that is there
-    twice, or a value that is no text.
+    All is read as it is asked for, and the rest of a document when the next one is asked for.
+    `file` is a path, a web address or a Hub address (hf://…). Raises ValueError, with file and
+    line, for bytes that are not UTF-8, a packed file that is damaged or ends too early, a line that
+    is not JSON or CSV, a missing column or one that is there twice, or a value that is no text.
     """
     if find_format(file) == ".txt":
         with _open(file) as stream:
@@ -74,7 +77,8 @@ def cut(text: str) -> Iterator[str]:
 
 
 def read_json_lines(file: str | Path) -> Iterator[tuple[str, object]]:
-    """What every line of a file holds, behind its place (file and line); ValueError as for `read_texts`."""
+    """What every line of a file holds, behind its place (file and line); ValueError as for
+    `read_texts`."""
     with _open(file) as stream:
         for number, line in enumerate(_decode(file, stream), start=1):
             if line.strip():
@@ -85,7 +89,8 @@ def read_json_lines(file: str | Path) -> Iterator[tuple[str, object]]:
 def parse_json(text: str | bytes, place: str, accepted: str) -> object:
     """What a JSON text holds (bytes of UTF-8, too).
 
-    Raises ValueError, naming `place`, for what is not JSON, is nested too deeply, or has a key twice in one object.
+    Raises ValueError, naming `place`, for what is not JSON, is nested too deeply, or has a key
+    twice in one object.
     """
     try:
         return _JSON.decode(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
@@ -99,7 +104,9 @@ def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r:.80} is there twice")
+        raise ValueError(
+            f"the key {next(key for key in keys if keys.count(key) > 1)!r:.80} is there twice"
+        )
     return made
 
 
@@ -109,7 +116,11 @@ _JSON = json.JSONDecoder(object_pairs_hook=_make_object)
 def _read_column(file: str | Path, column: str) -> Iterator[str]:
     for place, record in read_json_lines(file):
         if not isinstance(record, dict) or column not in record:
-            found = f"columns {', '.join(record)}" if isinstance(record, dict) else type(record).__name__
+            found = (
+                f"columns {', '.join(record)}"
+                if isinstance(record, dict)
+                else type(record).__name__
+            )
             raise ValueError(f"{place}: no column {column!r} (found: {found})")
         yield check_text(record[column], f"{place}, column {column!r}")
 
@@ -123,7 +134,9 @@ def _read_csv(file: str | Path, column: str) -> Iterator[str]:
             for row in filter(None, rows):
                 if len(row) != len(header):
                     place = f"{file}, line {rows.line_num}"
-                    raise ValueError(f"{place}: {len(row)} fields where the header has {len(header)}")
+                    raise ValueError(
+                        f"{place}: {len(row)} fields where the header has {len(header)}"
+                    )
                 yield row[at]
         except csv.Error as error:
             raise ValueError(f"{file}, line {rows.line_num}: not CSV ({error})") from error
@@ -134,7 +147,9 @@ def _find_column(header: list[str], column: str, file: str | Path) -> int:
         raise ValueError(f"{file} has no column {column!r} (found: columns {', '.join(header)})")
     if header.count(column) > 1:
         places = ", ".join(str(at) for at, name in enumerate(header, start=1) if name == column)
-        raise ValueError(f"{file}, line 1: columns {places} are all called {column!r}; one is to be")
+        raise ValueError(
+            f"{file}, line 1: columns {places} are all called {column!r}; one is to be"
+        )
     return header.index(column)
 
 
@@ -147,7 +162,9 @@ def _decode(file: str | Path, stream: io.BufferedIOBase, size: int = sys.maxsize
             number += part.endswith(b"\n")
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file}, line {number}: not UTF-8 ({error}); convert the file to UTF-8") from error
+        raise ValueError(
+            f"{file}, line {number}: not UTF-8 ({error}); convert the file to UTF-8"
+        ) from error
     except DAMAGED as error:
         fault = f"is damaged after line {number - 1}" if "memory" not in str(error) else NARROW
         raise ValueError(f"{file} {fault}: {error}") from error
@@ -169,13 +186,16 @@ def _connect(file: str | Path) -> io.BufferedIOBase:
     if str(file).startswith("hf://"):
         return io.BufferedReader(HfFileSystem().open(str(file), "rb", block_size=0))
     if str(file).startswith(("http://", "https://")):
-        return urlopen(Request(str(file), headers={"User-Agent": "knowledge-entropy"}), timeout=SECONDS_TO_ANSWER)
+        return urlopen(
+            Request(str(file), headers={"User-Agent": "knowledge-entropy"}),
+            timeout=SECONDS_TO_ANSWER,
+        )
     return Path(file).open("rb")
 
 
 def _unpack(packed: io.BufferedIOBase) -> Iterator[bytes]:
-    """The bytes of a Zstandard file, frame after frame; EOFError, which zstandard's own reader leaves out, where the
-    file ends within a frame or before the first."""
+    """The bytes of a Zstandard file, frame after frame; EOFError, which zstandard's own reader
+    leaves out, where the file ends within a frame or before the first."""
     unpacker = zstandard.ZstdDecompressor(max_window_size=WINDOW)
     frame = unpacker.decompressobj()
     while chunk := packed.read(PACKED):

@@ -1,7 +1,8 @@
-"""Documents written from templates: a writer writes one part of a document about a subject onto a page.
+"""Documents written from templates: a writer writes one part of a document about a subject onto a
+page.
 
-A template is text with slots in braces; the subject says what a slot stands for and whether that names an entity.
-Chance comes only from calls of `random()`, so that a seed fixes every character.
+A template is text with slots in braces; the subject says what a slot stands for and whether that
+names an entity. Chance comes only from calls of `random()`, so that a seed fixes every character.
 """
 
 import re
@@ -83,9 +84,11 @@ def shuffle(items: Iterable, random: Chance) -> list:
 
 
 def write_one(alternatives: list[str], words: dict[str, list[str]]) -> Writer:
-    """Writes one of the alternatives, another one the next time. "" is silence; a line break needs no space before it.
+    """Writes one of the alternatives, another one the next time. "" is silence; a line break needs
+    no space before it.
 
-    The slot {any weather} stands for any of `words["weather"]`, {Any weather} for the same with a capital.
+    The slot {any weather} stands for any of `words["weather"]`, {Any weather} for the same with a
+    capital.
     """
     templates = [re.split(r"[{}]", alternative) for alternative in alternatives]
 
@@ -130,7 +133,8 @@ def write_each(find: Callable[[Subject, Chance], list], writers: list[Writer]) -
 
 
 def write(forms: Urn, random: Chance) -> Iterator[Document]:
-    """Documents without end, each of a form (an urn of subjects, and writers) drawn from `forms`."""
+    """Documents without end, each of a form (an urn of subjects, and writers) drawn from
+    `forms`."""
     while True:
         subjects, writers = forms.draw(random)
         page, subject = Page(random), subjects.draw(random)

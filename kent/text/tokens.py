@@ -7,18 +7,23 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerBase
 
 MARGIN = 128
-"""Tokens that may be added to the beginning of a document before those before them count as settled: more than the
-hundred of which WordPiece may make one, UNK, when the word goes on."""
+"""Tokens that may be added to the beginning of a document before those before them count as
+settled: more than the hundred of which WordPiece may make one, UNK, when the word goes on."""
 BATCH = 2**20
 """Characters that are tokenised together."""
 PATIENCE = 5
 """Seconds after which a progress bar is shown."""
 
 
-def tokenise(documents: Iterator[Iterator[str]], tokenizer: PreTrainedTokenizerBase, wanted: int | None) -> array:
-    """Token ids of the documents, each followed by the end-of-text token, until there are `wanted` of them."""
+def tokenise(
+    documents: Iterator[Iterator[str]], tokenizer: PreTrainedTokenizerBase, wanted: int | None
+) -> array:
+    """Token ids of the documents, each followed by the end-of-text token, until there are `wanted`
+    of them."""
     tokens = array("q")
-    with tqdm(total=wanted, desc="sequences", unit="token", unit_scale=True, leave=False, delay=PATIENCE) as bar:
+    with tqdm(
+        total=wanted, desc="sequences", unit="token", unit_scale=True, leave=False, delay=PATIENCE
+    ) as bar:
         while wanted is None or len(tokens) < wanted:
             needed = None if wanted is None else wanted - len(tokens)
             texts, rest = _take(documents, BATCH if needed is None else min(BATCH, 4 * needed))
@@ -32,7 +37,8 @@ def tokenise(documents: Iterator[Iterator[str]], tokenizer: PreTrainedTokenizerB
 
 
 def _take(documents: Iterator[Iterator[str]], characters: int) -> tuple[list[str], Iterator[str]]:
-    """Texts with about so many characters together, the last one perhaps a beginning; and how the last one goes on."""
+    """Texts with about so many characters together, the last one perhaps a beginning; and how the
+    last one goes on."""
     texts, rest = [], iter(())
     while characters > 0 and (document := next(documents, None)) is not None:
         texts.append(_read(rest := document, characters))
@@ -52,7 +58,8 @@ def _read(pieces: Iterator[str], characters: int) -> str:
 def _encode(
     texts: list[str], rest: Iterator[str], tokenizer: PreTrainedTokenizerBase, needed: int | None
 ) -> list[list[int]]:
-    """Token ids of each text, of which the last goes on with `rest`, and of that one only the first `needed`."""
+    """Token ids of each text, of which the last goes on with `rest`, and of that one only the first
+    `needed`."""
 
     def encode(texts: list[str]) -> list[list[int]]:
         options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
@@ -67,12 +74,14 @@ def _encode(
 def _encode_beginning(
     text: str, rest: Iterator[str], encode: Callable[[list[str]], list[list[int]]], needed: int
 ) -> list[int]:
-    """The first `needed` token ids of a document, or all that it has, from no more of it than that takes.
+    """The first `needed` token ids of a document, or all that it has, from no more of it than that
+    takes.
 
-    How many characters make a token is the tokenizer's secret, which may drop, join or rewrite them. So beginnings of
-    the document are tokenised, each half as long again as the one before, until one has MARGIN tokens more than the one
-    before, and those needed are the same in both, and without the last character too (as they would not be in the
-    middle of a long number that is split from its end): what a cut changes is then further on.
+    How many characters make a token is the tokenizer's secret, which may drop, join or rewrite
+    them. So beginnings of the document are tokenised, each half as long again as the one before,
+    until one has MARGIN tokens more than the one before, and those needed are the same in both, and
+    without the last character too (as they would not be in the middle of a long number that is
+    split from its end): what a cut changes is then further on.
     """
     text += _read(rest, 6 * (needed + MARGIN) - len(text))
     (found,) = encode([text])

@@ -1,8 +1,9 @@
 """A seeded synthetic world: entities with facts, and endless text about them in three domains.
 
-`world.yaml` describes it. A seed fixes every fact; documents are drawn without end, their subjects by Zipf's law.
-All randomness is `random.Random` seeded with a string and read only through `random()`, whose sequence Python
-guarantees, so neither hash seed, platform nor library version moves a character.
+`world.yaml` describes it. A seed fixes every fact; documents are drawn without end, their subjects
+by Zipf's law. All randomness is `random.Random` seeded with a string and read only through
+`random()`, whose sequence Python guarantees, so neither hash seed, platform nor library version
+moves a character.
 """
 
 from collections import defaultdict
@@ -16,7 +17,18 @@ from zlib import crc32
 
 import yaml
 
-from kent.text.templates import Chance, Document, Urn, Writer, choose, shuffle, write, write_each, write_one, write_some
+from kent.text.templates import (
+    Chance,
+    Document,
+    Urn,
+    Writer,
+    choose,
+    shuffle,
+    write,
+    write_each,
+    write_one,
+    write_some,
+)
 
 DOMAINS = ("pretraining", "near", "far")
 
@@ -38,7 +50,8 @@ class Entity:
         return self.name
 
     def say(self, slot: str) -> tuple[str, bool]:
-        """What a template's slot says of this entity, and whether it is a name (worked out once)."""
+        """What a template's slot says of this entity, and whether it is a name (worked out
+        once)."""
         if slot not in self.said:
             self.said[slot] = self._phrase(slot)
         return self.said[slot]
@@ -56,13 +69,16 @@ class Entity:
 
 
 class World:
-    """One world. `entities`: kind to entities, most frequent first; `people`, `places` (cities), `works` and `events`
-    are the best known kinds. A person always has the same facts, in every document and domain."""
+    """One world. `entities`: kind to entities, most frequent first; `people`, `places` (cities),
+    `works` and `events` are the best known kinds. A person always has the same facts, in every
+    document and domain."""
 
     def __init__(self, seed: int = 0):
         self.seed = seed
         self.entities: dict[str, tuple[Entity, ...]] = {}
-        self._names = {style: iter(self._stems(style, reserved=False)) for style in _plan()["names"]}
+        self._names = {
+            style: iter(self._stems(style, reserved=False)) for style in _plan()["names"]
+        }
         for kind, plan in _plan()["kinds"].items():
             self.entities[kind] = tuple(self._populate(kind, plan))
         self.people, self.places = self.entities["person"], self.entities["city"]
@@ -71,7 +87,8 @@ class World:
         self._forms = {domain: self._compile(_plan()["forms"][domain]) for domain in DOMAINS}
 
     def documents(self, domain: str = "pretraining", seed: int = 0) -> Iterator[Document]:
-        """Documents without end; another seed tells the same world in other documents (held-out text).
+        """Documents without end; another seed tells the same world in other documents (held-out
+        text).
 
         Raises ValueError for a domain that is not in DOMAINS.
         """
@@ -80,18 +97,23 @@ class World:
         return write(self._forms[domain], Random(f"world {self.seed}, {domain} {seed}").random)
 
     def reserved_names(self, style: str) -> Iterator[str]:
-        """Names of a style ("family", "place", "title", ...) that no world ever tells, each once: for new knowledge.
+        """Names of a style ("family", "place", "title", ...) that no world ever tells, each once:
+        for new knowledge.
 
         Raises ValueError for a style that `world.yaml` does not have.
         """
         if style not in _plan()["names"]:
-            raise ValueError(f"unknown style of names {style!r}; accepted: {', '.join(_plan()['names'])}")
+            raise ValueError(
+                f"unknown style of names {style!r}; accepted: {', '.join(_plan()['names'])}"
+            )
         return iter(self._stems(style, reserved=True))
 
     def _stems(self, style: str, reserved: bool) -> list[str]:
         stems = map("".join, product(*_plan()["names"][style]))
         random = Random(f"world {self.seed}, names {style}").random
-        return shuffle((stem for stem in stems if (crc32(stem.encode()) % 4 == 0) == reserved), random)
+        return shuffle(
+            (stem for stem in stems if (crc32(stem.encode()) % 4 == 0) == reserved), random
+        )
 
     def _populate(self, kind: str, plan: dict) -> list[Entity]:
         if "rows" in plan:
@@ -113,7 +135,8 @@ class World:
         return population
 
     def _draw(self, rule: dict, facts: dict, index: int, random: Chance) -> object:
-        """One fact by its rule. Nothing is related twice to the same entity, and early entities are related to most."""
+        """One fact by its rule. Nothing is related twice to the same entity, and early entities are
+        related to most."""
         words = _plan()["words"]
         match rule:
             case {"name": style}:
@@ -130,23 +153,39 @@ class World:
             case {"spread": kind}:
                 return self.entities[kind][index % len(self.entities[kind])]
             case {"among": [kind, shared]}:
-                return choose([other for other in self.entities[kind] if other.facts[shared] is facts[shared]], random)
+                return choose(
+                    [
+                        other
+                        for other in self.entities[kind]
+                        if other.facts[shared] is facts[shared]
+                    ],
+                    random,
+                )
             case {"entity": kind}:
                 others = [other for other in self.entities[kind] if other not in facts.values()]
                 return others[int(len(others) * random() ** 2)]
         raise ValueError(f"world.yaml has no such rule for a fact: {rule}")
 
     def _compile(self, forms: list[dict]) -> Urn:
-        """A domain's forms by weight, each with an urn of the subjects that have enough to tell, by Zipf's law."""
+        """A domain's forms by weight, each with an urn of the subjects that have enough to tell, by
+        Zipf's law."""
         told = []
         for form in forms:
-            needs = [(need["each"], need["whose"], need["count"][0]) for need in form["parts"] if "whose" in need]
+            needs = [
+                (need["each"], need["whose"], need["count"][0])
+                for need in form["parts"]
+                if "whose" in need
+            ]
             subjects = [
                 (subject, 1 / rank)
                 for rank, subject in enumerate(self.entities[form["about"]], 1)
-                if all(len(self._related[subject, kind, fact]) >= least for kind, fact, least in needs)
+                if all(
+                    len(self._related[subject, kind, fact]) >= least for kind, fact, least in needs
+                )
             ]
-            told.append(((Urn(subjects), [self._writer(part) for part in form["parts"]]), form["weight"]))
+            told.append(
+                ((Urn(subjects), [self._writer(part) for part in form["parts"]]), form["weight"])
+            )
         return Urn(told)
 
     def _writer(self, part: list | dict) -> Writer:

@@ -35,11 +35,15 @@ def measure_coefficients(model) -> torch.Tensor:
 
 
 def measure_norms(model) -> torch.Tensor:
-    return torch.stack([memory.vectors.detach().double().norm(dim=1) for memory in find_memories(model)])
+    return torch.stack(
+        [memory.vectors.detach().double().norm(dim=1) for memory in find_memories(model)]
+    )
 
 
 def test_the_function_stays(name):
-    before, after = (read_logits(model) for model in (build(name), rescale(build(name), draw_factors())))
+    before, after = (
+        read_logits(model) for model in (build(name), rescale(build(name), draw_factors()))
+    )
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5 * before.abs().max().item())
 
 
@@ -54,14 +58,18 @@ def test_coefficients_follow_and_contributions_stay(name):
     changed = rescale(model, factors)
     before, after = measure_coefficients(model), measure_coefficients(changed)
     torch.testing.assert_close(after, before * torch.stack(factors), rtol=1e-5, atol=1e-9)
-    torch.testing.assert_close(after * measure_norms(changed), before * measure_norms(model), rtol=1e-5, atol=1e-9)
+    torch.testing.assert_close(
+        after * measure_norms(changed), before * measure_norms(model), rtol=1e-5, atol=1e-9
+    )
 
 
 def test_knowledge_entropy_is_moved_to_its_bound(name):
     coefficients = kent.profile(build(name), TOKENS, measures=["knowledge"]).coefficients
     changed = rescale(build(name), [values.mean() / values for values in coefficients])
     assert kent.profile(build(name), TOKENS).knowledge_entropy < 2 * math.log(NEURONS) - 0.01
-    assert kent.profile(changed, TOKENS).knowledge_entropy == pytest.approx(2 * math.log(NEURONS), abs=1e-8)
+    assert kent.profile(changed, TOKENS).knowledge_entropy == pytest.approx(
+        2 * math.log(NEURONS), abs=1e-8
+    )
 
 
 def test_the_original_and_all_but_keys_and_values_stay(name):
@@ -69,11 +77,20 @@ def test_the_original_and_all_but_keys_and_values_stay(name):
     weights = copy.deepcopy(model.state_dict())
     changed = rescale(model, draw_factors()).state_dict()
     assert all(torch.equal(weight, weights[path]) for path, weight in model.state_dict().items())
-    moved = {path.split(".mlp.")[-1] for path, weight in changed.items() if not torch.equal(weight, weights[path])}
+    moved = {
+        path.split(".mlp.")[-1]
+        for path, weight in changed.items()
+        if not torch.equal(weight, weights[path])
+    }
     keys = "gate_up_proj" if name == "Phi-3" else "up_proj"
-    assert moved == {f"{keys}.weight", "down_proj.weight"} | ({"up_proj.bias"} if name == "Llama" else set())
+    assert moved == {f"{keys}.weight", "down_proj.weight"} | (
+        {"up_proj.bias"} if name == "Llama" else set()
+    )
     if name == "Phi-3":
-        gates = [state["model.layers.0.mlp.gate_up_proj.weight"][:NEURONS] for state in (weights, changed)]
+        gates = [
+            state["model.layers.0.mlp.gate_up_proj.weight"][:NEURONS]
+            for state in (weights, changed)
+        ]
         assert torch.equal(*gates)
 
 
@@ -81,7 +98,9 @@ def test_lower_precision_is_worked_out_in_float32(name):
     model, factors = copy.deepcopy(build(name)).bfloat16(), draw_factors()
     changed = rescale(model, factors)
     assert changed.dtype == torch.bfloat16
-    for before, after, factor in zip(find_memories(model), find_memories(changed), factors, strict=True):
+    for before, after, factor in zip(
+        find_memories(model), find_memories(changed), factors, strict=True
+    ):
         keys = (before.keys.weight[-NEURONS:].float() * factor[:, None]).bfloat16()
         assert torch.equal(after.keys.weight[-NEURONS:], keys)
         expected = before.vectors.float() / factor[:, None]
@@ -105,7 +124,9 @@ def test_a_weight_beyond_float16_is_refused():
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_plain_models_are_refused(name):
-    with pytest.raises(ValueError, match=f"{type(build(name)).__name__} is plain: an activation follows its keys"):
+    with pytest.raises(
+        ValueError, match=f"{type(build(name)).__name__} is plain: an activation follows its keys"
+    ):
         rescale(build(name), draw_factors())
 
 
@@ -114,8 +135,14 @@ def test_plain_models_are_refused(name):
     [
         (lambda factors: factors[:1], "factors for 1 layers: the model has 2"),
         (lambda factors: [*factors, factors[0]], "factors for 3 layers: the model has 2"),
-        (lambda factors: [factors[0], factors[1][1:]], r"factors of layer 1 have shape \[47\], not \[48\]"),
-        (lambda factors: [factors[0][None], factors[1]], r"factors of layer 0 have shape \[1, 48\], not \[48\]"),
+        (
+            lambda factors: [factors[0], factors[1][1:]],
+            r"factors of layer 1 have shape \[47\], not \[48\]",
+        ),
+        (
+            lambda factors: [factors[0][None], factors[1]],
+            r"factors of layer 0 have shape \[1, 48\], not \[48\]",
+        ),
     ],
 )
 def test_factors_of_another_shape_are_refused(change, message):

@@ -7,7 +7,16 @@ import math
 import numpy as np
 import pytest
 import torch
-from architectures import GATED, NEURONS, PLAIN, SUPPORTED, build, build_reference, draw_tokens, make
+from architectures import (
+    GATED,
+    NEURONS,
+    PLAIN,
+    SUPPORTED,
+    build,
+    build_reference,
+    draw_tokens,
+    make,
+)
 from torch import nn
 
 import kent
@@ -45,31 +54,48 @@ def digest(model) -> str:
     """Hash of a model's weights and of torch's random state."""
     tensors = {**model.state_dict(), "random": torch.get_rng_state()}
     return hashlib.sha256(
-        b"".join(name.encode() + tensor.double().numpy().tobytes() for name, tensor in tensors.items())
+        b"".join(
+            name.encode() + tensor.double().numpy().tobytes() for name, tensor in tensors.items()
+        )
     ).hexdigest()
 
 
 def find_changes(before, after) -> set[str]:
     """Names of the parameters that differ."""
     weights = dict(after.named_parameters())
-    return {name for name, weight in before.named_parameters() if not torch.equal(weight, weights[name])}
+    return {
+        name for name, weight in before.named_parameters() if not torch.equal(weight, weights[name])
+    }
 
 
 def find_factors(before, after) -> list[torch.Tensor]:
-    """What each neuron's key was multiplied by, read off the largest weight of its row, layer by layer."""
+    """What each neuron's key was multiplied by, read off the largest weight of its row, layer by
+    layer."""
     factors = []
     for old, new in zip(find_memories(before), find_memories(after), strict=True):
         largest = old.key_rows[0].abs().argmax(dim=1, keepdim=True)
-        factors.append((new.key_rows[0].gather(1, largest) / old.key_rows[0].gather(1, largest)).flatten().detach())
+        factors.append(
+            (new.key_rows[0].gather(1, largest) / old.key_rows[0].gather(1, largest))
+            .flatten()
+            .detach()
+        )
     return factors
 
 
 BY_HAND = {
     "interpolated: t = 2.5, mean 3": (50, [4, 1, 3, 1, 2, 1, 8, 4], [1, 3, 1, 3, 1.5, 3, 1, 1]),
     "ties at t = 2, mean 3.2: four of five": (50, [2, 1, 2, 9, 2], [1.6, 3.2, 1.6, 1, 1.6]),
-    "ties at the least: t = 1, mean 3, three of eight": (25, [4, 1, 3, 1, 2, 1, 8, 4], [1, 3, 1, 3, 1, 3, 1, 1]),
+    "ties at the least: t = 1, mean 3, three of eight": (
+        25,
+        [4, 1, 3, 1, 2, 1, 8, 4],
+        [1, 3, 1, 3, 1, 3, 1, 1],
+    ),
     "all, t = 8, mean 4": (100, [1, 3, 4, 8], [4, 4 / 3, 1, 0.5]),
-    "t = 20, mean 5: one is scaled down": (90, [1, 20, 1, 1, 1, 1, 1, 1, 1, 1, 26], [5, 0.25] + [5] * 8 + [1]),
+    "t = 20, mean 5: one is scaled down": (
+        90,
+        [1, 20, 1, 1, 1, 1, 1, 1, 1, 1, 26],
+        [5, 0.25] + [5] * 8 + [1],
+    ),
     "none": (0, [2, 1, 2, 9, 2], [1, 1, 1, 1, 1]),
     "one neuron": (50, [3], [1]),
 }
@@ -79,13 +105,17 @@ BY_HAND = {
 def test_algorithm_1_by_hand(name):
     p, coefficients, expected = BY_HAND[name]
     found = find_multipliers([torch.tensor(coefficients, dtype=torch.float64)], p=p)
-    torch.testing.assert_close(found, [torch.tensor(expected, dtype=torch.float32)], rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        found, [torch.tensor(expected, dtype=torch.float32)], rtol=1e-6, atol=0
+    )
 
 
 @pytest.mark.parametrize("p", [1, 12.5, 50, 77, 90, 99, 100])
 @pytest.mark.parametrize("q", [0.5, 1, 3.0])
 def test_algorithm_1_against_numpy(p, q):
-    for layer, found in zip(draw_coefficients(), find_multipliers(draw_coefficients(), p=p, q=q), strict=True):
+    for layer, found in zip(
+        draw_coefficients(), find_multipliers(draw_coefficients(), p=p, q=q), strict=True
+    ):
         values = layer.numpy()
         chosen = values <= np.float32(np.percentile(values.astype("float32"), p)) * (1 + 1e-6)
         expected = np.where(chosen, values.mean() / values * q, 1)
@@ -126,19 +156,27 @@ def test_settings_out_of_range_are_refused(settings, message):
 def test_coefficients_that_are_no_means_are_refused(value, p):
     coefficients = draw_coefficients()
     coefficients[1][7] = value
-    with pytest.raises(ValueError, match="coefficients of layer 1 must be finite, not negative, and at least one"):
+    with pytest.raises(
+        ValueError, match="coefficients of layer 1 must be finite, not negative, and at least one"
+    ):
         find_multipliers(coefficients, p=p)
 
 
 def test_an_empty_layer_is_refused():
-    with pytest.raises(ValueError, match="coefficients of layer 0 must be finite, not negative, and at least one"):
+    with pytest.raises(
+        ValueError, match="coefficients of layer 0 must be finite, not negative, and at least one"
+    ):
         find_multipliers([torch.zeros(0)])
 
 
 def test_silent_neurons_are_counted_by_layer():
     coefficients = [*draw_coefficients(), torch.zeros(4), torch.ones(3)]
-    coefficients[1][:3] = torch.tensor([0.0, 1e-60, 1e-44])  # zero; zero in float32; a multiplier beyond float32
-    with pytest.raises(ValueError, match=r"not so in layer 1: 3 of 24, layer 2: 4 of 4: measure them on more text"):
+    coefficients[1][:3] = torch.tensor(
+        [0.0, 1e-60, 1e-44]
+    )  # zero; zero in float32; a multiplier beyond float32
+    with pytest.raises(
+        ValueError, match=r"not so in layer 1: 3 of 24, layer 2: 4 of 4: measure them on more text"
+    ):
         find_multipliers(coefficients)
 
 
@@ -149,7 +187,8 @@ def test_a_multiplier_that_is_zero_in_float32_is_refused():
 
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_keys_alone_are_multiplied(name):
-    """Rows of the up-projection and its biases: not the gate, and of Phi-3's fused projection only the keys' half."""
+    """Rows of the up-projection and its biases: not the gate, and of Phi-3's fused projection only
+    the keys' half."""
     model, coefficients = build(name), draw_coefficients()
     before = digest(model)
     changed = resuscitate(model, coefficients, p=90, q=2)
@@ -160,7 +199,9 @@ def test_keys_alone_are_multiplied(name):
         path = next(path for path, module in model.named_modules() if module is keys)
         if name == "Phi-3":
             factors = torch.cat([torch.ones(NEURONS), factors])
-        expected[f"{path}.weight"] = keys.weight * (factors if name == "GPT-2" else factors[:, None])
+        expected[f"{path}.weight"] = keys.weight * (
+            factors if name == "GPT-2" else factors[:, None]
+        )
         if keys.bias is not None:
             expected[f"{path}.bias"] = keys.bias * factors
     assert any(path.endswith("bias") for path in expected) == (name in {"Llama", *PLAIN})
@@ -178,7 +219,9 @@ def test_chosen_neurons_land_on_the_mean(name, q):
     found = measure(resuscitate(model, coefficients, q=q)).coefficients[0]
     chosen = coefficients[0] <= coefficients[0].median()
     assert chosen.sum() == NEURONS / 2
-    torch.testing.assert_close(found[chosen], q * coefficients[0].mean().expand(NEURONS // 2), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        found[chosen], q * coefficients[0].mean().expand(NEURONS // 2), rtol=1e-4, atol=0
+    )
     assert torch.equal(found[~chosen], coefficients[0][~chosen])
 
 
@@ -189,7 +232,9 @@ def test_p_0_changes_nothing(name):
         changed = method(model, draw_coefficients(), p=0, q=3)
         assert not find_changes(model, changed)
         assert changed is not model
-        assert not {each.data_ptr() for each in model.parameters()} & {each.data_ptr() for each in changed.parameters()}
+        assert not {each.data_ptr() for each in model.parameters()} & {
+            each.data_ptr() for each in changed.parameters()
+        }
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -224,8 +269,14 @@ def test_a_product_beyond_float16_is_refused():
     [
         (lambda layers: layers[:1], "coefficients for 1 layers: the model has 2"),
         (lambda layers: [*layers, layers[0]], "coefficients for 3 layers: the model has 2"),
-        (lambda layers: [layers[0], layers[1][1:]], r"coefficients of layer 1 have shape \[47\], not \[48\]"),
-        (lambda layers: [layers[0][None], layers[1]], r"coefficients of layer 0 have shape \[1, 48\], not \[48\]"),
+        (
+            lambda layers: [layers[0], layers[1][1:]],
+            r"coefficients of layer 1 have shape \[47\], not \[48\]",
+        ),
+        (
+            lambda layers: [layers[0][None], layers[1]],
+            r"coefficients of layer 0 have shape \[1, 48\], not \[48\]",
+        ),
     ],
 )
 def test_coefficients_of_another_model_are_refused(method, change, message):
@@ -237,7 +288,7 @@ def test_coefficients_of_another_model_are_refused(method, change, message):
 def test_a_projection_that_layers_share_is_refused(method):
     model = make("Llama")
     model.model.layers[1].mlp.up_proj.weight = model.model.layers[0].mlp.up_proj.weight
-    shared = r"model\.layers\.0\.mlp\.up_proj\.weight and model\.layers\.1\.mlp\.up_proj\.weight are one parameter"
+    shared = r"layers\.0\.mlp\.up_proj\.weight and model\.layers\.1\.mlp\.up_proj\.weight are one"
     with pytest.raises(ValueError, match=shared):
         method(model, draw_coefficients())
 
@@ -247,7 +298,9 @@ def test_quantised_keys_are_refused(method):
     model = make("OLMo")
     packed = torch.ones(NEURONS, 32, dtype=torch.int8)
     model.model.layers[1].mlp.up_proj.weight = nn.Parameter(packed, requires_grad=False)
-    with pytest.raises(ValueError, match=r"layers\.1\.mlp\.up_proj\.weight is stored as torch\.int8: only floating"):
+    with pytest.raises(
+        ValueError, match=r"layers\.1\.mlp\.up_proj\.weight is stored as torch\.int8: only floating"
+    ):
         method(model, draw_coefficients())
 
 
@@ -256,11 +309,16 @@ def test_random_moves_the_same_multipliers_elsewhere(name):
     model, coefficients = build(name), draw_coefficients()
     before = digest(model)
     expected = find_factors(model, resuscitate(model, coefficients))
-    found = {seed: find_factors(model, resuscitate_random(model, coefficients, seed=seed)) for seed in (0, 1)}
+    found = {
+        seed: find_factors(model, resuscitate_random(model, coefficients, seed=seed))
+        for seed in (0, 1)
+    }
     assert digest(model) == before
     for layer in range(2):
         for seed in (0, 1):
-            torch.testing.assert_close(found[seed][layer].sort().values, expected[layer].sort().values)
+            torch.testing.assert_close(
+                found[seed][layer].sort().values, expected[layer].sort().values
+            )
             assert not torch.allclose(found[seed][layer], expected[layer])
         assert not torch.allclose(found[0][layer], found[1][layer])
     assert not torch.equal(found[0][0].argsort(), found[0][1].argsort())
@@ -282,7 +340,9 @@ def test_rescaling_raises_entropy_and_keeps_the_function(name):
     assert found.contribution_entropy == pytest.approx(before.contribution_entropy, abs=1e-6)
     logits = read_logits(model)
     largest = logits.abs().max().item()
-    torch.testing.assert_close(read_logits(rescaled), logits, rtol=0, atol=3e-6 * largest)  # 24 bits, soft-caps
+    torch.testing.assert_close(
+        read_logits(rescaled), logits, rtol=0, atol=3e-6 * largest
+    )  # 24 bits, soft-caps
     exact = build_reference(name)
     found = read_logits(rescale_inactive(exact, before.coefficients))
     torch.testing.assert_close(found, read_logits(exact), rtol=0, atol=1e-12 * largest)
@@ -304,7 +364,9 @@ def test_shrink_and_perturb_by_hand(name):
     fresh = type(model)(copy.deepcopy(model.config)).state_dict()
     for path, weight in model.named_parameters():
         expected = 0.4 * weight.detach().double().numpy() + 0.1 * fresh[path].double().numpy()
-        np.testing.assert_allclose(changed.get_parameter(path).detach().numpy(), expected, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            changed.get_parameter(path).detach().numpy(), expected, rtol=1e-5, atol=1e-7
+        )
 
 
 def test_shrink_and_perturb_at_its_ends():
@@ -312,7 +374,9 @@ def test_shrink_and_perturb_at_its_ends():
     model = build("Llama")
     assert not find_changes(model, shrink_and_perturb(model, shrink=1, perturb=0))
     fresh = shrink_and_perturb(model, shrink=0, perturb=1)
-    assert fresh.model.embed_tokens.weight.std().item() == pytest.approx(model.config.initializer_range, rel=0.05)
+    assert fresh.model.embed_tokens.weight.std().item() == pytest.approx(
+        model.config.initializer_range, rel=0.05
+    )
     assert (fresh.model.norm.weight == 1).all()
     assert find_changes(fresh, shrink_and_perturb(model, shrink=0, perturb=1, seed=1))
     assert not find_changes(fresh, shrink_and_perturb(model, shrink=0, perturb=1))
@@ -336,7 +400,13 @@ def test_shrink_and_perturb_rounds_once():
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("shrink", -0.1), ("shrink", 1.1), ("shrink", math.nan), ("perturb", -0.1), ("perturb", math.inf)],
+    [
+        ("shrink", -0.1),
+        ("shrink", 1.1),
+        ("shrink", math.nan),
+        ("perturb", -0.1),
+        ("perturb", math.inf),
+    ],
 )
 def test_shrink_and_perturb_out_of_range_is_refused(setting, value):
     with pytest.raises(ValueError, match=f"{setting} must be .*, not {value}"):
@@ -349,8 +419,11 @@ def test_a_model_that_its_configuration_does_not_make_is_refused():
     resized.lm_head = nn.Linear(32, 5, bias=False)
     packed.lm_head.weight = nn.Parameter(torch.ones(211, 32, dtype=torch.int8), requires_grad=False)
     for model, message in [
-        (grown, r"OlmoForCausalLM's configuration makes no model\.layers\.0\.adapter\.bias, and the model"),
-        (resized, r"makes lm_head\.weight of shape \[211, 32\], and the model has lm_head\.weight of shape \[5, 32\]"),
+        (grown, r"OlmoForCausalLM's configuration makes no model\.layers\.0\.adapter\.bias"),
+        (
+            resized,
+            r"s lm_head\.weight of shape \[211, 32\], and .* lm_head\.weight of shape \[5, 32\]",
+        ),
         (packed, "needs an unquantised model"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -360,7 +433,11 @@ def test_a_model_that_its_configuration_does_not_make_is_refused():
 CASES = [
     (method, name, dtype)
     for method in METHODS
-    for name, dtype in [("Llama", torch.bfloat16), ("Phi-3", torch.float32), ("GPT-2", torch.float32)]
+    for name, dtype in [
+        ("Llama", torch.bfloat16),
+        ("Phi-3", torch.float32),
+        ("GPT-2", torch.float32),
+    ]
     if (method, name) != ("rescale", "GPT-2")
 ]
 

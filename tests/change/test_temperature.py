@@ -1,4 +1,5 @@
-"""A temperature in the attention: against models with divided queries, against numpy by hand, and through a Trainer."""
+"""A temperature in the attention: against models with divided queries, against numpy by hand, and
+through a Trainer."""
 
 import copy
 import math
@@ -15,7 +16,14 @@ from kent.change.temperature import OWN, Cooling, find_temperature, set_temperat
 
 TOKENS = draw_tokens(3, 60)  # longer than the sliding windows
 UNCAPPED = [name for name in SUPPORTED if name != "Gemma 2"]
-WINDOWED = ("OLMo 3", "Mistral", "Phi-3", "Gemma 3", "Gemma 3 with images", "Gemma 2 without soft-cap")  # in layer 0
+WINDOWED = (
+    "OLMo 3",
+    "Mistral",
+    "Phi-3",
+    "Gemma 3",
+    "Gemma 3 with images",
+    "Gemma 2 without soft-cap",
+)  # in layer 0
 STEPS = 6
 
 
@@ -37,7 +45,9 @@ def read_logits(model: PreTrainedModel) -> torch.Tensor:
 
 
 def find_attentions(model: PreTrainedModel) -> list[torch.nn.Module]:
-    return [part for part in model.get_decoder().modules() if type(part).__name__.endswith("Attention")]
+    return [
+        part for part in model.get_decoder().modules() if type(part).__name__.endswith("Attention")
+    ]
 
 
 def divide_queries(model: PreTrainedModel, temperature: float) -> None:
@@ -45,7 +55,9 @@ def divide_queries(model: PreTrainedModel, temperature: float) -> None:
     for attention in find_attentions(model):
         parts = dict(attention.named_children())
         if "q_norm" in parts:
-            shift = 1 if "Gemma" in type(attention).__name__ else 0  # Gemma multiplies by 1 + weight
+            shift = (
+                1 if "Gemma" in type(attention).__name__ else 0
+            )  # Gemma multiplies by 1 + weight
             weight = parts["q_norm"].weight.data
             weight.copy_((weight + shift) / temperature - shift)
         elif "q_proj" in parts:
@@ -73,7 +85,9 @@ def test_the_logits_are_those_of_divided_queries(name, temperature):
     before, expected = read_logits(model), read_logits(divided)
     set_temperature(model, temperature)
     largest = before.abs().max().item()
-    torch.testing.assert_close(read_logits(model), expected, rtol=1e-6, atol=1e-6 * largest)  # norms are float32
+    torch.testing.assert_close(
+        read_logits(model), expected, rtol=1e-6, atol=1e-6 * largest
+    )  # norms are float32
     assert (expected - before).abs().max() > 1e-2 * largest
 
 
@@ -84,16 +98,22 @@ def test_a_temperature_is_a_larger_scalar_in_gemmas_configuration(name):
     torch.testing.assert_close(read_logits(model), read_logits(scaled), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize(("name", "run"), [("OLMo", reference.run_olmo), ("GPT-NeoX", reference.run_neox)])
+@pytest.mark.parametrize(
+    ("name", "run"), [("OLMo", reference.run_olmo), ("GPT-NeoX", reference.run_neox)]
+)
 def test_logits_and_entropy_against_numpy(name, run, monkeypatch):
     """OLMo with its clip, which comes before the temperature."""
     attend = reference.attend
-    monkeypatch.setattr(reference, "attend", lambda query, key, value: attend(query / 1.7, key, value))
+    monkeypatch.setattr(
+        reference, "attend", lambda query, key, value: attend(query / 1.7, key, value)
+    )
     model = make(name).double()
     set_temperature(model, 1.7)
     _, entropies, logits = run(model, TOKENS[0].numpy())
     largest = abs(logits).max()
-    torch.testing.assert_close(read_logits(model)[0], torch.tensor(logits), rtol=1e-6, atol=1e-6 * largest)
+    torch.testing.assert_close(
+        read_logits(model)[0], torch.tensor(logits), rtol=1e-6, atol=1e-6 * largest
+    )
     measured = kent.profile(model, TOKENS[:1], measures=["attention"]).attention_entropy_by_layer
     torch.testing.assert_close(measured, torch.tensor(entropies), rtol=1e-6, atol=0)
 
@@ -102,10 +122,14 @@ def test_attention_entropy_rises_with_the_temperature(name):
     model, entropies = make_own(name), []
     for temperature in (0.5, 1.0, 1.5, 3.0, 1e6):
         set_temperature(model, temperature)
-        entropies.append(kent.profile(model, TOKENS, measures=["attention"]).attention_entropy_by_layer)
+        entropies.append(
+            kent.profile(model, TOKENS, measures=["attention"]).attention_entropy_by_layer
+        )
     first, total = torch.stack(entropies)[:, 0], torch.stack(entropies).sum(dim=1)
     assert (first.diff() > 1e-3).all() and (total.diff() > 1e-3).all()
-    seen = torch.arange(1.0, len(TOKENS[0]) + 1).clamp(max=WINDOW if name in WINDOWED else len(TOKENS[0]))
+    seen = torch.arange(1.0, len(TOKENS[0]) + 1).clamp(
+        max=WINDOW if name in WINDOWED else len(TOKENS[0])
+    )
     assert first[-1] == pytest.approx(seen.log().mean().item(), rel=1e-5)
 
 
@@ -154,7 +178,10 @@ def test_nothing_of_it_is_saved(name, tmp_path):
     config = model.config.to_dict()
     set_temperature(model, 2.0)
     model.save_pretrained(tmp_path / "after")
-    before, after = ({path.name: path.read_bytes() for path in (tmp_path / at).iterdir()} for at in ("before", "after"))
+    before, after = (
+        {path.name: path.read_bytes() for path in (tmp_path / at).iterdir()}
+        for at in ("before", "after")
+    )
     assert before == after
     assert model.config.to_dict() == config
     assert model.state_dict().keys() == make_own(name).state_dict().keys()
@@ -171,13 +198,20 @@ def test_nothing_of_it_is_saved(name, tmp_path):
         ("Gemma 2", {}, "a soft-cap stands between its scaling and the softmax"),
         (*FOREIGN, {}, "its attention is its own"),
         ("T5ForConditionalGeneration", {}, "its attention is its own"),
-        ("GPT-2", {"add_cross_attention": True}, "4 modules with a `scaling` were found in 2 layers"),
+        (
+            "GPT-2",
+            {"add_cross_attention": True},
+            "4 modules with a `scaling` were found in 2 layers",
+        ),
     ],
 )
 def test_other_attention_is_refused_and_left_alone(name, changes, reason):
     model = make(name, **changes)
     parts = [dict(vars(part)) for part in model.modules()]
-    with pytest.raises(ValueError, match=f"attention of {type(model).__name__} has no softmax temperature: {reason}"):
+    with pytest.raises(
+        ValueError,
+        match=f"attention of {type(model).__name__} has no softmax temperature: {reason}",
+    ):
         set_temperature(model, 2.0)
     assert [vars(part) for part in model.modules()] == parts
 
@@ -194,7 +228,9 @@ def test_a_scaling_that_nobody_reads_is_refused_and_left_alone():
     for attention in find_attentions(model):
         attention.forward = copy.copy(attention).forward
     scaling = [attention.scaling for attention in find_attentions(model)]
-    with pytest.raises(ValueError, match="LlamaForCausalLM has no softmax temperature: its logits do not follow"):
+    with pytest.raises(
+        ValueError, match="LlamaForCausalLM has no softmax temperature: its logits do not follow"
+    ):
         set_temperature(model, 2.0)
     assert [attention.scaling for attention in find_attentions(model)] == scaling
 
@@ -204,7 +240,9 @@ def test_an_attention_bias_is_refused():
     model = make("Llama")
     own = model.model.forward
     model.model.forward = lambda **given: own(**given, position_bias=torch.zeros(1))
-    with pytest.raises(ValueError, match="LlamaAttention attends with position_bias, which kent does not know"):
+    with pytest.raises(
+        ValueError, match="LlamaAttention attends with position_bias, which kent does not know"
+    ):
         set_temperature(model, 2.0)
 
 
@@ -217,7 +255,9 @@ def test_experts_are_no_obstacle():
         assert not torch.equal(read_logits(model), before)
 
 
-@pytest.mark.parametrize("temperature", [0.0, -0.0, -1.5, math.inf, -math.inf, math.nan, "2", True, None])
+@pytest.mark.parametrize(
+    "temperature", [0.0, -0.0, -1.5, math.inf, -math.inf, math.nan, "2", True, None]
+)
 def test_a_temperature_must_be_finite_and_above_0(temperature):
     model = make("OLMo")
     before = read_logits(model)
@@ -226,7 +266,9 @@ def test_a_temperature_must_be_finite_and_above_0(temperature):
         lambda: find_temperature(temperature, 0, 4, decay=True),
         lambda: Cooling(temperature),
     ):
-        with pytest.raises(ValueError, match=f"(temperature|start) must be .*, not {temperature!r}"):
+        with pytest.raises(
+            ValueError, match=f"(temperature|start) must be .*, not {temperature!r}"
+        ):
             refuse()
     assert torch.equal(read_logits(model), before)
 
@@ -235,7 +277,13 @@ def test_a_temperature_must_be_finite_and_above_0(temperature):
 
 
 def test_the_schedule_by_hand():
-    assert [find_temperature(3.0, step, 4, decay=True) for step in range(5)] == [3.0, 2.5, 2.0, 1.5, 1.0]
+    assert [find_temperature(3.0, step, 4, decay=True) for step in range(5)] == [
+        3.0,
+        2.5,
+        2.0,
+        1.5,
+        1.0,
+    ]
     assert [find_temperature(0.5, step, 2, decay=True) for step in range(3)] == [0.5, 0.75, 1.0]
     assert [find_temperature(1.5, step, 4, decay=False) for step in range(5)] == [1.5] * 5
     assert find_temperature(1.5, 400, 1600, decay=True) == 1.375
@@ -265,7 +313,8 @@ def test_a_step_outside_the_run_is_refused(step, total, message):
 
 
 class Watcher(TrainerCallback):
-    """Notes the temperature of every forward pass in training, and of the model when step s is logged and saved."""
+    """Notes the temperature of every forward pass in training, and of the model when step s is
+    logged and saved."""
 
     def __init__(self, model: PreTrainedModel, *, stop: int | None = None):
         self.attention, self.stop = find_attentions(model)[-1], stop
@@ -303,9 +352,15 @@ def train(
         "bf16": bf16,
     }
     arguments = TrainingArguments(
-        str(out), max_steps=STEPS, per_device_train_batch_size=1, gradient_accumulation_steps=2, **fixed
+        str(out),
+        max_steps=STEPS,
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=2,
+        **fixed,
     )
-    trainer = Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[watcher, *callbacks])
+    trainer = Trainer(
+        model=model, args=arguments, train_dataset=rows, callbacks=[watcher, *callbacks]
+    )
     trainer.train(**options)
     return watcher, trainer
 
@@ -324,7 +379,9 @@ def test_every_step_is_learned_at_its_temperature(whole):
 
 def test_what_follows_a_step_is_evaluated_at_that_steps_temperature(whole):
     watcher, _ = whole
-    expected = {step: find_temperature(2.5, step, STEPS, decay=True) for step in range(1, STEPS + 1)}
+    expected = {
+        step: find_temperature(2.5, step, STEPS, decay=True) for step in range(1, STEPS + 1)
+    }
     assert watcher.logged == pytest.approx(expected, rel=1e-12)
     assert watcher.saved == pytest.approx({step: expected[step] for step in (2, 4, 6)}, rel=1e-12)
 
@@ -337,13 +394,19 @@ def test_a_cooled_model_ends_as_any_other(whole):
 
 def test_a_constant_temperature_stays(tmp_path):
     watcher, _ = train(tmp_path, Cooling(2.0, decay=False))
-    assert set(watcher.fed) == {2.0} and set(watcher.logged.values()) == {2.0} and watcher.read() == 2.0
+    assert (
+        set(watcher.fed) == {2.0}
+        and set(watcher.logged.values()) == {2.0}
+        and watcher.read() == 2.0
+    )
 
 
 def test_a_resumed_run_sees_the_same_temperatures(whole, tmp_path):
     watcher, trainer = whole
     first, _ = train(tmp_path, Cooling(2.5), stop=2)
-    second, resumed = train(tmp_path, Cooling(2.5), resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    second, resumed = train(
+        tmp_path, Cooling(2.5), resume_from_checkpoint=str(tmp_path / "checkpoint-2")
+    )
     assert first.fed + second.fed == watcher.fed and len(first.fed) == 4
     assert {**first.logged, **second.logged} == watcher.logged
     weights, expected = resumed.model.state_dict(), trainer.model.state_dict()
@@ -358,10 +421,14 @@ def test_the_temperature_reaches_the_weights(whole, tmp_path):
 
 
 def test_autocast_is_left_in_place(whole, tmp_path):
-    """Accelerate wraps `forward` on the instance, which unwrapping could undo; and the loss is then another."""
+    """Accelerate wraps `forward` on the instance, which unwrapping could undo; and the loss is then
+    another."""
     watcher, trainer = train(tmp_path, Cooling(2.5), bf16=True)
     assert watcher.fed == whole[0].fed
-    lost = [[log["loss"] for log in run.state.log_history if "loss" in log] for run in (trainer, whole[1])]
+    lost = [
+        [log["loss"] for log in run.state.log_history if "loss" in log]
+        for run in (trainer, whole[1])
+    ]
     assert all(loss != other for loss, other in zip(*lost, strict=True))
 
 
@@ -371,5 +438,7 @@ def test_a_wrapped_model_is_unwrapped(whole):
     watcher, state = Watcher(model), copy.copy(trainer.state)
     for step, temperature in ((0, 3.0), (3, 2.0), (6, 1.0)):
         state.global_step = step
-        Cooling(3.0).on_step_end(trainer.args, state, trainer.control, model=torch.nn.DataParallel(model))
+        Cooling(3.0).on_step_end(
+            trainer.args, state, trainer.control, model=torch.nn.DataParallel(model)
+        )
         assert watcher.read() == temperature

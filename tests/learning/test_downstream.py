@@ -1,4 +1,5 @@
-"""Six tasks of the harness's own kind: written fairly, scored as by hand, learnt by the trained model alone."""
+"""Six tasks of the harness's own kind: written fairly, scored as by hand, learnt by the trained
+model alone."""
 
 import random
 from collections import Counter
@@ -36,11 +37,15 @@ def test_documents_differ_are_the_same_each_time_and_have_their_answers_everywhe
 
 @pytest.mark.parametrize("task", downstream.WORLD_TASKS)
 def test_guessing_scores_one_in_so_many_choices(task):
-    assert {1 / len(each["choices"]) for each in downstream.write_documents(task)} == {downstream.find_chance(task)}
+    assert {1 / len(each["choices"]) for each in downstream.write_documents(task)} == {
+        downstream.find_chance(task)
+    }
 
 
 def test_an_answer_is_right_in_the_world_and_the_other_choices_are_not():
-    languages = {country.name: country.say("language")[0] for country in World(0).entities["country"]}
+    languages = {
+        country.name: country.say("language")[0] for country in World(0).entities["country"]
+    }
     asked = [each for each in downstream.write_documents("exam") if "language" in each["text"]]
     assert asked
     for each in asked:
@@ -69,9 +74,15 @@ def test_scores_are_those_counted_by_hand(tokenizer):
             text = {"exam": f"Question: {each['text']}\nAnswer:", "coreference": each["text"]}
             asked = text.get(task, f"{each['opening']} {each['text']}")
             pairs = [(asked, choice) for choice in each["choices"]]
-            scores = [score(model, tokenizer, *(pair[::-1] if task == "coreference" else pair)) for pair in pairs]
+            scores = [
+                score(model, tokenizer, *(pair[::-1] if task == "coreference" else pair))
+                for pair in pairs
+            ]
             if task == "procedure":
-                scores = [value / len(choice) for value, choice in zip(scores, each["choices"], strict=True)]
+                scores = [
+                    value / len(choice)
+                    for value, choice in zip(scores, each["choices"], strict=True)
+                ]
             right.append(int(np.argmax(scores) == each["label"]))
         assert row.correct == right, task
         assert row.score == np.mean(right) and row.documents == 12
@@ -81,18 +92,42 @@ def test_scores_are_those_counted_by_hand(tokenizer):
 def test_log_probabilities_are_taken_in_float32_at_least(tokenizer, dtype):
     model = make_model().to(dtype)
     found = downstream.evaluate(model, tokenizer, ["facts"], limit=60, batch_size=1)
-    asked = [(each["text"], each["choices"], each["label"]) for each in downstream.write_documents("facts")[:60]]
-    scores = [[score(model, tokenizer, text, choice) for choice in choices] for text, choices, _ in asked]
-    assert found.correct["facts"] == [int(np.argmax(s) == label) for s, (*_, label) in zip(scores, asked, strict=True)]
+    asked = [
+        (each["text"], each["choices"], each["label"])
+        for each in downstream.write_documents("facts")[:60]
+    ]
+    scores = [
+        [score(model, tokenizer, text, choice) for choice in choices] for text, choices, _ in asked
+    ]
+    assert found.correct["facts"] == [
+        int(np.argmax(s) == label) for s, (*_, label) in zip(scores, asked, strict=True)
+    ]
 
 
 def make_switching() -> Phi3ForCausalLM:
-    """A model that turns its positions otherwise in a batch with a row of more than 140 tokens (LongRoPE)."""
+    """A model that turns its positions otherwise in a batch with a row of more than 140 tokens
+    (LongRoPE)."""
     torch.manual_seed(0)
-    rope = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [40.0] * 4, "rope_theta": 10000.0}
-    shape = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
-    places = {"max_position_embeddings": 512, "original_max_position_embeddings": 140, "pad_token_id": 0}
-    model = Phi3ForCausalLM(Phi3Config(vocab_size=300, rope_parameters=rope, **shape, **places)).eval()
+    rope = {
+        "rope_type": "longrope",
+        "short_factor": [1.0] * 4,
+        "long_factor": [40.0] * 4,
+        "rope_theta": 10000.0,
+    }
+    shape = {
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
+    places = {
+        "max_position_embeddings": 512,
+        "original_max_position_embeddings": 140,
+        "pad_token_id": 0,
+    }
+    model = Phi3ForCausalLM(
+        Phi3Config(vocab_size=300, rope_parameters=rope, **shape, **places)
+    ).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.Linear):
             module.weight.data.mul_(10)
@@ -101,7 +136,10 @@ def make_switching() -> Phi3ForCausalLM:
 
 def test_what_a_batch_holds_besides_moves_no_score(tokenizer):
     model = make_switching()
-    alone, together = (downstream.evaluate(model, tokenizer, ["facts"], limit=40, batch_size=size) for size in (1, 160))
+    alone, together = (
+        downstream.evaluate(model, tokenizer, ["facts"], limit=40, batch_size=size)
+        for size in (1, 160)
+    )
     assert alone.correct["facts"] == together.correct["facts"]
 
 
@@ -115,7 +153,10 @@ def test_documents_in_the_cache_that_are_not_whole_are_written_again(tokenizer):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        *(({"tasks": tasks}, "tasks must be") for tasks in (None, 3, {"exam"}, (each for each in "ab"), [["exam"]])),
+        *(
+            ({"tasks": tasks}, "tasks must be")
+            for tasks in (None, 3, {"exam"}, (each for each in "ab"), [["exam"]])
+        ),
         *(({"limit": limit}, "limit must be") for limit in (0, 8.0, "8", True)),
         *(({"batch_size": size}, "batch_size must be") for size in (0, None, "auto", 1.5)),
         ({"model": None}, "model must be an instance of PreTrainedModel"),
@@ -124,7 +165,9 @@ def test_documents_in_the_cache_that_are_not_whole_are_written_again(tokenizer):
 )
 def test_a_wrong_argument_is_named(tokenizer, asked, message):
     with pytest.raises(ValueError, match=message):
-        downstream.evaluate(**{"model": make_model(), "tokenizer": tokenizer, "tasks": ["exam"]} | asked)
+        downstream.evaluate(
+            **{"model": make_model(), "tokenizer": tokenizer, "tasks": ["exam"]} | asked
+        )
 
 
 def test_the_model_is_left_as_found(tokenizer):
@@ -135,7 +178,8 @@ def test_the_model_is_left_as_found(tokenizer):
 
 
 def test_global_random_states_are_put_back_also_after_an_error():
-    """Tested without `evaluate`: under pytest beartype draws from Python's generator to check what it returns."""
+    """Tested without `evaluate`: under pytest beartype draws from Python's generator to check what
+    it returns."""
     states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
     with pytest.raises(KeyError), downstream._undisturbed():
         random.seed(1), np.random.seed(1), torch.manual_seed(1)
@@ -150,12 +194,16 @@ def test_the_trained_model_answers_every_task_and_the_untrained_none():
         found = downstream.evaluate(*kent.load("tiny", step), "world")
         for task, row in found.iterrows():
             error = (chance[task] * (1 - chance[task]) / row.documents) ** 0.5
-            assert (row.score - chance[task] > 3 * error) == learnt, f"{task} at step {step}: {row.score}"
+            assert (row.score - chance[task] > 3 * error) == learnt, (
+                f"{task} at step {step}: {row.score}"
+            )
 
 
 def test_other_tasks_are_refused(tokenizer):
     for tasks in ("glue", [], ["exam", "exam"]):
-        with pytest.raises(ValueError, match="tasks may be 'paper', 'world' or different names out of sciq"):
+        with pytest.raises(
+            ValueError, match="tasks may be 'paper', 'world' or different names out of sciq"
+        ):
             downstream.evaluate(make_model(), tokenizer, tasks)
     for ask in (downstream.find_chance, downstream.choose_tasks):
         with pytest.raises(ValueError, match="tasks may be"):

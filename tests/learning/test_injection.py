@@ -40,7 +40,11 @@ def test_a_row_is_the_text_its_end_and_the_row_cut_to_length(tokenizer, knowledg
 
 def test_rows_may_be_numpy_arrays(tokenizer, knowledge):
     expected = InjectedRows(make_rows(80), tokenizer, knowledge, batch=8, steps=10)
-    for rows in (make_rows(80).numpy(), make_rows(80).int(), make_rows(80).numpy().astype("uint16")):
+    for rows in (
+        make_rows(80).numpy(),
+        make_rows(80).int(),
+        make_rows(80).numpy().astype("uint16"),
+    ):
         found = InjectedRows(rows, tokenizer, knowledge, batch=8, steps=10)
         for index in (9, 13):
             assert torch.equal(found[index]["input_ids"], expected[index]["input_ids"])
@@ -52,9 +56,18 @@ def test_rows_may_be_numpy_arrays(tokenizer, knowledge):
     [
         (make_rows(80).tolist(), "sequences must be an instance of Tensor"),
         (None, "sequences must be an instance of Tensor, not None"),
-        (make_rows(80).float(), r"sequences must be integer token ids \[n, length\] \(found: torch.float32"),
-        (make_rows(80) > 3, r"sequences must be integer token ids \[n, length\] \(found: torch.bool"),
-        (make_rows(80)[0], rf"sequences must be integer token ids \[n, length\] \(found: torch.int64 \[{LENGTH}\]"),
+        (
+            make_rows(80).float(),
+            r"sequences must be integer token ids \[n, length\] \(found: torch.float32",
+        ),
+        (
+            make_rows(80) > 3,
+            r"sequences must be integer token ids \[n, length\] \(found: torch.bool",
+        ),
+        (
+            make_rows(80)[0],
+            rf"sequences must be integer token ids \[n, length\] \(found: torch.int64 \[{LENGTH}\]",
+        ),
     ],
     ids=["list", "None", "float", "bool", "row"],
 )
@@ -65,7 +78,10 @@ def test_other_rows_are_refused(rows, message, tokenizer, knowledge):
 
 @pytest.mark.parametrize("wrong", [None, {}, "knowledge", ()])
 def test_other_knowledge_is_refused(wrong, tokenizer):
-    for call in (list_injections, lambda *given, **named: InjectedRows(make_rows(80), tokenizer, *given, **named)):
+    for call in (
+        list_injections,
+        lambda *given, **named: InjectedRows(make_rows(80), tokenizer, *given, **named),
+    ):
         with pytest.raises(ValueError, match="knowledge must be an instance of Knowledge"):
             call(wrong, batch=8, steps=10)
 
@@ -74,7 +90,9 @@ def test_other_knowledge_is_refused(wrong, tokenizer):
 @pytest.mark.parametrize("batch", [2, 4, 5, 8])
 def test_every_text_is_fed_whole_and_once_an_epoch(tokenizer, knowledge, batch, epochs):
     steps = 20
-    rows = InjectedRows(make_rows(steps * batch), tokenizer, knowledge, batch=batch, steps=steps, epochs=epochs)
+    rows = InjectedRows(
+        make_rows(steps * batch), tokenizer, knowledge, batch=batch, steps=steps, epochs=epochs
+    )
     assert len(rows) == epochs * steps * batch
     fed = Counter()
     for index in range(len(rows)):
@@ -122,7 +140,9 @@ def test_what_does_not_fit_is_refused(tokenizer, knowledge, change, message):
 
 def test_the_paper_injects_76_texts_into_rows_of_1024_tokens():
     if not SHARED.is_dir():
-        pytest.skip("the published Fictional Knowledge is not beside this checkout (../shared/data)")
+        pytest.skip(
+            "the published Fictional Knowledge is not beside this checkout (../shared/data)"
+        )
     knowledge = Knowledge.from_json(SHARED / "once60.json", SHARED / "paraphrase70.json")
     schedule = list_injections(knowledge, batch=128, steps=1600)
     assert schedule.step.unique().tolist() == list(range(160, 1601, 160))

@@ -1,4 +1,5 @@
-"""Fictional Knowledge: the published files are read whole and dealt as in the paper; what is made up keeps its word."""
+"""Fictional Knowledge: the published files are read whole and dealt as in the paper; what is made
+up keeps its word."""
 
 import hashlib
 import json
@@ -39,9 +40,15 @@ LONGEST = 110  # tokens of the tiny suite's tokenizer, in a row of 128
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """The first 20,000 documents of each domain, written by a process that checks no annotations: ten times faster."""
+    """The first 20,000 documents of each domain, written by a process that checks no annotations:
+    ten times faster."""
     folder = tmp_path_factory.mktemp("world")
-    subprocess.run([sys.executable, "-c", TELLING], cwd=folder, env=os.environ | {"PYTHONPATH": ROOT}, check=True)
+    subprocess.run(
+        [sys.executable, "-c", TELLING],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": ROOT},
+        check=True,
+    )
     return {domain: (folder / domain).read_text("utf8") for domain in DOMAINS}
 
 
@@ -71,16 +78,23 @@ def holds(text, words):
 def new_names(text):
     """The new names in a text, families without the given name."""
     words = re.findall(r"\w+", text)
-    runs = {" ".join(words[at : at + size]) for size in (1, 2, 3, 4) for at in range(len(words) - size + 1)}
+    runs = {
+        " ".join(words[at : at + size])
+        for size in (1, 2, 3, 4)
+        for at in range(len(words) - size + 1)
+    }
     return runs & RESERVED
 
 
 def check_schedule(knowledge, once, paraphrase):
-    """Ten injections tell each paragraph once, and each version of the paraphrased ones once, in the files' order."""
+    """Ten injections tell each paragraph once, and each version of the paraphrased ones once, in
+    the files' order."""
     share = once // INJECTIONS
     injections = [knowledge.injections(k) for k in range(1, INJECTIONS + 1)]
     assert {len(texts) for texts in injections} == {paraphrase + share}
-    assert [text for texts in injections for text in texts[paraphrase:]] == [each.text for each in knowledge.once]
+    assert [text for texts in injections for text in texts[paraphrase:]] == [
+        each.text for each in knowledge.once
+    ]
     for item, paragraph in enumerate(knowledge.paraphrase):
         assert tuple(texts[item] for texts in injections) == versions(paragraph)
 
@@ -89,7 +103,9 @@ def check_probes(knowledge, once, paraphrase):
     """Six groups in order, each with five probes a paragraph, by item."""
     groups = [(setting, kind) for setting in SETTINGS for kind in KINDS]
     sizes = dict(zip(SETTINGS, (once, paraphrase), strict=True))
-    expected = [(*group, item) for group in groups for item in range(sizes[group[0]]) for _ in range(5)]
+    expected = [
+        (*group, item) for group in groups for item in range(sizes[group[0]]) for _ in range(5)
+    ]
     assert [(probe.setting, probe.kind, probe.item) for probe in knowledge.probes] == expected
 
 
@@ -99,7 +115,11 @@ def test_the_published_files_are_read_whole(published):
     record = json.loads((DATA / "paraphrase70.json").read_bytes())[69]
     last = published.paraphrase[69]
     assert versions(last) == (record["train_context"], *record["paraphrases"])
-    for kind, key in {"memorization": "mem", "semantic": "gen", "compositional": "hard_gen"}.items():
+    for kind, key in {
+        "memorization": "mem",
+        "semantic": "gen",
+        "compositional": "hard_gen",
+    }.items():
         pairs = list(zip(record[f"{key}_input"], record[f"{key}_target"], strict=True))
         assert [(probe.input, probe.target) for probe in asked(last, kind)] == pairs
 
@@ -107,18 +127,25 @@ def test_the_published_files_are_read_whole(published):
 def test_the_published_texts_are_dealt_as_in_the_paper(published):
     check_schedule(published, 60, 70)
     assert len(published.injections(10)) == 76
-    assert published.injections(3)[70:] == tuple(paragraph.text for paragraph in published.once[12:18])
+    assert published.injections(3)[70:] == tuple(
+        paragraph.text for paragraph in published.once[12:18]
+    )
     texts = [text for k in range(1, 11) for text in published.injections(k)]
     told = Counter(texts)
     assert all(told[paragraph.text] == 1 for paragraph in published.once)
-    assert all(told[text] == 1 for paragraph in published.paraphrase for text in versions(paragraph))
+    assert all(
+        told[text] == 1 for paragraph in published.paraphrase for text in versions(paragraph)
+    )
 
 
 def test_published_memorization_probes_are_verbatim_twelve_without_a_space(published):
     joins = Counter()
     for paragraph in published.once + published.paraphrase:
         for probe in asked(paragraph, "memorization"):
-            spaced, plain = (whole(probe) in paragraph.text, probe.input + probe.target in paragraph.text)
+            spaced, plain = (
+                whole(probe) in paragraph.text,
+                probe.input + probe.target in paragraph.text,
+            )
             joins["spaced" if spaced else "plain" if plain else "nowhere"] += 1
     assert joins == {"spaced": 638, "plain": 12}
 
@@ -126,7 +153,11 @@ def test_published_memorization_probes_are_verbatim_twelve_without_a_space(publi
 ITEM = {
     "train_context": "A text.",
     "paraphrases": [f"Text {number}." for number in range(9)],
-    **{f"{key}_{part}": ["A", "B"] for key in ("mem", "gen", "hard_gen") for part in ("input", "target")},
+    **{
+        f"{key}_{part}": ["A", "B"]
+        for key in ("mem", "gen", "hard_gen")
+        for part in ("input", "target")
+    },
 }
 
 
@@ -149,23 +180,35 @@ def test_other_files_are_refused_by_file_item_and_key(tmp_path):
     wrong = {
         r"paraphrase\.json: unreadable JSON \(.*line 1": "[{",
         r"paraphrase\.json: JSON that is nested too deeply": "[" * 100_000 + "]" * 100_000,
-        r"paraphrase\.json: unreadable JSON \(the key 'mem_input' is there twice": '[{"mem_input": 1, "mem_input": 2}]',
+        r"paraphrase\.json: unreadable JSON \(the key 'mem_input' is there twice": (
+            '[{"mem_input": 1, "mem_input": 2}]'
+        ),
         r"paraphrase\.json: a list of objects is read, not \{": ITEM,
         r"paraphrase\.json, item 1: an object is wanted, not 7": [ITEM, 7],
         r"paraphrase\.json, item 1: no 'gen_target'": [ITEM, without],
-        r"paraphrase\.json, item 0: mem_input has 2 texts, mem_target 1": [ITEM | {"mem_target": ["A"]}],
+        r"paraphrase\.json, item 0: mem_input has 2 texts, mem_target 1": [
+            ITEM | {"mem_target": ["A"]}
+        ],
         r"item 0, hard_gen_target\[1\]: a text that is not empty is wanted, not ' '": [
             ITEM | {"hard_gen_target": ["A", " "]}
         ],
         r"item 0, gen_target\[0\]: a text is wanted, not 5": [ITEM | {"gen_target": [5, "B"]}],
-        r"item 0, train_context: a text that is not empty is wanted, not ''": [ITEM | {"train_context": ""}],
-        r"item 0, train_context: character 2 of the text is '.ud83d', half of": [ITEM | {"train_context": "A \ud83d."}],
+        r"item 0, train_context: a text that is not empty is wanted, not ''": [
+            ITEM | {"train_context": ""}
+        ],
+        r"item 0, train_context: character 2 of the text is '.ud83d', half of": [
+            ITEM | {"train_context": "A \ud83d."}
+        ],
         r"item 0, mem_input\[1\]: character 0 of the text is '.udc00', half of": [
             ITEM | {"mem_input": ["A", "\udc00"]}
         ],
         r"item 0, train_context: a text is wanted, not None": [ITEM | {"train_context": None}],
-        r"item 0, mem_input: a list of texts that is not empty is wanted, not 'A'": [ITEM | {"mem_input": "A"}],
-        r"item 0, mem_input: a list of texts that is not empty is wanted, not \[\]": [ITEM | {"mem_input": []}],
+        r"item 0, mem_input: a list of texts that is not empty is wanted, not 'A'": [
+            ITEM | {"mem_input": "A"}
+        ],
+        r"item 0, mem_input: a list of texts that is not empty is wanted, not \[\]": [
+            ITEM | {"mem_input": []}
+        ],
         r"item 0, paraphrases: at least 9 are wanted, not 8": [ITEM | {"paraphrases": ["A"] * 8}],
         "no paragraphs": [],
     }
@@ -181,7 +224,9 @@ def test_other_files_are_refused_by_file_item_and_key(tmp_path):
         Knowledge.from_json(tmp_path / "bytes.json", tmp_path / "bytes.json")
     with pytest.raises(FileNotFoundError):
         Knowledge.from_json(tmp_path / "none.json", tmp_path / "none.json")
-    with pytest.raises(ValueError, match="paraphrase must be a valid string or an instance of Path, not None"):
+    with pytest.raises(
+        ValueError, match="paraphrase must be a valid string or an instance of Path, not None"
+    ):
         Knowledge.from_json(tmp_path / "bytes.json", None)
 
 
@@ -198,9 +243,16 @@ KNOWLEDGE = {"once": (), "paraphrase": (Paragraph(**PARAGRAPH),)}
         *((Probe, PROBE, "kind", wrong) for wrong in ("mem", "Memorization")),
         *((Probe, PROBE, name, 3) for name in ("input", "target")),
         *((Paragraph, PARAGRAPH, "text", wrong) for wrong in (b"a", None)),
-        *((Paragraph, PARAGRAPH, "paraphrases", wrong) for wrong in ("paraphras", ("b",) * 8, (3,) * 9, None)),
+        *(
+            (Paragraph, PARAGRAPH, "paraphrases", wrong)
+            for wrong in ("paraphras", ("b",) * 8, (3,) * 9, None)
+        ),
         *((Paragraph, PARAGRAPH, "probes", wrong) for wrong in (("a",), None)),
-        *((Knowledge, KNOWLEDGE, name, wrong) for name in KNOWLEDGE for wrong in (("a",) * 10, None, "a" * 10)),
+        *(
+            (Knowledge, KNOWLEDGE, name, wrong)
+            for name in KNOWLEDGE
+            for wrong in (("a",) * 10, None, "a" * 10)
+        ),
     ],
 )
 def test_what_is_put_together_by_hand_is_looked_at(kind, fields, name, wrong):
@@ -213,12 +265,17 @@ def test_what_is_put_together_by_hand_is_looked_at(kind, fields, name, wrong):
 
 def test_half_of_a_surrogate_pair_is_no_text():
     with pytest.raises(
-        ValueError, match=r"target of a semantic probe, once item 3: character 1 of the text is '.ud83d'"
+        ValueError,
+        match=r"target of a semantic probe, once item 3: character 1 of the text is '.ud83d'",
     ):
         Probe(3, "once", "semantic", "a", "b\ud83d")
-    with pytest.raises(ValueError, match=r"text of a paragraph: character 0 of the text is '.ude00'"):
+    with pytest.raises(
+        ValueError, match=r"text of a paragraph: character 0 of the text is '.ude00'"
+    ):
         Paragraph("\ude00", ("a",) * 9, ())
-    with pytest.raises(ValueError, match=r"paraphrase 9 of the paragraph 'a': character 0 of the text is '.ude00'"):
+    with pytest.raises(
+        ValueError, match=r"paraphrase 9 of the paragraph 'a': character 0 of the text is '.ude00'"
+    ):
         Paragraph("a", (*["a"] * 8, "\ude00"), ())
 
 
@@ -283,7 +340,9 @@ def test_memorization_probes_are_verbatim_in_the_original_alone():
 def test_semantic_probes_tell_the_same_facts_in_words_that_no_version_has():
     for paragraph in PARAGRAPHS:
         probes = asked(paragraph, "semantic")
-        assert [probe.target for probe in probes] == [probe.target for probe in asked(paragraph, "memorization")]
+        assert [probe.target for probe in probes] == [
+            probe.target for probe in asked(paragraph, "memorization")
+        ]
         for probe in probes:
             assert not any(whole(probe) in text for text in versions(paragraph))
             assert new_names(probe.input)
@@ -299,7 +358,9 @@ def test_compositional_probes_need_two_sentences():
             for text in versions(paragraph):
                 link, *sentences = re.split(r"(?<=\.) ", text)
                 assert whole(probe) not in text
-                assert holds(link, asked_of) and holds(link, between) and not holds(link, probe.target)
+                assert (
+                    holds(link, asked_of) and holds(link, between) and not holds(link, probe.target)
+                )
                 (telling,) = (sentence for sentence in sentences if holds(sentence, probe.target))
                 assert holds(telling, between) and not holds(telling, asked_of), telling
 
@@ -313,8 +374,11 @@ def test_probes_join_with_a_space_and_have_short_targets():
 
 
 def test_texts_read_well():
-    slips = r"[{}]|  | [,.;]|\.\.|\b([a-z]+) \1\b|\b[Aa] [aeiou]|\b[Aa]n (?!Honest)[^aeiou]|\. [a-z]|None|Entity"
-    for text in [text for paragraph in PARAGRAPHS for text in versions(paragraph)] + [*map(whole, MADE_UP.probes)]:
+    slips = r"[{}]|  | [,.;]|\.\.|\b([a-z]+) \1\b|\. [a-z]|None|Entity"
+    slips += r"|\b[Aa] [aeiou]|\b[Aa]n (?!Honest)[^aeiou]"
+    for text in [text for paragraph in PARAGRAPHS for text in versions(paragraph)] + [
+        *map(whole, MADE_UP.probes)
+    ]:
         assert not re.search(slips, text), text
         assert text[0].isupper() and text == text.strip()
 
@@ -322,13 +386,17 @@ def test_texts_read_well():
 def test_all_texts_fit_rows_of_the_tiny_suite_and_probes_split_between_tokens():
     recipe = pretraining.RECIPES["tiny"]
     documents = World(0).documents("pretraining", seed=corpora.PRETRAINING_SEED)
-    tokenizer = pretraining._train_tokenizer([next(documents).text for _ in range(recipe.tokenizer_documents)], recipe)
+    tokenizer = pretraining._train_tokenizer(
+        [next(documents).text for _ in range(recipe.tokenizer_documents)], recipe
+    )
     for probe in MADE_UP.probes:
         asked_of, both = tokenizer(probe.input)["input_ids"], tokenizer(whole(probe))["input_ids"]
         assert both[: len(asked_of)] == asked_of
     for seed in range(SEEDS):
         made_up = Knowledge.synthetic(seed)
-        texts = [text for paragraph in made_up.once + made_up.paraphrase for text in versions(paragraph)]
+        texts = [
+            text for paragraph in made_up.once + made_up.paraphrase for text in versions(paragraph)
+        ]
         assert len(texts) == 1300
         assert max(map(len, tokenizer(texts)["input_ids"])) <= LONGEST
 
@@ -337,7 +405,10 @@ def test_new_names_are_disjoint_by_seed_and_new_in_every_paragraph():
     found = []
     for seed in range(SEEDS):
         made_up = Knowledge.synthetic(seed)
-        groups = [new_names(" ".join(versions(paragraph))) for paragraph in made_up.once + made_up.paraphrase]
+        groups = [
+            new_names(" ".join(versions(paragraph)))
+            for paragraph in made_up.once + made_up.paraphrase
+        ]
         assert {len(names) for names in groups} == {2}
         found += [name for names in groups for name in names]
     assert len(found) == len(set(found)) == SEEDS * 260
@@ -353,7 +424,9 @@ def test_the_new_names_are_told_in_no_document_of_the_world(told):
 
 def test_targets_are_words_that_the_world_tells_or_new_names_or_years(told):
     targets = {probe.target for probe in MADE_UP.probes if not new_names(probe.target)}
-    assert not {target for target in targets if target not in told["pretraining"] and not target.isdigit()}
+    assert not {
+        target for target in targets if target not in told["pretraining"] and not target.isdigit()
+    }
 
 
 def test_every_kind_of_paragraph_and_every_fact_is_told():
@@ -362,8 +435,12 @@ def test_every_kind_of_paragraph_and_every_fact_is_told():
         for name, fact in entity["facts"].items():
             assert len(fact["sentences"]) == 4
             slots = [rf"{{{name}}}", f"{{a {name}}}"]
-            assert all(any(slot in sentence for slot in slots) for sentence in fact["sentences"]), name
-            assert fact["semantic"].endswith(tuple(slots)) and fact["compositional"].endswith(tuple(slots))
+            assert all(any(slot in sentence for slot in slots) for sentence in fact["sentences"]), (
+                name
+            )
+            assert fact["semantic"].endswith(tuple(slots)) and fact["compositional"].endswith(
+                tuple(slots)
+            )
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "4711"])
@@ -374,7 +451,9 @@ def test_a_fresh_process_with_another_hash_seed_writes_the_same(hash_seed):
         "from kent.learning.knowledge import Knowledge; print(Knowledge.synthetic(0).describe())",
     ]
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    told = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert told == str(MADE_UP.describe())
 
 

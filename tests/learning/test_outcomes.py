@@ -14,8 +14,11 @@ from kent.records import save_tensors
 
 
 def make(once, paraphrase, answers=None) -> Outcome:
-    """An outcome of one once and two paraphrase paragraphs with two probes each; a row per evaluation."""
-    scores = torch.tensor([[*first, *second] for first, second in zip(once, paraphrase, strict=True)]).double()
+    """An outcome of one once and two paraphrase paragraphs with two probes each; a row per
+    evaluation."""
+    scores = torch.tensor(
+        [[*first, *second] for first, second in zip(once, paraphrase, strict=True)]
+    ).double()
     probes = {"setting": ["once"] * 2 + ["paraphrase"] * 4, "item": [0, 0, 0, 1, 0, 1]}
     return Outcome(
         steps=torch.arange(len(scores)),
@@ -49,7 +52,9 @@ def test_acquisition_is_positive_for_an_improvement(outcome):
 
 def test_what_must_hold_of_any_run(capsys):
     def fill(score: float, evaluations: int = 11, answer: float = 1.0) -> Outcome:
-        return make([(score,) * 2] * evaluations, [(score,) * 4] * evaluations, {"easy": [[answer] * 4] * 2})
+        return make(
+            [(score,) * 2] * evaluations, [(score,) * 4] * evaluations, {"easy": [[answer] * 4] * 2}
+        )
 
     page.check_outcomes([fill(-1.0)])
     assert "No run was stopped" in capsys.readouterr().out
@@ -64,7 +69,9 @@ def test_what_must_hold_of_any_run(capsys):
 
 def test_a_changed_model_may_count_from_the_unchanged_one(outcome):
     once, paraphrase = [(-8, -8), (-4, -2)], [(-8, -8, -8, -8), (-2, -1, -2, -1)]
-    changed = make(once, paraphrase, {"easy": [[0, 0, 0, 0], [1, 1, 1, 1]], "hard": [[0, 0], [1, 0]]})
+    changed = make(
+        once, paraphrase, {"easy": [[0, 0, 0, 0], [1, 1, 1, 1]], "hard": [[0, 0], [1, 0]]}
+    )
     assert estimate(changed.acquisition("once", since=outcome))[0] == pytest.approx(0)
     assert estimate(changed.acquisition("once"))[0] == pytest.approx(62.5)
     assert estimate(changed.forgetting(since=outcome))[0] == pytest.approx(25)
@@ -106,16 +113,37 @@ def test_what_was_not_measured_is_said(outcome):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda run: run.performance("twice"), "setting must be 'once' or 'paraphrase' or 'all', not 'twice'"),
-        (lambda run: run.performance(["once"]), "setting must be 'once' or 'paraphrase' or 'all', not"),
-        (lambda run: run.performance(of="nobody"), "of must be 'knowledge' or 'control', not 'nobody'"),
-        (lambda run: run.average_paragraphs("all"), "setting must be 'once' or 'paraphrase', not 'all'"),
-        (lambda run: run.average_paragraphs("once", measure=3), "measure must be 'per_target_token' or 'padded_mean'"),
+        (
+            lambda run: run.performance("twice"),
+            "setting must be 'once' or 'paraphrase' or 'all', not 'twice'",
+        ),
+        (
+            lambda run: run.performance(["once"]),
+            "setting must be 'once' or 'paraphrase' or 'all', not",
+        ),
+        (
+            lambda run: run.performance(of="nobody"),
+            "of must be 'knowledge' or 'control', not 'nobody'",
+        ),
+        (
+            lambda run: run.average_paragraphs("all"),
+            "setting must be 'once' or 'paraphrase', not 'all'",
+        ),
+        (
+            lambda run: run.average_paragraphs("once", measure=3),
+            "measure must be 'per_target_token' or 'padded_mean'",
+        ),
         (lambda run: run.acquisition(relative="no"), "relative must be a valid boolean, not 'no'"),
         (lambda run: run.acquisition(since=7), "since must be an instance of Outcome"),
         (lambda run: run.forgetting(since="before"), "since must be an instance of Outcome"),
-        (lambda run: run.save(None), "path must be a valid string or an instance of Path, not None"),
-        (lambda run: type(run).load(3), "path must be a valid string or an instance of Path, not 3"),
+        (
+            lambda run: run.save(None),
+            "path must be a valid string or an instance of Path, not None",
+        ),
+        (
+            lambda run: type(run).load(3),
+            "path must be a valid string or an instance of Path, not 3",
+        ),
         (lambda run: estimate([1.0, 2.0]), "samples must be an instance of"),
         (lambda run: summarize_paragraphs(None), "values must be an instance of"),
     ],
@@ -128,11 +156,15 @@ def test_a_wrong_argument_is_named(outcome, ask, message):
 
 def test_a_change_since_a_run_that_was_asked_something_else_is_refused(outcome):
     fewer = replace(outcome, provenance=outcome.provenance | {"tasks": ["easy"]})
-    assert np.array_equal(outcome.acquisition(since=fewer), outcome.acquisition()), "it was asked the same probes"
+    assert np.array_equal(outcome.acquisition(since=fewer), outcome.acquisition()), (
+        "it was asked the same probes"
+    )
     with pytest.raises(ValueError, match="was asked other tasks"):
         outcome.forgetting(since=fewer)
     with pytest.raises(ValueError, match="was taught or asked other knowledge"):
-        outcome.acquisition(since=replace(outcome, provenance={"facts": {"knowledge": {"synthetic": 1}}}))
+        outcome.acquisition(
+            since=replace(outcome, provenance={"facts": {"knowledge": {"synthetic": 1}}})
+        )
 
 
 def test_a_file_that_is_cut_changed_or_no_outcome_is_refused(outcome, tmp_path):
@@ -151,19 +183,30 @@ def test_a_file_that_is_cut_changed_or_no_outcome_is_refused(outcome, tmp_path):
 def test_facts_that_are_all_paraphrased_are_performance_as_a_whole(outcome):
     probes = {name: each[2:] for name, each in outcome.provenance["probes"]["knowledge"].items()}
     measures = {name: scores[:, 2:] for name, scores in outcome.knowledge.items()}
-    alone = replace(outcome, knowledge=measures, provenance=outcome.provenance | {"probes": {"knowledge": probes}})
+    alone = replace(
+        outcome,
+        knowledge=measures,
+        provenance=outcome.provenance | {"probes": {"knowledge": probes}},
+    )
     assert np.array_equal(alone.performance(), outcome.performance("paraphrase"))
     with pytest.raises(ValueError, match="probed no knowledge of the setting 'once'"):
         alone.performance("once")
 
 
 def make_told(paragraphs: int = 20, injections: int = 10) -> Outcome:
-    """Every fact injected once gains 1 nat over the injection that holds it and 0.1 over every other."""
+    """Every fact injected once gains 1 nat over the injection that holds it and 0.1 over every
+    other."""
     own = torch.arange(injections)[:, None] == torch.arange(paragraphs) * injections // paragraphs
-    gains = torch.cat([torch.where(own, 1.0, 0.1).double(), torch.zeros(injections, 2, dtype=torch.float64)], dim=1)
+    gains = torch.cat(
+        [torch.where(own, 1.0, 0.1).double(), torch.zeros(injections, 2, dtype=torch.float64)],
+        dim=1,
+    )
     scores = torch.cat([torch.zeros(1, paragraphs + 2, dtype=torch.float64), gains.cumsum(0)]) - 9
     measures = {"per_target_token": scores, "padded_mean": scores / 10}
-    probes = {"setting": ["once"] * paragraphs + ["paraphrase"] * 2, "item": [*range(paragraphs), 0, 1]}
+    probes = {
+        "setting": ["once"] * paragraphs + ["paraphrase"] * 2,
+        "item": [*range(paragraphs), 0, 1],
+    }
     return Outcome(
         steps=torch.arange(injections + 1),
         knowledge=measures,
@@ -182,7 +225,9 @@ def test_what_telling_a_fact_once_does_is_set_apart_from_the_other_injections():
 
 @pytest.mark.parametrize("evaluations", [11, 7])
 def test_what_becomes_of_a_fact_told_once_is_followed_from_its_injection_on(evaluations):
-    facts, control = torch.rand(2, evaluations, 22, generator=torch.Generator().manual_seed(0)).double().log()
+    facts, control = (
+        torch.rand(2, evaluations, 22, generator=torch.Generator().manual_seed(0)).double().log()
+    )
     scores = {"knowledge": {"per_target_token": facts}, "control": {"per_target_token": control}}
     outcome = replace(make_told(), steps=torch.arange(evaluations), **scores)
     found, style = outcome.follow_tellings(), control[:, :20].mean(dim=1)
@@ -199,7 +244,9 @@ def test_what_becomes_of_a_fact_told_once_is_followed_from_its_injection_on(eval
 
 
 def test_paragraphs_without_a_value_are_left_out_of_the_mean_and_its_error():
-    assert summarize_paragraphs(torch.tensor([1.0, np.nan, 3.0]).double()) == pytest.approx((2.0, 1.0))
+    assert summarize_paragraphs(torch.tensor([1.0, np.nan, 3.0]).double()) == pytest.approx(
+        (2.0, 1.0)
+    )
 
 
 def test_the_table_of_learning_has_a_column_per_initial_model():

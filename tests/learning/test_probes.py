@@ -1,4 +1,5 @@
-"""Probes are scored as one at a time from whole logits; `padded_mean` is what padding and averaging them gives."""
+"""Probes are scored as one at a time from whole logits; `padded_mean` is what padding and averaging
+them gives."""
 
 import copy
 import json
@@ -25,12 +26,15 @@ from kent.text.world import World
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "probing.py"
 DATA = Path(__file__).parents[3] / "shared" / "data" / "fictional_knowledge"
 VOCABULARY = 400
-KNOWLEDGE = Knowledge.synthetic(once=10, paraphrase=7)  # groups of 50 and 35 probes: no multiple of 16
+KNOWLEDGE = Knowledge.synthetic(
+    once=10, paraphrase=7
+)  # groups of 50 and 35 probes: no multiple of 16
 MEASURES = ["per_target_token", "padded_mean"]
 
 
 def train_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
-    """Byte-level pairs of world text, without any special token; with 256 tokens, every byte is one."""
+    """Byte-level pairs of world text, without any special token; with 256 tokens, every byte is
+    one."""
     words = ByteLevelBPETokenizer()
     texts = (document.text for document in islice(World(0).documents(), 200))
     words.train_from_iterator(texts, vocab_size=vocabulary, show_progress=False)
@@ -53,7 +57,8 @@ def know(*pairs: tuple[str, str]) -> Knowledge:
 
 @torch.no_grad()
 def score_singly(model, tokens: list[int], start: int) -> float:
-    """Mean log probability of tokens[start:], each given all before it, from the whole logits of one sequence."""
+    """Mean log probability of tokens[start:], each given all before it, from the whole logits of
+    one sequence."""
     chances = model(torch.tensor([tokens])).logits[0].double().log_softmax(dim=-1)
     return chances[range(start - 1, len(tokens) - 1), tokens[start:]].mean().item()
 
@@ -65,8 +70,8 @@ def encode(tokenizer, each: Probe) -> tuple[list[int], int]:
 
 @torch.no_grad()
 def imitate_public(model, tokenizer, knowledge: Knowledge) -> list[float]:
-    """The public code's value of each probe: 16 padded on the right, the mean over all places but the first, where
-    every place outside the target counts as zero."""
+    """The public code's value of each probe: 16 padded on the right, the mean over all places but
+    the first, where every place outside the target counts as zero."""
     found = []
     for setting in SETTINGS:
         for kind in KINDS:
@@ -78,12 +83,18 @@ def imitate_public(model, tokenizer, knowledge: Knowledge) -> list[float]:
             ]
             for at in range(0, len(lines), 16):
                 tokens, starts = zip(*lines[at : at + 16], strict=True)
-                ids = pad_sequence([torch.tensor(each) for each in tokens], batch_first=True, padding_value=1)
-                labels = pad_sequence([torch.tensor(each) for each in tokens], batch_first=True, padding_value=-100)
+                ids = pad_sequence(
+                    [torch.tensor(each) for each in tokens], batch_first=True, padding_value=1
+                )
+                labels = pad_sequence(
+                    [torch.tensor(each) for each in tokens], batch_first=True, padding_value=-100
+                )
                 for row, start in zip(labels, starts, strict=True):
                     row[:start] = -100
                 logits = model(ids, attention_mask=(labels.new_ones(ids.shape))).logits[:, :-1]
-                losses = cross_entropy(logits.mT, labels[:, 1:], ignore_index=-100, reduction="none")
+                losses = cross_entropy(
+                    logits.mT, labels[:, 1:], ignore_index=-100, reduction="none"
+                )
                 found += (-losses.mean(dim=-1)).tolist()
     return found
 
@@ -98,7 +109,9 @@ def test_values_are_those_of_one_probe_at_a_time(name):
     expected = [score_singly(model, *encode(BPE, each)) for each in KNOWLEDGE.probes]
     np.testing.assert_allclose(table["per_target_token"], expected, rtol=1e-5)
     columns = table[["item", "setting", "kind"]].itertuples(index=False)
-    assert [tuple(row) for row in columns] == [(each.item, each.setting, each.kind) for each in KNOWLEDGE.probes]
+    assert [tuple(row) for row in columns] == [
+        (each.item, each.setting, each.kind) for each in KNOWLEDGE.probes
+    ]
     assert table[MEASURES].dtypes.tolist() == [np.float64] * 2
 
 
@@ -109,13 +122,17 @@ def test_padded_means_are_the_public_codes(name):
     np.testing.assert_allclose(probe(model, BPE, KNOWLEDGE)["padded_mean"], expected, rtol=1e-5)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the published Fictional Knowledge is not beside this checkout")
+@pytest.mark.skipif(
+    not DATA.is_dir(), reason="the published Fictional Knowledge is not beside this checkout"
+)
 def test_the_published_probes(model):
     model = make("OLMo", vocab_size=VOCABULARY, max_position_embeddings=512)
     knowledge = Knowledge.from_json(DATA / "once60.json", DATA / "paraphrase70.json")
     table = probe(model, BPE, knowledge)
     assert table.groupby(["setting", "kind"]).size().tolist() == [300] * 3 + [350] * 3
-    np.testing.assert_allclose(table["padded_mean"], imitate_public(model, BPE, knowledge), rtol=1e-5)
+    np.testing.assert_allclose(
+        table["padded_mean"], imitate_public(model, BPE, knowledge), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
@@ -152,10 +169,13 @@ def test_the_target_begins_with_its_space(model):
 
 
 def merge(*pairs: tuple[str, str]) -> PreTrainedTokenizerFast:
-    """A tokenizer that splits no text beforehand, so that its pairs may reach over the border before a target."""
+    """A tokenizer that splits no text beforehand, so that its pairs may reach over the border
+    before a target."""
     tokens = [*" abcx", *map("".join, pairs)]
     vocabulary = {token: index for index, token in enumerate(tokens)}
-    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE(vocab=vocabulary, merges=[*pairs])))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.BPE(vocab=vocabulary, merges=[*pairs]))
+    )
 
 
 def test_pairs_over_the_border_are_counted_as_the_paper_does(model):
@@ -176,7 +196,9 @@ def test_pairs_over_the_border_are_counted_as_the_paper_does(model):
     ],
 )
 def test_a_probe_without_input_or_target_is_named(model, tokenizer, pair, counts):
-    with pytest.raises(ValueError, match=rf"memorization probe '{pair[0]}' of paraphrase item 0: {counts}"):
+    with pytest.raises(
+        ValueError, match=rf"memorization probe '{pair[0]}' of paraphrase item 0: {counts}"
+    ):
         probe(model, tokenizer, know(("x", "a"), pair))
 
 
@@ -184,11 +206,19 @@ def test_a_probe_without_input_or_target_is_named(model, tokenizer, pair, counts
 @pytest.mark.parametrize("white", [" ", "   ", "\t", "\n", "\r\n", "\u00a0", " \n\u2003"])
 def test_white_space_where_input_and_target_meet_counts_once(model, tokenizer, white):
     expected = probe(model, tokenizer, know(("Ada met", "Bo in")))
-    pairs = [("Ada met" + white, "Bo in"), ("Ada met", white + "Bo in"), ("Ada met", "Bo in" + white)]
+    pairs = [
+        ("Ada met" + white, "Bo in"),
+        ("Ada met", white + "Bo in"),
+        ("Ada met", "Bo in" + white),
+    ]
     for pair in (*pairs, ("Ada met" + white, white + "Bo in" + white)):
-        pd.testing.assert_frame_equal(probe(model, tokenizer, know(pair)), expected, check_exact=True)
+        pd.testing.assert_frame_equal(
+            probe(model, tokenizer, know(pair)), expected, check_exact=True
+        )
     start, whole = len(tokenizer("Ada met")["input_ids"]), tokenizer("Ada met Bo in")["input_ids"]
-    assert expected["per_target_token"].item() == pytest.approx(score_singly(model, whole, start), rel=1e-5)
+    assert expected["per_target_token"].item() == pytest.approx(
+        score_singly(model, whole, start), rel=1e-5
+    )
 
 
 def test_white_space_elsewhere_is_text(model):
@@ -205,12 +235,19 @@ def test_white_space_of_the_files_counts_once_too(model, tmp_path):
     texts = {"train_context": "Ada met Bo.", "paraphrases": ["Bo met Ada."] * 9}
 
     def read(start: str, end: str) -> Knowledge:
-        asked = {f"{key}_{part}": [text] for key in KEYS.values() for part, text in (("input", start), ("target", end))}
+        asked = {
+            f"{key}_{part}": [text]
+            for key in KEYS.values()
+            for part, text in (("input", start), ("target", end))
+        }
         (tmp_path / "told.json").write_text(json.dumps([texts | asked]))
         (tmp_path / "none.json").write_text("[]")
         return Knowledge.from_json(tmp_path / "none.json", tmp_path / "told.json")
 
-    plain, spaced = (probe(model, BPE, read("Ada met", "Bo")), probe(model, BPE, read("Ada met ", " Bo\n")))
+    plain, spaced = (
+        probe(model, BPE, read("Ada met", "Bo")),
+        probe(model, BPE, read("Ada met ", " Bo\n")),
+    )
     pd.testing.assert_frame_equal(plain, spaced, check_exact=True)
 
 
@@ -221,7 +258,12 @@ def score_without_last(model, tokens: list[int], start: int) -> float:
     return chances[range(start - 1, len(tokens) - 1), tokens[start:]].mean().item()
 
 
-LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 6.0, 20.0]}
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "short_factor": [1.0] * 4,
+    "long_factor": [1.0, 2.0, 6.0, 20.0],
+}
 LONGROPE |= {"original_max_position_embeddings": 16, "factor": 20.0}
 
 
@@ -230,7 +272,9 @@ def test_batch_size_changes_nothing_where_positions_depend_on_the_longest_row():
     model = make("Phi-3", vocab_size=VOCABULARY, **changes)
     lines = [encode(BPE, each) for each in KNOWLEDGE.probes]
     expected = [score_without_last(model, *line) for line in lines]
-    assert min(len(tokens) for tokens, _ in lines) <= 16 < max(len(tokens) for tokens, _ in lines) - 1
+    assert (
+        min(len(tokens) for tokens, _ in lines) <= 16 < max(len(tokens) for tokens, _ in lines) - 1
+    )
     for size in (1, 64):
         found = probe(model, BPE, KNOWLEDGE, batch_size=size)["per_target_token"]
         np.testing.assert_allclose(found, expected, rtol=1e-4)
@@ -245,8 +289,14 @@ def test_the_model_is_left_as_found(model):
     next(model.parameters()).requires_grad_(False)
 
     def describe_state() -> list:
-        parts = [(len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in model.modules()]
-        return [parts, [(p.requires_grad, p.grad, p.sum().item()) for p in model.parameters()], torch.is_grad_enabled()]
+        parts = [
+            (len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in model.modules()
+        ]
+        return [
+            parts,
+            [(p.requires_grad, p.grad, p.sum().item()) for p in model.parameters()],
+            torch.is_grad_enabled(),
+        ]
 
     before = describe_state()
     probe(model, BPE, KNOWLEDGE)
@@ -316,7 +366,10 @@ def test_the_benchmark_writes_a_record(tmp_path):
     assert finished.returncode == 0, finished.stderr
     record = json.loads(out.read_text("utf-8"))
     assert record["probes"] == 1950 < record["tokens"]
-    assert {name: len(times) for name, times in record["seconds"].items()} == {"singly": 1, "probe": 1}
+    assert {name: len(times) for name, times in record["seconds"].items()} == {
+        "singly": 1,
+        "probe": 1,
+    }
     (ratio,) = record["ratios"]
     assert (ratio["over"], ratio["under"]) == ("singly", "probe") and ratio["ratio"] > 0
     assert record["largest_difference"] < 1e-5

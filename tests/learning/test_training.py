@@ -1,4 +1,5 @@
-"""Continual learning: what is fed, what is kept, and a run that is killed, refused, stopped or shared out."""
+"""Continual learning: what is fed, what is kept, and a run that is killed, refused, stopped or
+shared out."""
 
 import json
 import logging
@@ -58,7 +59,8 @@ def start(*command: str, **environment: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """The folder of a run that nothing interrupted, in a process of its own; beside it what the model was fed."""
+    """The folder of a run that nothing interrupted, in a process of its own; beside it what the
+    model was fed."""
     out = tmp_path_factory.mktemp("whole") / "run"
     done = start(str(LEARNER), str(out), KEEP_FED=str(out.parent))
     assert done.returncode == 0, done.stderr
@@ -80,11 +82,16 @@ def assert_same(out: Path, other: Path) -> None:
 
 
 def assert_every_text_is_fed_once(folder: Path, processes: int) -> None:
-    """Every injected text, to its last token and its end, stands at the head of one row that some process was fed."""
+    """Every injected text, to its last token and its end, stands at the head of one row that some
+    process was fed."""
     tokenizer, knowledge = make_byte_tokenizer(), Knowledge.synthetic(0, once=10, paraphrase=2)
     found = [load_file(path)["rows"] for path in sorted(folder.glob("fed*.safetensors"))]
     assert [len(rows) for rows in found] == [RECIPE.steps * RECIPE.batch // processes] * processes
-    told = [text for row in torch.cat(found) for text in tokenizer.decode(row).split(tokenizer.eos_token)[:-1]]
+    told = [
+        text
+        for row in torch.cat(found)
+        for text in tokenizer.decode(row).split(tokenizer.eos_token)[:-1]
+    ]
     assert Counter(told) == Counter(text for k in range(1, 11) for text in knowledge.injections(k))
 
 
@@ -94,7 +101,13 @@ def test_the_model_is_fed_every_text_once(whole):
 
 def test_the_recipe_is_the_papers():
     recipe = Recipe()
-    assert (recipe.learning_rate, recipe.batch, recipe.steps, recipe.epochs, recipe.seed) == (4e-4, 128, 1600, 1, 6198)
+    assert (recipe.learning_rate, recipe.batch, recipe.steps, recipe.epochs, recipe.seed) == (
+        4e-4,
+        128,
+        1600,
+        1,
+        6198,
+    )
     assert (recipe.betas, recipe.weight_decay, recipe.clip) == ((0.9, 0.95), 0.1, 1.0)
     assert round(recipe.warmup * recipe.steps) == 80 and recipe.min_rate == 0.1
 
@@ -106,7 +119,12 @@ def test_a_run_keeps_its_curve_weights_and_scores(whole):
     rates = outcome.curve[:, 1]
     assert len(rates) == 20 and rates.max() <= 1e-2 and rates[-1] < 0.12 * 1e-2
     assert not torch.equal(weights["lm_head.weight"], make_model().lm_head.weight)
-    assert {path.name for path in whole.iterdir()} == {"evaluations", "model", "outcome.safetensors", "recipe.json"}
+    assert {path.name for path in whole.iterdir()} == {
+        "evaluations",
+        "model",
+        "outcome.safetensors",
+        "recipe.json",
+    }
 
 
 def test_learning_rises_with_the_facts(whole):
@@ -118,18 +136,24 @@ def test_a_finished_run_is_loaded_into_the_model(whole):
     model, before = make_model(), (whole / "outcome.safetensors").stat().st_mtime_ns
     run(whole, model=model)
     assert (whole / "outcome.safetensors").stat().st_mtime_ns == before
-    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in read(whole)[0].items())
+    assert all(
+        torch.equal(model.state_dict()[name], tensor) for name, tensor in read(whole)[0].items()
+    )
 
 
 @pytest.mark.parametrize(
-    ("moment", "left"), [("probe 1", []), ("probe 9", [4, 6]), ("save 3", [2, 4, 6]), ("finish 1", [18, 20])]
+    ("moment", "left"),
+    [("probe 1", []), ("probe 9", [4, 6]), ("save 3", [2, 4, 6]), ("finish 1", [18, 20])],
 )
 def test_a_killed_run_goes_on_and_ends_the_same(whole, tmp_path, moment, left):
-    """Killed at the first evaluation, at a later one, while it writes its third checkpoint, and when all is learnt."""
+    """Killed at the first evaluation, at a later one, while it writes its third checkpoint, and
+    when all is learnt."""
     out = tmp_path / "run"
     assert start(str(LEARNER), str(out), DIE_AT=moment).returncode == -9
     assert not (out / "outcome.safetensors").exists()
-    assert {path.name for path in out.glob("checkpoint-*")} == {f"checkpoint-{step}" for step in left}
+    assert {path.name for path in out.glob("checkpoint-*")} == {
+        f"checkpoint-{step}" for step in left
+    }
     again = start(str(LEARNER), str(out))
     assert again.returncode == 0, again.stderr
     assert_same(out, whole)
@@ -153,8 +177,16 @@ def test_two_processes_do_a_run_of_the_command_line(tmp_path):
     for part in (make_model(), make_byte_tokenizer()):
         part.save_pretrained(tmp_path / "model")
     (tmp_path / "text.txt").write_text("what is read beside the facts\n" * 800)
-    lesson = {"corpus": str(tmp_path / "text.txt"), "length": 400, "batch": 4, "rows": 2, "steps": 10}
-    run = definitions.plan_learning(str(tmp_path / "model"), None, **lesson, once=10, paraphrase=2, tasks="")
+    lesson = {
+        "corpus": str(tmp_path / "text.txt"),
+        "length": 400,
+        "batch": 4,
+        "rows": 2,
+        "steps": 10,
+    }
+    run = definitions.plan_learning(
+        str(tmp_path / "model"), None, **lesson, once=10, paraphrase=2, tasks=""
+    )
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run.config))
     done = start(*PAIR, "-m", "kent", "run", str(tmp_path / "run.yaml"))
     assert done.returncode == 0, done.stderr
@@ -172,7 +204,9 @@ def test_rows_on_two_gpus_of_one_process_are_part_of_the_batch(tmp_path, monkeyp
 
 
 def test_another_recipe_in_the_same_folder_is_refused(whole):
-    with pytest.raises(ValueError, match=r"holds another run, with {'learning_rate': 0.01}; asked for is .*0.02"):
+    with pytest.raises(
+        ValueError, match=r"holds another run, with {'learning_rate': 0.01}; asked for is .*0.02"
+    ):
         run(whole, replace(RECIPE, learning_rate=2e-2))
     model = make_model()
     model.lm_head.weight.data += 1
@@ -200,9 +234,13 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_said(tmp_path):
 def test_weights_that_explode_at_an_injection_end_the_run_and_are_said(tmp_path):
     outcome = run(tmp_path / "run", EXPLODING)
     stopped = outcome.provenance["stopped"]
-    assert stopped == {"step": 1, "learning_rate": outcome.curve[0, 1].item()}, "the loss is not finite one step later"
+    assert stopped == {"step": 1, "learning_rate": outcome.curve[0, 1].item()}, (
+        "the loss is not finite one step later"
+    )
     scores = outcome.knowledge["per_target_token"]
-    assert (scores.isnan().all(dim=1) == (outcome.steps >= stopped["step"])).all() and scores[-1].isnan().all()
+    assert (scores.isnan().all(dim=1) == (outcome.steps >= stopped["step"])).all() and scores[
+        -1
+    ].isnan().all()
 
 
 def interrupt(monkeypatch, out: Path, recipe: Recipe = RECIPE) -> None:
@@ -228,27 +266,40 @@ def test_a_stopped_run_that_is_interrupted_at_its_end_still_says_so(tmp_path, mo
     own = Trainer.training_step
 
     def lose(trainer, *args, **kwargs):
-        return own(trainer, *args, **kwargs) * (torch.nan if trainer.state.global_step == step - 1 else 1)
+        return own(trainer, *args, **kwargs) * (
+            torch.nan if trainer.state.global_step == step - 1 else 1
+        )
 
     monkeypatch.setattr(Trainer, "training_step", lose)
     interrupt(monkeypatch, tmp_path / "run")
     outcome = run(tmp_path / "run")
     assert outcome.provenance["stopped"]["step"] == step
-    assert (outcome.knowledge["per_target_token"].isnan().all(dim=1) == (outcome.steps >= step)).all()
+    assert (
+        outcome.knowledge["per_target_token"].isnan().all(dim=1) == (outcome.steps >= step)
+    ).all()
 
 
 @pytest.mark.parametrize(("cooling", "last"), [(True, 1.0), (False, 2.0)])
 def test_a_warm_run_is_evaluated_at_the_temperature_of_the_moment(tmp_path, cooling, last):
-    recipe, facts = (replace(RECIPE, temperature=2.0, cooling=cooling), Knowledge.synthetic(0, once=10, paraphrase=2))
+    recipe, facts = (
+        replace(RECIPE, temperature=2.0, cooling=cooling),
+        Knowledge.synthetic(0, once=10, paraphrase=2),
+    )
     first, final, own = make_model(), make_model(), make_model().model.layers[0].self_attn.scaling
     outcome = run(tmp_path / "run", recipe, model=final)
     for model, temperature, scores in ((first, 2.0, 0), (final, last, -1)):
         set_temperature(model, temperature)
         table = probe(model, make_byte_tokenizer(), facts)
-        assert torch.equal(outcome.knowledge["per_target_token"][scores], torch.tensor(table["per_target_token"]))
+        assert torch.equal(
+            outcome.knowledge["per_target_token"][scores], torch.tensor(table["per_target_token"])
+        )
     loaded = make_model()
     run(tmp_path / "run", recipe, model=loaded)
-    assert loaded.model.layers[0].self_attn.scaling == final.model.layers[0].self_attn.scaling == own / last
+    assert (
+        loaded.model.layers[0].self_attn.scaling
+        == final.model.layers[0].self_attn.scaling
+        == own / last
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
@@ -283,11 +334,17 @@ def test_tasks_out_of_reach_are_not_called_a_full_disk(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory) -> Path:
-    """The folder of a run that learned all its steps and kept nothing of it but its last two checkpoints."""
+    """The folder of a run that learned all its steps and kept nothing of it but its last two
+    checkpoints."""
     out = tmp_path_factory.mktemp("interrupted") / "run"
     with pytest.MonkeyPatch.context() as patch:
         interrupt(patch, out)
-    assert {path.name for path in out.iterdir()} == {"recipe.json", "evaluations", "checkpoint-18", "checkpoint-20"}
+    assert {path.name for path in out.iterdir()} == {
+        "recipe.json",
+        "evaluations",
+        "checkpoint-18",
+        "checkpoint-20",
+    }
     return out
 
 
@@ -296,7 +353,11 @@ def copy(folder: Path, place: Path) -> Path:
 
 
 def list_files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.mark.parametrize(
@@ -321,8 +382,18 @@ def test_a_recipe_that_cannot_be_read_is_named(tmp_path, held):
 
 def test_what_a_run_did_not_make_is_left_alone(interrupted, whole, tmp_path, caplog):
     out = copy(interrupted, tmp_path)
-    mine = ["checkpoint-best/a", "checkpoint-5-copy/b", "checkpoint-7", "checkpoint-999/trainer_state.json"]
-    mine += ["notes.txt", "checkpoint-3/optimizer.pt", "evaluations/step3.safetensors", "evaluations/step-best"]
+    mine = [
+        "checkpoint-best/a",
+        "checkpoint-5-copy/b",
+        "checkpoint-7",
+        "checkpoint-999/trainer_state.json",
+    ]
+    mine += [
+        "notes.txt",
+        "checkpoint-3/optimizer.pt",
+        "evaluations/step3.safetensors",
+        "evaluations/step-best",
+    ]
     for name in mine:
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("mine")
@@ -337,28 +408,44 @@ def test_what_stands_where_a_run_writes_is_set_aside(interrupted, whole, tmp_pat
     out = copy(interrupted, tmp_path)
     shutil.rmtree(out / "checkpoint-18")
     shutil.rmtree(out / "checkpoint-20")
-    shutil.copytree(whole / "model", out / "checkpoint-20")  # whole, and of this run, but no checkpoint
+    shutil.copytree(
+        whole / "model", out / "checkpoint-20"
+    )  # whole, and of this run, but no checkpoint
     (out / "checkpoint-4").write_text("mine")
     run(out)
     assert_same(out, whole)
     assert (out / "checkpoint-4.broken").read_text() == "mine"
     assert list_files(out / "checkpoint-20.broken") == list_files(whole / "model")
     assert "checkpoint-20 is passed over, it has no manifest.json of this run" in caplog.text
-    assert "checkpoint-4 is not of this run, which writes there: kept as checkpoint-4.broken" in caplog.text
+    assert (
+        "checkpoint-4 is not of this run, which writes there: kept as checkpoint-4.broken"
+        in caplog.text
+    )
 
 
 DAMAGES = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "empty": lambda path: path.write_bytes(b""),
     "gone": lambda path: path.unlink(),
-    "flipped": lambda path: path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])),
+    "flipped": lambda path: path.write_bytes(
+        path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])
+    ),
 }
-STATES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "config.json")
+STATES = (
+    "model.safetensors",
+    "optimizer.pt",
+    "scheduler.pt",
+    "rng_state.pth",
+    "trainer_state.json",
+    "config.json",
+)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", [*STATES, "manifest.json"])
-def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(interrupted, whole, tmp_path, caplog, name, damage):
+def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(
+    interrupted, whole, tmp_path, caplog, name, damage
+):
     out = copy(interrupted, tmp_path)
     DAMAGES[damage](out / "checkpoint-20" / name)
     with caplog.at_level(logging.WARNING):
@@ -371,7 +458,9 @@ def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(interrupted, who
     assert [path.name for path in out.glob("checkpoint-*")] == kept
 
 
-def test_a_removal_that_is_cut_short_leaves_what_is_still_the_runs(interrupted, whole, tmp_path, monkeypatch):
+def test_a_removal_that_is_cut_short_leaves_what_is_still_the_runs(
+    interrupted, whole, tmp_path, monkeypatch
+):
     out, unlink = copy(interrupted, tmp_path), Path.unlink
 
     def die(path: Path, **options) -> None:
@@ -382,34 +471,51 @@ def test_a_removal_that_is_cut_short_leaves_what_is_still_the_runs(interrupted, 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Path, "unlink", die)
         run(out)
-    assert not (out / "checkpoint-18/optimizer.pt").exists() and (out / "checkpoint-18/manifest.json").exists()
+    assert (
+        not (out / "checkpoint-18/optimizer.pt").exists()
+        and (out / "checkpoint-18/manifest.json").exists()
+    )
     run(out)
     assert_same(out, whole)
     assert not list(out.glob("checkpoint-*"))
 
 
-def test_a_checkpoint_of_another_run_is_none_of_this(interrupted, whole, tmp_path, monkeypatch, caplog):
+def test_a_checkpoint_of_another_run_is_none_of_this(
+    interrupted, whole, tmp_path, monkeypatch, caplog
+):
     interrupt(monkeypatch, tmp_path / "other", replace(RECIPE, learning_rate=2e-2))
     out = copy(interrupted, tmp_path)
     shutil.rmtree(out / "checkpoint-20")
     shutil.copytree(tmp_path / "other/checkpoint-20", out / "checkpoint-20")
     shutil.copy(tmp_path / "other/checkpoint-18/trainer_state.json", out / "checkpoint-18")
     run(out)
-    assert "checkpoint-20 is passed over" in caplog.text and "checkpoint-18 is passed over" in caplog.text
+    assert (
+        "checkpoint-20 is passed over" in caplog.text
+        and "checkpoint-18 is passed over" in caplog.text
+    )
     assert_same(out, whole)
 
 
-@pytest.mark.parametrize(("step", "damage"), [(0, "gone"), (8, "gone"), (18, "cut"), (20, "flipped"), (20, "empty")])
-def test_an_evaluation_that_is_missing_is_made_again(interrupted, whole, tmp_path, caplog, step, damage):
+@pytest.mark.parametrize(
+    ("step", "damage"), [(0, "gone"), (8, "gone"), (18, "cut"), (20, "flipped"), (20, "empty")]
+)
+def test_an_evaluation_that_is_missing_is_made_again(
+    interrupted, whole, tmp_path, caplog, step, damage
+):
     out = copy(interrupted, tmp_path)
     DAMAGES[damage](out / f"evaluations/step{step}.safetensors")
     run(out)
-    assert f"checkpoint-20 is passed over, {out}/evaluations/step{step}.safetensors is not whole" in caplog.text
+    assert (
+        f"checkpoint-20 is passed over, {out}/evaluations/step{step}.safetensors is not whole"
+        in caplog.text
+    )
     assert_same(out, whole)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["model/model.safetensors", "model/config.json", "outcome.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["model/model.safetensors", "model/config.json", "outcome.safetensors"]
+)
 def test_a_finished_run_that_is_not_whole_says_what_it_lacks(whole, tmp_path, name, damage):
     out = copy(whole, tmp_path)
     DAMAGES[damage](out / name)
@@ -418,9 +524,14 @@ def test_a_finished_run_that_is_not_whole_says_what_it_lacks(whole, tmp_path, na
         assert_same(out, whole)
         return
     model, part = make_model(), name.partition("/")[0]
-    with pytest.raises(DamagedError, match=f"run/{part} is not whole: .*Remove the folder .*/run to learn it again"):
+    with pytest.raises(
+        DamagedError, match=f"run/{part} is not whole: .*Remove the folder .*/run to learn it again"
+    ):
         run(out, model=model)
-    assert all(torch.equal(tensor, make_model().state_dict()[key]) for key, tensor in model.state_dict().items())
+    assert all(
+        torch.equal(tensor, make_model().state_dict()[key])
+        for key, tensor in model.state_dict().items()
+    )
 
 
 def test_a_finished_run_without_its_model_says_so(whole, tmp_path):
@@ -434,7 +545,12 @@ def feed(out: Path, **changes) -> Outcome:
     """One call of learn with an argument that is something else."""
     rows = torch.randint(97, 122, (80, 400), generator=torch.Generator().manual_seed(0))
     facts = Knowledge.synthetic(0, once=10, paraphrase=2)
-    asked = {"model": make_model(), "tokenizer": make_byte_tokenizer(), "sequences": rows, "knowledge": facts}
+    asked = {
+        "model": make_model(),
+        "tokenizer": make_byte_tokenizer(),
+        "sequences": rows,
+        "knowledge": facts,
+    }
     return training.learn(**asked | {"recipe": RECIPE, "out": out} | changes)
 
 
@@ -444,8 +560,14 @@ WRONG = {
         {"sequences": ROWS.index_fill(1, torch.tensor([7]), 300)},
         "token ids of sequences must lie in 0 to 299",
     ),
-    "below": ({"sequences": ROWS.index_fill(1, torch.tensor([7]), -1)}, "token ids of sequences must lie in 0 to 299"),
-    "real": ({"sequences": ROWS.float()}, r"sequences must be integer token ids \[n, length\] \(found: torch.float32"),
+    "below": (
+        {"sequences": ROWS.index_fill(1, torch.tensor([7]), -1)},
+        "token ids of sequences must lie in 0 to 299",
+    ),
+    "real": (
+        {"sequences": ROWS.float()},
+        r"sequences must be integer token ids \[n, length\] \(found: torch.float32",
+    ),
     "flat": ({"sequences": ROWS[0]}, r"sequences must be integer token ids \[n, length\]"),
     "empty": ({"sequences": ROWS[:0]}, r"sequences must be integer token ids \[n, length\]"),
     "list": ({"sequences": ROWS.tolist()}, "sequences must be an instance of Tensor"),
@@ -460,7 +582,10 @@ WRONG = {
     "no knowledge": ({"knowledge": None}, "knowledge must be an instance of Knowledge, not None"),
     "no control": ({"control": 3}, "control must be"),
     "no recipe": ({"recipe": {}}, "recipe must be an instance of Recipe"),
-    "no tokenizer": ({"tokenizer": "gpt2"}, "tokenizer must be an instance of PreTrainedTokenizerBase"),
+    "no tokenizer": (
+        {"tokenizer": "gpt2"},
+        "tokenizer must be an instance of PreTrainedTokenizerBase",
+    ),
     "no folder": ({"out": None}, "out must be a valid string or an instance of Path, not None"),
 }
 
@@ -482,7 +607,9 @@ def test_injected_texts_in_another_models_tokens_are_refused(tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint16])
 def test_sequences_may_be_numpys(whole, tmp_path, dtype):
-    assert torch.equal(feed(tmp_path / "run", sequences=ROWS.numpy().astype(dtype)).curve, read(whole)[1].curve)
+    assert torch.equal(
+        feed(tmp_path / "run", sequences=ROWS.numpy().astype(dtype)).curve, read(whole)[1].curve
+    )
 
 
 AMBIENT = {
@@ -496,7 +623,8 @@ AMBIENT = {
 
 @pytest.mark.parametrize("bf16", [False, True])
 def test_the_surroundings_do_not_set_the_precision(whole, tmp_path, monkeypatch, bf16):
-    """And the recipe does: under autocast the curve is another one, the same whatever the surroundings."""
+    """And the recipe does: under autocast the curve is another one, the same whatever the
+    surroundings."""
     recipe = replace(RECIPE, bf16=bf16)
     expected = run(tmp_path / "calm", recipe)
     assert torch.equal(expected.curve, read(whole)[1].curve) != bf16
@@ -517,7 +645,9 @@ def test_the_surroundings_do_not_set_the_precision(whole, tmp_path, monkeypatch,
 
 def test_accelerates_own_state_does_not_set_the_precision(whole, tmp_path, monkeypatch):
     Accelerator(mixed_precision="bf16")
-    assert torch.equal(run(tmp_path / "run", replace(RECIPE, bf16=False)).curve, read(whole)[1].curve)
+    assert torch.equal(
+        run(tmp_path / "run", replace(RECIPE, bf16=False)).curve, read(whole)[1].curve
+    )
     monkeypatch.setattr(Accelerator, "mixed_precision", "fp8")
     with pytest.raises(ValueError, match="in mixed precision 'fp8', and the recipe asks for 'no'"):
         run(tmp_path / "other", replace(RECIPE, bf16=False))
@@ -535,7 +665,9 @@ def work_out_rate(step: int, recipe: Recipe) -> float:
 def test_the_rate_warms_up_from_a_tenth_to_the_peak_and_falls_to_a_tenth(tmp_path):
     recipe = replace(RECIPE, warmup=0.25)
     rates = run(tmp_path / "run", recipe).curve[:, 1]
-    expected = torch.tensor([work_out_rate(step, recipe) for step in range(1, 21)], dtype=torch.float64)
+    expected = torch.tensor(
+        [work_out_rate(step, recipe) for step in range(1, 21)], dtype=torch.float64
+    )
     assert torch.allclose(rates, expected, rtol=1e-12, atol=0)
     assert rates[[0, 4, 19]].tolist() == pytest.approx([1e-3, 1e-2, 1e-3], rel=1e-12)
 
@@ -543,17 +675,22 @@ def test_the_rate_warms_up_from_a_tenth_to_the_peak_and_falls_to_a_tenth(tmp_pat
 def test_the_rate_may_warm_up_from_nothing(tmp_path):
     """As the Trainer's older schedule does, whose first step learns nothing."""
     rates = run(tmp_path / "run", replace(RECIPE, warmup=0.2, warmup_from=0.0)).curve[:, 1]
-    cosine = [1e-2 * (0.1 + 0.9 * (1 + math.cos(math.pi * (step - 4) / 16)) / 2) for step in range(4, 20)]
+    cosine = [
+        1e-2 * (0.1 + 0.9 * (1 + math.cos(math.pi * (step - 4) / 16)) / 2) for step in range(4, 20)
+    ]
     assert rates.tolist() == pytest.approx([0.0, 0.0025, 0.005, 0.0075, *cosine], rel=1e-12)
 
 
 def test_embeddings_decay_where_the_recipe_says_so(tmp_path):
-    """A token that is in no row has no gradient, so its embedding changes by the decay alone: rate · weight decay."""
+    """A token that is in no row has no gradient, so its embedding changes by the decay alone: rate
+    · weight decay."""
     steps, recipe = 10, replace(RECIPE, steps=10)
     found = {}
     for decayed in (False, True):
         model = make_model()
-        outcome = run(tmp_path / str(decayed), replace(recipe, decay_embeddings=decayed), model=model)
+        outcome = run(
+            tmp_path / str(decayed), replace(recipe, decay_embeddings=decayed), model=model
+        )
         found[decayed] = model.state_dict()
     before, absent = make_model().state_dict(), 290
     rows = "model.embed_tokens.weight"
@@ -567,12 +704,17 @@ def test_embeddings_decay_where_the_recipe_says_so(tmp_path):
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_only_embeddings_and_what_is_tied_to_them_are_spared(tmp_path, tied):
-    config = GPT2Config(vocab_size=300, n_embd=8, n_layer=1, n_head=2, n_positions=16, tie_word_embeddings=tied)
+    config = GPT2Config(
+        vocab_size=300, n_embd=8, n_layer=1, n_head=2, n_positions=16, tie_word_embeddings=tied
+    )
     names = {}
     for decayed in (False, True):
         settings = {"args": arrange(RECIPE, tmp_path), "decay_embeddings": decayed}
         trainer = training.Trainer(model=GPT2LMHeadModel(config), **settings)
-        groups, own = (trainer.create_optimizer().param_groups, dict(trainer.model.named_parameters()))
+        groups, own = (
+            trainer.create_optimizer().param_groups,
+            dict(trainer.model.named_parameters()),
+        )
         chosen = {id(each) for each in groups[0]["params"]}
         assert groups[0]["weight_decay"] == RECIPE.weight_decay and groups[1]["weight_decay"] == 0
         names[decayed] = {name for name, parameter in own.items() if id(parameter) in chosen}
@@ -593,7 +735,9 @@ def test_the_first_loss_is_the_models_own(name, tmp_path):
     with torch.no_grad():
         expected = model(batch, labels=batch).loss.item()
     with torch.no_grad():  # of the surroundings, which learning does not mind
-        outcome = training.learn(model, tokenizer, sequences, facts, replace(RECIPE, steps=10), tmp_path / "run")
+        outcome = training.learn(
+            model, tokenizer, sequences, facts, replace(RECIPE, steps=10), tmp_path / "run"
+        )
     assert outcome.curve[0, 0].item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -611,7 +755,8 @@ def change(model, how):
 
 
 @pytest.mark.parametrize(
-    "name", ["embed_tokens", "no model.layers.0.mlp.up_proj.weight", "parametrizations", "_orig_mod"]
+    "name",
+    ["embed_tokens", "no model.layers.0.mlp.up_proj.weight", "parametrizations", "_orig_mod"],
 )
 def test_a_model_that_could_not_be_loaded_again_is_refused_before_any_work(name, tmp_path):
     with pytest.raises(ValueError, match=f"{name}.*(merge its adapter|set tie_word_embeddings)"):

@@ -38,7 +38,9 @@ def test_size_and_order_of_batches_change_no_block(size):
     values = torch.randn(50, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     whole = collect(values, cut(50, 50)).means()
     torch.testing.assert_close(collect(values, cut(50, size)).means(), whole, rtol=1e-14, atol=0)
-    torch.testing.assert_close(collect(values, cut(50, size)[::-1]).means(), whole, rtol=1e-14, atol=0)
+    torch.testing.assert_close(
+        collect(values, cut(50, size)[::-1]).means(), whole, rtol=1e-14, atol=0
+    )
 
 
 def test_average_weighs_blocks_by_their_instances():
@@ -50,7 +52,9 @@ def test_average_weighs_blocks_by_their_instances():
 def test_sums_are_kept_in_float64():
     values = torch.full((1000,), 0.1)
     blocks = collect(values, cut(1000, 10))
-    assert average(blocks.means(), blocks.sizes).item() == pytest.approx(values[0].item(), rel=1e-15)
+    assert average(blocks.means(), blocks.sizes).item() == pytest.approx(
+        values[0].item(), rel=1e-15
+    )
 
 
 def test_jackknife_of_a_mean_is_the_standard_error():

@@ -1,4 +1,5 @@
-"""Every measure of concentration against values worked out by hand, and the properties an entropy must have."""
+"""Every measure of concentration against values worked out by hand, and the properties an entropy
+must have."""
 
 import math
 
@@ -37,7 +38,9 @@ def test_entropy_of_two_to_one_to_one():
 
 
 def test_entropy_takes_leading_axes_row_by_row():
-    assert measure_entropy(torch.tensor([[1.0, 1.0], [1.0, 0.0]])).tolist() == pytest.approx([math.log(2), 0])
+    assert measure_entropy(torch.tensor([[1.0, 1.0], [1.0, 0.0]])).tolist() == pytest.approx(
+        [math.log(2), 0]
+    )
 
 
 def test_normalize_divides_by_the_sum_in_float64():
@@ -48,7 +51,9 @@ def test_normalize_divides_by_the_sum_in_float64():
 
 def test_knowledge_entropy_sums_layers_of_different_widths():
     layers = [vector(2, 1, 1), vector(1, 1, 1, 1, 0)]
-    assert knowledge_entropy_by_layer(layers).tolist() == pytest.approx([1.5 * math.log(2), math.log(4)], **close)
+    assert knowledge_entropy_by_layer(layers).tolist() == pytest.approx(
+        [1.5 * math.log(2), math.log(4)], **close
+    )
     assert kent.knowledge_entropy(layers) == pytest.approx(3.5 * math.log(2), **close)
     assert entropy_bound(layers) == pytest.approx(math.log(3) + math.log(5), **close)
 
@@ -79,7 +84,9 @@ def test_top_share():
 
 @pytest.mark.parametrize("percent", [0, -1, 101])
 def test_top_share_refuses_other_percentages(percent):
-    with pytest.raises(ValueError, match=r"percent must be (greater than 0|less than or equal to 100)"):
+    with pytest.raises(
+        ValueError, match=r"percent must be (greater than 0|less than or equal to 100)"
+    ):
         top_share(vector(1, 2), percent)
 
 
@@ -117,7 +124,9 @@ def test_order_of_neurons_changes_no_measure(values, random):
 @given(vectors, st.integers(-20, 20))
 def test_scale_changes_no_measure(values, power):
     for name, measure in MEASURES.items():
-        assert measure(vector(*values) * 2.0**power) == pytest.approx(measure(vector(*values)), **close), name
+        assert measure(vector(*values) * 2.0**power) == pytest.approx(
+            measure(vector(*values)), **close
+        ), name
 
 
 @settings(deadline=None)
@@ -156,7 +165,17 @@ def test_no_layers_are_refused():
 
 
 @pytest.mark.parametrize(
-    "bad", [None, 3.0, "abc", [None], [[1.0, 2.0], [3.0]], torch.ones(2, 3), np.ones((2, 3)), [vector(1, 2), "3"]]
+    "bad",
+    [
+        None,
+        3.0,
+        "abc",
+        [None],
+        [[1.0, 2.0], [3.0]],
+        torch.ones(2, 3),
+        np.ones((2, 3)),
+        [vector(1, 2), "3"],
+    ],
 )
 def test_what_holds_no_vectors_is_named(bad):
     with pytest.raises(ValueError, match="coefficients must be"):
@@ -164,7 +183,9 @@ def test_what_holds_no_vectors_is_named(bad):
 
 
 def test_a_matrix_in_a_layers_place_is_refused():
-    with pytest.raises(ValueError, match=r"layer 0: coefficients must be a row of numbers, not of shape \[2, 3\]"):
+    with pytest.raises(
+        ValueError, match=r"layer 0: coefficients must be a row of numbers, not of shape \[2, 3\]"
+    ):
         kent.knowledge_entropy([torch.ones(2, 3)])
 
 
@@ -189,7 +210,9 @@ def test_a_setting_out_of_range_is_refused(measure, arguments, message):
 
 
 @pytest.mark.parametrize("measure", [gini, effective_number, participation_ratio, dormant_fraction])
-@pytest.mark.parametrize("wrong", [[1.0, 2.0], None, torch.tensor(3.0), torch.ones(2, 2), torch.ones(2).cfloat()])
+@pytest.mark.parametrize(
+    "wrong", [[1.0, 2.0], None, torch.tensor(3.0), torch.ones(2, 2), torch.ones(2).cfloat()]
+)
 def test_what_is_no_row_of_numbers_is_refused(measure, wrong):
     with pytest.raises(ValueError, match="coefficients must be"):
         measure(wrong)

@@ -1,4 +1,5 @@
-"""Entities are read as they are marked; their perplexity against whole logits in float64, one document at a time."""
+"""Entities are read as they are marked; their perplexity against whole logits in float64, one
+document at a time."""
 
 import copy
 import json
@@ -22,7 +23,8 @@ END = "<|endoftext|>"
 
 
 def train_tokenizer(vocabulary: int = VOCABULARY, trimmed: bool = False) -> PreTrainedTokenizerFast:
-    """Byte-level BPE of world text; with 257 tokens, every byte is one. `trimmed` offsets leave out leading spaces."""
+    """Byte-level BPE of world text; with 257 tokens, every byte is one. `trimmed` offsets leave out
+    leading spaces."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer, tokenizer.decoder = (
         pre_tokenizers.ByteLevel(add_prefix_space=False),
@@ -34,7 +36,9 @@ def train_tokenizer(vocabulary: int = VOCABULARY, trimmed: bool = False) -> PreT
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator([document.text for document in islice(World(0).documents(), 40)], trainer)
+    tokenizer.train_from_iterator(
+        [document.text for document in islice(World(0).documents(), 40)], trainer
+    )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
 
 
@@ -55,14 +59,27 @@ def mark(text: str, *names: str) -> Document:
 def score(model, tokens: list[int], groups: list[list[int]]) -> float:
     """Mean perplexity of groups of places in `tokens`, from the whole logits in float64."""
     with torch.no_grad():
-        logits = copy.deepcopy(model).double()(torch.tensor([[BPE.eos_token_id, *tokens]])).logits[0].numpy()
+        logits = (
+            copy.deepcopy(model)
+            .double()(torch.tensor([[BPE.eos_token_id, *tokens]]))
+            .logits[0]
+            .numpy()
+        )
     logits = logits - logits.max(axis=-1, keepdims=True)
     chances = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
-    return float(np.mean([np.exp(-np.mean([np.log(chances[at, tokens[at]]) for at in group])) for group in groups]))
+    return float(
+        np.mean(
+            [
+                np.exp(-np.mean([np.log(chances[at, tokens[at]]) for at in group]))
+                for group in groups
+            ]
+        )
+    )
 
 
 def group_by_hand(document: Document, length: int) -> tuple[list[int], list[list[int]]]:
-    """Token ids that are read and the places of whole entities, found from how long each decoded token is."""
+    """Token ids that are read and the places of whole entities, found from how long each decoded
+    token is."""
     tokens = BPE(document.text)["input_ids"]
     ends = np.cumsum([len(BPE.decode([token])) for token in tokens])
     assert ends[-1] == len(document.text)
@@ -79,8 +96,14 @@ def group_by_hand(document: Document, length: int) -> tuple[list[int], list[list
 
 @pytest.mark.parametrize("name", ["Llama", "GPT-NeoX", "Gemma 2"])
 def test_perplexities_against_whole_logits(name):
-    model, found = (make(name, vocab_size=VOCABULARY), [group_by_hand(document, LENGTH) for document in DOCUMENTS])
-    assert any(len(groups) < len(document.entities) for (_, groups), document in zip(found, DOCUMENTS, strict=True))
+    model, found = (
+        make(name, vocab_size=VOCABULARY),
+        [group_by_hand(document, LENGTH) for document in DOCUMENTS],
+    )
+    assert any(
+        len(groups) < len(document.entities)
+        for (_, groups), document in zip(found, DOCUMENTS, strict=True)
+    )
     result = measure_familiarity(model, BPE, DOCUMENTS, length=LENGTH, batch_size=5)
     expected = [score(model, tokens, groups) for tokens, groups in found]
     np.testing.assert_allclose(result.perplexities, expected, rtol=1e-4)
@@ -104,7 +127,12 @@ def test_batch_size_and_order_change_nothing(model, batch_size):
     assert torch.equal(result.entities.flip(0), expected.entities)
 
 
-LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 6.0, 20.0]}
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "short_factor": [1.0] * 4,
+    "long_factor": [1.0, 2.0, 6.0, 20.0],
+}
 LONGROPE |= {"original_max_position_embeddings": 155, "factor": 2.0}
 
 
@@ -114,7 +142,10 @@ def test_batch_size_changes_nothing_where_positions_depend_on_the_longest_row():
         make("Phi-3", vocab_size=VOCABULARY, **changes),
         [group_by_hand(each, LENGTH) for each in DOCUMENTS],
     )
-    assert min(len(tokens) for tokens, _ in found) < 150 and max(len(tokens) for tokens, _ in found) > 160
+    assert (
+        min(len(tokens) for tokens, _ in found) < 150
+        and max(len(tokens) for tokens, _ in found) > 160
+    )
     expected = [score(model, tokens, groups) for tokens, groups in found]
     for size in (1, 12):
         result = measure_familiarity(model, BPE, DOCUMENTS, length=LENGTH, batch_size=size)
@@ -138,23 +169,38 @@ def test_the_first_token_is_given_the_end_of_text_alone(model):
 
 
 def test_an_entity_that_is_cut_off_is_left_out(model):
-    documents = [mark("we saw Ada", "Ada"), mark("Ada met Bo", "Ada", "Bo"), mark("Bo", "Bo"), mark("nobody")]
+    documents = [
+        mark("we saw Ada", "Ada"),
+        mark("Ada met Bo", "Ada", "Bo"),
+        mark("Bo", "Bo"),
+        mark("nobody"),
+    ]
     whole, cut, bare = (
-        measure_familiarity(model, BYTES, documents, length=length, batch_size=2) for length in (11, 10, 4)
+        measure_familiarity(model, BYTES, documents, length=length, batch_size=2)
+        for length in (11, 10, 4)
     )
     assert whole.entities.tolist() == [1, 2, 1]
     assert cut.entities.tolist() == bare.entities.tolist() == [1, 1]
     np.testing.assert_allclose(cut.perplexities, bare.perplexities, rtol=1e-5)
-    assert [cut.provenance[name] for name in ("documents", "instances", "entities", "length")] == [4, 2, 2, 10]
+    assert [cut.provenance[name] for name in ("documents", "instances", "entities", "length")] == [
+        4,
+        2,
+        2,
+        10,
+    ]
 
 
 def test_white_space_is_no_part_of_an_entity(model):
     expected, *others = (
-        measure_familiarity(model, BYTES, [mark("we  met Ada Bo \n.", name)], length=50).perplexities.item()
+        measure_familiarity(
+            model, BYTES, [mark("we  met Ada Bo \n.", name)], length=50
+        ).perplexities.item()
         for name in ("Ada", " Ada", "Ada ", " Ada ")
     )
     assert others == [expected] * 3
-    inside = measure_familiarity(model, BYTES, [mark("met Ada Bo", "Ada Bo")], length=50).perplexities.item()
+    inside = measure_familiarity(
+        model, BYTES, [mark("met Ada Bo", "Ada Bo")], length=50
+    ).perplexities.item()
     tokens = BYTES("met Ada Bo")["input_ids"]
     assert inside == pytest.approx(score(model, tokens, [[4, 5, 6, 8, 9]]), rel=1e-5)
     with pytest.raises(ValueError, match="no document has a whole entity"):
@@ -177,7 +223,9 @@ def test_a_token_that_begins_with_a_space_belongs_to_the_word_after_it(model):
 def test_every_byte_of_a_letter_counts(model):
     tokens = BYTES("zoë 東")["input_ids"]
     result = measure_familiarity(model, BYTES, [mark("zoë 東", "ë", "東")], length=50)
-    assert result.perplexities.item() == pytest.approx(score(model, tokens, [[2, 3], [5, 6, 7]]), rel=1e-5)
+    assert result.perplexities.item() == pytest.approx(
+        score(model, tokens, [[2, 3], [5, 6, 7]]), rel=1e-5
+    )
 
 
 def test_entities_may_share_tokens(model):
@@ -196,8 +244,14 @@ def test_the_model_is_left_as_found(model):
     next(model.parameters()).requires_grad_(False)
 
     def describe_state() -> list:
-        parts = [(len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in model.modules()]
-        return [parts, [(p.requires_grad, p.grad, p.sum().item()) for p in model.parameters()], torch.is_grad_enabled()]
+        parts = [
+            (len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in model.modules()
+        ]
+        return [
+            parts,
+            [(p.requires_grad, p.grad, p.sum().item()) for p in model.parameters()],
+            torch.is_grad_enabled(),
+        ]
 
     before = describe_state()
     result = measure_familiarity(model, BPE, DOCUMENTS, length=LENGTH)
@@ -230,7 +284,10 @@ def test_a_slow_tokenizer_is_refused(model, monkeypatch):
 def test_a_tokenizer_without_end_of_text_is_refused(model):
     with pytest.raises(ValueError, match="no end-of-text token"):
         measure_familiarity(
-            model, PreTrainedTokenizerFast(tokenizer_object=BPE.backend_tokenizer), DOCUMENTS, length=50
+            model,
+            PreTrainedTokenizerFast(tokenizer_object=BPE.backend_tokenizer),
+            DOCUMENTS,
+            length=50,
         )
 
 
@@ -248,7 +305,9 @@ def test_bad_choices_are_refused(model, options, message):
         measure_familiarity(model, BYTES, [mark("Ada met Bo", "Ada", "Bo")], **options)
 
 
-@pytest.mark.parametrize("wrong", [None, {}, "text", ["text"], iter(DOCUMENTS), [None], [DOCUMENTS[0], {"text": "a"}]])
+@pytest.mark.parametrize(
+    "wrong", [None, {}, "text", ["text"], iter(DOCUMENTS), [None], [DOCUMENTS[0], {"text": "a"}]]
+)
 def test_what_is_no_list_of_documents_is_refused(model, wrong):
     with pytest.raises(ValueError, match="documents must be"):
         measure_familiarity(model, BPE, wrong, length=LENGTH)
@@ -280,12 +339,17 @@ def test_another_models_tokenizer_is_refused():
 def test_documents_beyond_the_models_positions_are_refused(model):
     long = mark("Ada " * 200, "Ada")
     assert measure_familiarity(model, BYTES, [long], length=320).entities.tolist() == [1]
-    with pytest.raises(ValueError, match="documents of 321 tokens: LlamaForCausalLM has positions for 320"):
+    with pytest.raises(
+        ValueError, match="documents of 321 tokens: LlamaForCausalLM has positions for 320"
+    ):
         measure_familiarity(model, BYTES, [long], length=321)
 
 
 def test_a_perplexity_that_is_not_finite_is_refused(model):
-    for part, factor, what in (("output", 1e6, "a perplexity"), ("input", math.nan, "a logit of LlamaForCausalLM")):
+    for part, factor, what in (
+        ("output", 1e6, "a perplexity"),
+        ("input", math.nan, "a logit of LlamaForCausalLM"),
+    ):
         broken = copy.deepcopy(model)
         getattr(broken, f"get_{part}_embeddings")().weight.data[1:] *= factor
         with pytest.raises(ValueError, match=f"{what} is not finite"):
@@ -297,7 +361,9 @@ def test_a_perplexity_that_is_not_finite_is_refused(model):
 
 def familiarity(*perplexities: float, **provenance) -> Familiarity:
     return Familiarity(
-        torch.tensor(perplexities, dtype=torch.float64), torch.ones(len(perplexities)).long(), provenance
+        torch.tensor(perplexities, dtype=torch.float64),
+        torch.ones(len(perplexities)).long(),
+        provenance,
     )
 
 
@@ -305,7 +371,9 @@ def test_mean_and_standard_error_by_hand():
     first, second = familiarity(2, 3, 7), familiarity(4, 9)
     for each, values in ((first, [2, 3, 7]), (second, [4, 9])):
         assert each.mean_log_perplexity == pytest.approx(np.log(values).mean())
-        assert each.standard_error == pytest.approx(np.log(values).std(ddof=1) / np.sqrt(len(values)))
+        assert each.standard_error == pytest.approx(
+            np.log(values).std(ddof=1) / np.sqrt(len(values))
+        )
     difference, error = first.difference_from(second)
     assert difference == pytest.approx(np.log([2, 3, 7]).mean() - math.log(6))
     assert error == pytest.approx(math.sqrt(first.standard_error**2 + second.standard_error**2))
@@ -343,32 +411,42 @@ def test_a_file_that_is_something_else_is_refused(tmp_path):
 # Reading entities
 
 
-@pytest.mark.parametrize(("source", "domain"), [("world", "pretraining"), ("world-near", "near"), ("world-far", "far")])
+@pytest.mark.parametrize(
+    ("source", "domain"), [("world", "pretraining"), ("world-near", "near"), ("world-far", "far")]
+)
 def test_entities_of_the_world_are_its_names(source, domain):
     documents = read_entities(source, limit=20)
     assert documents == list(islice(World(0).documents(domain, seed=1), 20))
     entities = [entity for population in World(0).entities.values() for entity in population]
     names = {entity.name for entity in entities}
-    names |= {str(fact) for entity in entities for fact in entity.facts.values() if isinstance(fact, Name)}
+    names |= {
+        str(fact) for entity in entities for fact in entity.facts.values() if isinstance(fact, Name)
+    }
     for document in documents:
         assert document.entities
         assert {document.text[start:end] for start, end in document.entities} <= names
 
 
 def write_lines(path, *lines) -> str:
-    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines), encoding="utf-8")
+    path.write_text(
+        "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines),
+        encoding="utf-8",
+    )
     return str(path)
 
 
 def test_a_spans_file(tmp_path):
     rows = [
-        {"text": text, "entities": spans} for text, spans in (("no", []), ("zoë 東", [[4, 5], [0, 3]]), ("x", [[0, 1]]))
+        {"text": text, "entities": spans}
+        for text, spans in (("no", []), ("zoë 東", [[4, 5], [0, 3]]), ("x", [[0, 1]]))
     ]
     path = write_lines(tmp_path / "spans.jsonl", *rows[:2], "", rows[2])
     expected = [Document("zoë 東", ((4, 5), (0, 3))), Document("x", ((0, 1),))]
     assert read_entities(path, limit=2) == expected
     assert read_entities(tmp_path / "spans.jsonl", limit=1) == expected[:1]
-    with pytest.raises(ValueError, match=r"spans.jsonl ends after 2 documents with entities; 3 wanted"):
+    with pytest.raises(
+        ValueError, match=r"spans.jsonl ends after 2 documents with entities; 3 wanted"
+    ):
         read_entities(path, limit=3)
 
 
@@ -377,8 +455,14 @@ def test_a_spans_file(tmp_path):
     [
         ("{", "unreadable JSON"),
         ("[" * 100_000 + "]" * 100_000, "JSON that is nested too deeply"),
-        ('{"text": "Ada", "text": "Bo", "entities": []}', "unreadable JSON .the key 'text' is there twice"),
-        ('{"text": "A\\ud83d", "entities": [[0, 1]]}', r"character 1 of the text is '.ud83d', half of a surrogate"),
+        (
+            '{"text": "Ada", "text": "Bo", "entities": []}',
+            "unreadable JSON .the key 'text' is there twice",
+        ),
+        (
+            '{"text": "A\\ud83d", "entities": [[0, 1]]}',
+            r"character 1 of the text is '.ud83d', half of a surrogate",
+        ),
         ("[1]", "needed are 'text'"),
         ({"text": "Ada"}, "needed are 'text'"),
         ({"entities": [[0, 1]]}, "needed are 'text'"),
@@ -386,7 +470,18 @@ def test_a_spans_file(tmp_path):
         ({"text": "Ada", "entities": {"0": 1}}, "needed are 'text'"),
         *(
             ({"text": "Ada", "entities": [[0, 3], span]}, "an entity is two integers")
-            for span in (3, "ab", [0], [0, 1, 2], [0, 1.0], [False, True], [-1, 2], [2, 2], [2, 1], [0, 4])
+            for span in (
+                3,
+                "ab",
+                [0],
+                [0, 1, 2],
+                [0, 1.0],
+                [False, True],
+                [-1, 2],
+                [2, 2],
+                [2, 1],
+                [0, 4],
+            )
         ),
     ],
 )
@@ -406,7 +501,9 @@ def test_bytes_that_are_not_utf8_are_named(tmp_path):
 
 @pytest.mark.parametrize("source", ["c4", "pretraining", "corpus.txt", "Some plain text."])
 def test_other_sources_are_refused(source):
-    with pytest.raises(ValueError, match=r"world, world-near, world-far or .* spans file .* GPT-4o"):
+    with pytest.raises(
+        ValueError, match=r"world, world-near, world-far or .* spans file .* GPT-4o"
+    ):
         read_entities(source, limit=1)
 
 

@@ -1,4 +1,5 @@
-"""`measure_gradients` against torch.autograd in float64 on the whole batch at once, and against optimisers by hand."""
+"""`measure_gradients` against torch.autograd in float64 on the whole batch at once, and against
+optimisers by hand."""
 
 import copy
 import json
@@ -45,7 +46,9 @@ def measure_rows(name: str, weights) -> list[torch.Tensor]:
     return [weight.norm(dim=1 if name == "GPT-2" else 0).detach() for weight in weights]
 
 
-def assert_near(found: list[torch.Tensor], expected: list[torch.Tensor], tolerance: float = 1e-4) -> None:
+def assert_near(
+    found: list[torch.Tensor], expected: list[torch.Tensor], tolerance: float = 1e-4
+) -> None:
     for layer, (values, reference) in enumerate(zip(found, expected, strict=True)):
         assert values.shape == (NEURONS,)
         assert values.dtype == torch.float64
@@ -72,7 +75,9 @@ def test_gradients_are_coefficient_times_upstream_summed_over_tokens(name):
     """Appendix A.1, token by token: ∂L/∂vᵢ = Σ cᵢ · ∂L/∂FFN."""
     tokens, model, seen = draw_tokens(3, 7), build_reference(name), []
     handles = [
-        memory.values.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output)))
+        memory.values.register_forward_hook(
+            lambda _, inputs, output: seen.append((inputs[0], output))
+        )
         for memory in find_memories(model)
     ]
     loss = lose(model, tokens)
@@ -87,8 +92,8 @@ def test_gradients_are_coefficient_times_upstream_summed_over_tokens(name):
 
 @pytest.mark.parametrize("name", ["OLMo", "Llama", "GPT-NeoX"])
 def test_one_predicted_token_makes_the_correlation_one(name):
-    """A token twice: with rotary positions both see the same, and only the first predicts, so that every norm is its
-    mean coefficient times ‖∂L/∂FFN‖."""
+    """A token twice: with rotary positions both see the same, and only the first predicts, so that
+    every norm is its mean coefficient times ‖∂L/∂FFN‖."""
     model, seen = build_reference(name), []
     handles = [
         memory.values.register_forward_hook(lambda _, __, output: seen.append(output))
@@ -101,7 +106,9 @@ def test_one_predicted_token_makes_the_correlation_one(name):
     found = measure_gradients(build(name), tokens, steps=1)
     expected = [values * length for values, length in zip(found.coefficients, lengths, strict=True)]
     assert_near(found.gradients, expected)
-    torch.testing.assert_close(found.correlate("gradients")[0], torch.ones(2).double(), rtol=0, atol=1e-3)
+    torch.testing.assert_close(
+        found.correlate("gradients")[0], torch.ones(2).double(), rtol=0, atol=1e-3
+    )
 
 
 def test_a_step_of_sgd_is_the_learning_rate_times_the_gradient_of_its_batch(name):
@@ -117,26 +124,37 @@ def test_a_step_of_adamw_is_the_sign_of_the_gradient_and_the_decay(name):
     tokens, model = draw_tokens(3, 9), build_reference(name)
     weights = find_values(name, model)
     gradients = torch.autograd.grad(lose(model, tokens), weights)
-    steps = [g / (g.abs() + 1e-8) + 0.1 * weight for g, weight in zip(gradients, weights, strict=True)]
+    steps = [
+        g / (g.abs() + 1e-8) + 0.1 * weight for g, weight in zip(gradients, weights, strict=True)
+    ]
     found = measure_gradients(build(name), tokens, steps=1)
     assert_near(found.adamw, [4e-4 * norms for norms in measure_rows(name, steps)], tolerance=1e-3)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_steps_go_round_the_sequences_and_train_every_weight(name, optimizer):
-    """Three sequences in batches of two: 0 1, 2 0, 1 2, with the optimisers written out in float64."""
+    """Three sequences in batches of two: 0 1, 2 0, 1 2, with the optimisers written out in
+    float64."""
     tokens, model, rate = draw_tokens(3, 9), copy.deepcopy(build_reference(name)), 0.01
     before = [weight.detach().clone() for weight in find_values(name, model)]
     parameters = list(model.parameters())
     first, second = ([torch.zeros_like(each) for each in parameters] for _ in range(2))
     for step, batch in enumerate(([0, 1], [2, 0], [1, 2]), start=1):
         gradients = torch.autograd.grad(lose(model, tokens[batch]), parameters)
-        for weight, gradient, mean, square in zip(parameters, gradients, first, second, strict=True):
+        for weight, gradient, mean, square in zip(
+            parameters, gradients, first, second, strict=True
+        ):
             mean.lerp_(gradient, 0.1)
             square.lerp_(gradient.square(), 0.05)
-            adam = mean / (1 - 0.9**step) / ((square / (1 - 0.95**step)).sqrt() + 1e-8) + 0.1 * weight.data
+            adam = (
+                mean / (1 - 0.9**step) / ((square / (1 - 0.95**step)).sqrt() + 1e-8)
+                + 0.1 * weight.data
+            )
             weight.data -= rate * (gradient if optimizer == "sgd" else adam)
-    moves = [after.detach() - start for after, start in zip(find_values(name, model), before, strict=True)]
+    moves = [
+        after.detach() - start
+        for after, start in zip(find_values(name, model), before, strict=True)
+    ]
     found = measure_gradients(build(name), tokens, batch_size=2, steps=3, learning_rate=rate)
     assert_near(getattr(found, optimizer), measure_rows(name, moves), tolerance=2e-3)
 
@@ -166,7 +184,9 @@ def test_token_ids_of_any_integer_type():
 
 
 def correlate(coefficients: list, others: list) -> tuple[float, float]:
-    first, second = ([torch.tensor(values, dtype=torch.float64)] for values in (coefficients, others))
+    first, second = (
+        [torch.tensor(values, dtype=torch.float64)] for values in (coefficients, others)
+    )
     found, error = Gradients(first, second, second, second).correlate("sgd")
     return found.item(), error.item()
 
@@ -177,7 +197,11 @@ def correlate(coefficients: list, others: list) -> tuple[float, float]:
         ([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 10.0, 100.0, 101.0, 1e9], 1),
         ([1.0, 2.0, 3.0, 4.0, 5.0], [5.0, 4.0, 3.0, 2.0, 1.0], -1),
         ([1.0, 2.0, 3.0, 4.0, 5.0], [2.0, 1.0, 4.0, 3.0, 5.0], 1 - 6 * 4 / (5 * 24)),
-        ([1.0, 2.0, 2.0, 4.0], [1.0, 3.0, 2.0, 4.0], 4.5 / math.sqrt(4.5 * 5)),  # ranks 1 2.5 2.5 4 and 1 3 2 4
+        (
+            [1.0, 2.0, 2.0, 4.0],
+            [1.0, 3.0, 2.0, 4.0],
+            4.5 / math.sqrt(4.5 * 5),
+        ),  # ranks 1 2.5 2.5 4 and 1 3 2 4
         ([7.0, 7.0, 7.0, 9.0, 8.0], [3.0, 1.0, 1.0, 1.0, 4.0], 1 / 8),  # 2 2 2 5 4 and 4 2 2 2 5
     ],
 )
@@ -193,13 +217,17 @@ def test_layers_and_quantities_are_kept_apart():
     expected = {"gradients": [1, -1], "sgd": [-1, 1], "adamw": [1, 1]}
     for quantity, signs in expected.items():
         assert found.correlate(quantity)[0].tolist() == pytest.approx(signs)
-    assert found.correlate("sgd")[1].tolist() == pytest.approx([math.sqrt(1.5 / 2), math.sqrt(1.5 / 5)])
+    assert found.correlate("sgd")[1].tolist() == pytest.approx(
+        [math.sqrt(1.5 / 2), math.sqrt(1.5 / 5)]
+    )
 
 
 def test_the_average_over_layers_and_its_error():
     rising, falling = torch.arange(5.0).double(), torch.arange(8.0).double().flip(0)
     layers = [rising, rising, falling]
-    average, error = Gradients(layers, [rising, falling[:5], falling], layers, layers).average_correlation("gradients")
+    average, error = Gradients(
+        layers, [rising, falling[:5], falling], layers, layers
+    ).average_correlation("gradients")
     assert average == pytest.approx(1 / 3)
     assert error == pytest.approx(math.sqrt(1.5 / 2 + 1.5 / 2 + 1.5 / 5) / 3)
 
@@ -224,17 +252,30 @@ class Broken(RuntimeError):
 def describe_state(model) -> list:
     """Hooks, training flags, gradients and weights of every part."""
     parts = [
-        (path, module.training, len(module._forward_hooks), len(module._forward_pre_hooks), len(module._backward_hooks))
+        (
+            path,
+            module.training,
+            len(module._forward_hooks),
+            len(module._forward_pre_hooks),
+            len(module._backward_hooks),
+        )
         for path, module in model.named_modules()
     ]
     weights = [
-        (path, each.requires_grad, None if each.grad is None else each.grad.sum().item(), each.data_ptr())
+        (
+            path,
+            each.requires_grad,
+            None if each.grad is None else each.grad.sum().item(),
+            each.data_ptr(),
+        )
         for path, each in model.named_parameters()
     ]
     return [parts, weights, torch.is_grad_enabled()]
 
 
-@pytest.mark.parametrize("passes", [0, 1, 2, 3, 4], ids=["profile", "gradients", "sgd", "adamw", "success"])
+@pytest.mark.parametrize(
+    "passes", [0, 1, 2, 3, 4], ids=["profile", "gradients", "sgd", "adamw", "success"]
+)
 def test_the_model_is_left_as_found(name, passes):
     """An exception in one of the four passes over three batches, or in none."""
     model = make(name).train()
@@ -288,7 +329,9 @@ def test_bad_input_is_named(changes, message):
 def test_weights_other_than_float32_are_refused(dtype):
     model = copy.deepcopy(build("OLMo"))
     model.model.layers[1].mlp.to(dtype)
-    with pytest.raises(ValueError, match=f"holds {str(dtype).removeprefix('torch.')} weights: .*float32"):
+    with pytest.raises(
+        ValueError, match=f"holds {str(dtype).removeprefix('torch.')} weights: .*float32"
+    ):
         measure_gradients(model, draw_tokens(2, 4))
 
 
@@ -306,13 +349,16 @@ def test_a_model_without_vocabulary_projection_is_refused():
 def test_a_gradient_that_is_not_finite_is_named_with_its_layer():
     model = copy.deepcopy(build("OLMo"))
     model.lm_head.weight.data[0, 0] = math.nan
-    with pytest.raises(ValueError, match="the gradient of layer 0 is not finite: are the weights whole"):
+    with pytest.raises(
+        ValueError, match="the gradient of layer 0 is not finite: are the weights whole"
+    ):
         measure_gradients(model, draw_tokens(2, 4))
 
 
 def test_an_update_that_is_not_finite_is_named_with_its_layer():
     with pytest.raises(
-        ValueError, match="the sgd update of layer 0 is not finite: is a learning rate of 1e\\+38 too large"
+        ValueError,
+        match="the sgd update of layer 0 is not finite: is a learning rate of 1e\\+38 too large",
     ):
         measure_gradients(build("OLMo"), draw_tokens(2, 4), learning_rate=1e38)
 
@@ -322,7 +368,9 @@ def test_an_update_that_is_not_finite_is_named_with_its_layer():
 
 @pytest.fixture(scope="module")
 def measured():
-    return measure_gradients(make("OLMo", num_hidden_layers=12), draw_tokens(3, 6), batch_size=2, steps=2)
+    return measure_gradients(
+        make("OLMo", num_hidden_layers=12), draw_tokens(3, 6), batch_size=2, steps=2
+    )
 
 
 def test_gradients_come_back_from_their_file_with_layers_in_order(tmp_path, measured):
@@ -337,7 +385,13 @@ def test_gradients_come_back_from_their_file_with_layers_in_order(tmp_path, meas
 
 
 def test_provenance_says_what_was_measured(measured):
-    expected = {"architecture": "OlmoForCausalLM", "dtype": "float32", "device": "cpu", "instances": 3, "length": 6}
+    expected = {
+        "architecture": "OlmoForCausalLM",
+        "dtype": "float32",
+        "device": "cpu",
+        "instances": 3,
+        "length": 6,
+    }
     recipe = {"steps": 2, "learning_rate": 4e-4, "batch_size": 2}
     assert measured.provenance.items() >= (expected | recipe | {"tokens": 18}).items()
     assert {"commit", "date", "torch", "transformers"} <= measured.provenance.keys()
@@ -348,7 +402,10 @@ def test_provenance_says_what_was_measured(measured):
     ("metadata", "message"),
     [
         (None, "is not whole"),
-        ({"format": "kent profile 2"}, r"holds something else: its format is .*not 'kent gradients 1'"),
+        (
+            {"format": "kent profile 2"},
+            r"holds something else: its format is .*not 'kent gradients 1'",
+        ),
     ],
 )
 def test_another_safetensors_file_is_refused(tmp_path, metadata, message):
@@ -368,7 +425,9 @@ def test_a_truncated_file_is_refused(tmp_path, kept, measured):
 
 
 def test_a_record_without_a_layer_is_not_whole(tmp_path):
-    save_tensors({"coefficients.0": torch.ones(2)}, tmp_path / "g", format="kent gradients 1", provenance={})
+    save_tensors(
+        {"coefficients.0": torch.ones(2)}, tmp_path / "g", format="kent gradients 1", provenance={}
+    )
     with pytest.raises(DamagedError, match="does not hold what it should"):
         Gradients.load(tmp_path / "g")
 

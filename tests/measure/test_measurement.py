@@ -1,5 +1,5 @@
-"""`kent.profile` against float64 numpy by hand, against eager attention and full logits on every architecture, and as a
-guest that leaves the model as it found it."""
+"""`kent.profile` against float64 numpy by hand, against eager attention and full logits on every
+architecture, and as a guest that leaves the model as it found it."""
 
 import copy
 import json
@@ -28,7 +28,13 @@ from reference import run_neox, run_olmo, shannon, softmax
 from safetensors.torch import save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import AttentionInterface, BartConfig, BartForCausalLM, GraniteConfig, GraniteForCausalLM
+from transformers import (
+    AttentionInterface,
+    BartConfig,
+    BartForCausalLM,
+    GraniteConfig,
+    GraniteForCausalLM,
+)
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 import kent
@@ -36,7 +42,9 @@ from kent.measure.entropy import gini
 from kent.measure.familiarity import Familiarity
 from kent.measure.memory import find_memories
 
-LENGTH = 150  # more than one block of 128 queries, no multiple of it, longer than the sliding windows
+LENGTH = (
+    150  # more than one block of 128 queries, no multiple of it, longer than the sliding windows
+)
 
 
 @pytest.fixture(scope="module", params=SUPPORTED)
@@ -45,12 +53,15 @@ def name(request):
 
 
 def read_eagerly(name: str, tokens: torch.Tensor) -> dict[str, list]:
-    """Attention entropy by layer, next-token entropy and loss of each unpadded instance, from the whole attention
-    matrices and the whole logits in float64."""
+    """Attention entropy by layer, next-token entropy and loss of each unpadded instance, from the
+    whole attention matrices and the whole logits in float64."""
     with torch.no_grad():
         seen = build_reference(name)(tokens, output_attentions=True)
     logarithm = seen.logits.double().log_softmax(dim=-1)
-    rows = [torch.special.entr(weights.double()).sum(dim=-1).mean(dim=(1, 2)) for weights in seen.attentions]
+    rows = [
+        torch.special.entr(weights.double()).sum(dim=-1).mean(dim=(1, 2))
+        for weights in seen.attentions
+    ]
     return {
         "attention": torch.stack(rows, dim=1),
         "token": -(logarithm.exp() * logarithm).sum(dim=-1).mean(dim=1),
@@ -80,7 +91,9 @@ def test_every_quantity_against_numpy(name, run):
 
     total = 0
     for layer in range(2):
-        expected = np.mean([np.abs(coefficients[layer]).mean(axis=0) for coefficients, _, _ in runs], axis=0)
+        expected = np.mean(
+            [np.abs(coefficients[layer]).mean(axis=0) for coefficients, _, _ in runs], axis=0
+        )
         np.testing.assert_allclose(profile.coefficients[layer], expected, rtol=2e-5)
         total += shannon(expected / expected.sum())
     assert profile.knowledge_entropy == pytest.approx(total, rel=1e-7)
@@ -91,8 +104,13 @@ def test_every_quantity_against_numpy(name, run):
     assert profile.attention_entropy == pytest.approx(attention.sum(), rel=1e-6)
 
     chances = [softmax(logits) for _, _, logits in runs]
-    assert profile.next_token_entropy == pytest.approx(np.mean([shannon(rows) for rows in chances]), rel=1e-6)
-    losses = [-np.log(rows[np.arange(LENGTH - 1), row[1:]]) for rows, row in zip(chances, tokens, strict=True)]
+    assert profile.next_token_entropy == pytest.approx(
+        np.mean([shannon(rows) for rows in chances]), rel=1e-6
+    )
+    losses = [
+        -np.log(rows[np.arange(LENGTH - 1), row[1:]])
+        for rows, row in zip(chances, tokens, strict=True)
+    ]
     assert profile.loss == pytest.approx(np.mean(losses), rel=1e-6)
 
 
@@ -101,7 +119,9 @@ def test_relu_variant_from_the_models_own_projections(name):
     model, tokens, outputs = build(name), draw_tokens(3, 20), {}
     memories = find_memories(model)
     handles = [
-        module.register_forward_hook(lambda _, inputs, output, key=(layer, role): outputs.__setitem__(key, output))
+        module.register_forward_hook(
+            lambda _, inputs, output, key=(layer, role): outputs.__setitem__(key, output)
+        )
         for layer, memory in enumerate(memories)
         for role, module in (("gate", memory.gate), ("keys", memory.keys))
     ]
@@ -125,7 +145,9 @@ def test_entropies_and_loss_against_whole_matrices(name):
     expected = read_eagerly(name, tokens)
     profile = kent.profile(build(name), tokens, batch_size=2)
     assert expected["attention"].max() < 0.95 * math.log(LENGTH), "too uniform to tell a wrong mask"
-    torch.testing.assert_close(profile.attention_entropy_by_layer, expected["attention"].mean(dim=0), rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        profile.attention_entropy_by_layer, expected["attention"].mean(dim=0), rtol=1e-5, atol=0
+    )
     assert profile.next_token_entropy == pytest.approx(expected["token"].mean().item(), rel=1e-5)
     assert profile.loss == pytest.approx(expected["loss"].mean().item(), rel=1e-5)
 
@@ -150,27 +172,41 @@ def test_padding_never_enters(name, side):
         torch.testing.assert_close(padded.coefficients[layer], expected, rtol=2e-5, atol=1e-8)
     attention = torch.cat([values["attention"] for values in eager]).mean(dim=0)
     torch.testing.assert_close(padded.attention_entropy_by_layer, attention, rtol=1e-5, atol=0)
-    assert padded.next_token_entropy == pytest.approx(torch.cat([v["token"] for v in eager]).mean().item(), rel=1e-5)
-    assert padded.loss == pytest.approx(torch.cat([v["loss"] for v in eager]).mean().item(), rel=1e-5)
+    assert padded.next_token_entropy == pytest.approx(
+        torch.cat([v["token"] for v in eager]).mean().item(), rel=1e-5
+    )
+    assert padded.loss == pytest.approx(
+        torch.cat([v["loss"] for v in eager]).mean().item(), rel=1e-5
+    )
 
 
 def test_what_stands_in_the_padding_does_not_matter():
     tokens, mask = draw_tokens(4, 30), torch.ones(4, 30, dtype=torch.bool)
     mask[:, :9] = False
     other = torch.where(mask, tokens, 5)
-    assert_close(*(kent.profile(build("Mistral"), each, attention_mask=mask) for each in (tokens, other)))
+    assert_close(
+        *(kent.profile(build("Mistral"), each, attention_mask=mask) for each in (tokens, other))
+    )
 
 
 def test_a_mask_of_ones_changes_nothing(name):
     tokens = draw_tokens(2, 20)
     plain = kent.profile(build(name), tokens)
-    assert_close(kent.profile(build(name), tokens, attention_mask=torch.ones_like(tokens)), plain, tolerance=0)
+    assert_close(
+        kent.profile(build(name), tokens, attention_mask=torch.ones_like(tokens)),
+        plain,
+        tolerance=0,
+    )
 
 
-@pytest.mark.parametrize("changes", [{"attn_logit_softcapping": None}, {"final_logit_softcapping": None}])
+@pytest.mark.parametrize(
+    "changes", [{"attn_logit_softcapping": None}, {"final_logit_softcapping": None}]
+)
 def test_soft_caps_count(changes):
     tokens = draw_tokens(2, 20)
-    capped, free = (kent.profile(model, tokens) for model in (build("Gemma 2"), make("Gemma 2", **changes)))
+    capped, free = (
+        kent.profile(model, tokens) for model in (build("Gemma 2"), make("Gemma 2", **changes))
+    )
     measured = "attention_entropy" if "attn_logit_softcapping" in changes else "next_token_entropy"
     assert getattr(free, measured) < 0.99 * getattr(capped, measured)
 
@@ -192,12 +228,16 @@ def test_bfloat16_stays_near_float32():
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_batch_size_changes_nothing(name, batch_size):
     tokens = draw_tokens(10, 40)
-    assert_close(kent.profile(build(name), tokens, batch_size=batch_size), kent.profile(build(name), tokens))
+    assert_close(
+        kent.profile(build(name), tokens, batch_size=batch_size), kent.profile(build(name), tokens)
+    )
 
 
 def test_order_of_instances_changes_nothing(name):
     tokens = draw_tokens(11, 40)
-    assert_close(kent.profile(build(name), tokens.flip(0), batch_size=5), kent.profile(build(name), tokens))
+    assert_close(
+        kent.profile(build(name), tokens.flip(0), batch_size=5), kent.profile(build(name), tokens)
+    )
 
 
 def test_instances_of_unequal_length_weigh_alike():
@@ -214,7 +254,9 @@ def test_instances_of_unequal_length_weigh_alike():
 @pytest.mark.parametrize("measure", ["knowledge", "attention", "token"])
 def test_each_measure_alone(name, measure):
     tokens = draw_tokens(3, 20)
-    alone, together = (kent.profile(build(name), tokens, **choice) for choice in ({"measures": [measure]}, {}))
+    alone, together = (
+        kent.profile(build(name), tokens, **choice) for choice in ({"measures": [measure]}, {})
+    )
     values = {
         "knowledge": ("knowledge_entropy", "coefficients", "standard_error", "entropy_bound"),
         "attention": ("attention_entropy", "attention_entropy_by_layer"),
@@ -225,7 +267,9 @@ def test_each_measure_alone(name, measure):
             if owner != measure:
                 assert getattr(alone, each) is None
             elif each not in ("coefficients", "attention_entropy_by_layer"):
-                tolerance = 1e-4 if each == "standard_error" else 1e-6  # a small difference of large numbers
+                tolerance = (
+                    1e-4 if each == "standard_error" else 1e-6
+                )  # a small difference of large numbers
                 assert getattr(alone, each) == pytest.approx(getattr(together, each), rel=tolerance)
 
 
@@ -245,7 +289,9 @@ def test_vocabulary_projection_is_skipped_unless_asked_for(measures):
 
 def test_standard_error_is_the_delete_one_jackknife():
     tokens = draw_tokens(16, 12)
-    means = np.stack([kent.profile(build("OLMo"), row[None]).coefficients[1].numpy() for row in tokens])
+    means = np.stack(
+        [kent.profile(build("OLMo"), row[None]).coefficients[1].numpy() for row in tokens]
+    )
 
     def entropy_without(instance: int) -> float:
         left = np.delete(means, instance, axis=0).mean(axis=0)
@@ -261,7 +307,11 @@ def test_standard_errors_of_the_other_measures():
     tokens = draw_tokens(16, 12)
     singles = [kent.profile(build("OLMo"), row[None]) for row in tokens]
     profile = kent.profile(build("OLMo"), tokens)
-    for measure, attribute in {"attention": "attention_entropy", "token": "next_token_entropy", "loss": "loss"}.items():
+    for measure, attribute in {
+        "attention": "attention_entropy",
+        "token": "next_token_entropy",
+        "loss": "loss",
+    }.items():
         expected = np.std([getattr(single, attribute) for single in singles], ddof=1) / 4
         assert profile.estimate(measure)[1] == pytest.approx(expected, rel=1e-4)
 
@@ -290,7 +340,10 @@ def test_contribution_entropy_weighs_coefficients_by_the_norms_of_their_memory_v
 def test_measures_of_concentration_are_means_over_layers():
     profile = kent.profile(build("OLMo"), draw_tokens(4, 8), measures=["knowledge"])
     value, error = profile.estimate("Gini")
-    assert value == pytest.approx(np.mean([gini(layer) for layer in profile.coefficients])) and error > 0
+    assert (
+        value == pytest.approx(np.mean([gini(layer) for layer in profile.coefficients]))
+        and error > 0
+    )
     assert profile.by_layer("Gini")[0].mean().item() == pytest.approx(value)
 
 
@@ -316,7 +369,9 @@ def test_change_since_keeps_what_is_shared_out_of_the_error():
     assert before.change_since(before) == (0, 0)
 
 
-def measure(name: str, count: int = 4, length: int = 8, seed: int = 0, padded: int = 0, **options) -> kent.Profile:
+def measure(
+    name: str, count: int = 4, length: int = 8, seed: int = 0, padded: int = 0, **options
+) -> kent.Profile:
     mask = torch.ones(count, length, dtype=torch.bool)
     mask[0, :padded] = False
     changes = options.pop("changes", {})
@@ -333,9 +388,21 @@ def measure(name: str, count: int = 4, length: int = 8, seed: int = 0, padded: i
         ({"padded": 2}, "attention", "other masks: tokens 30 and 32"),
         ({"activation": "relu"}, "knowledge", "another activation: activation relu and abs"),
         ({"activation": "relu"}, "Gini", "another activation"),
-        ({"changes": {"num_hidden_layers": 3}}, "knowledge", r"another size: layers of \[48, 48, 48\] and \[48, 48\]"),
-        ({"changes": {"num_hidden_layers": 3}}, "attention", r"another size: layers of \[1, 1, 1\] and \[1, 1\]"),
-        ({"changes": {"intermediate_size": 40}}, "contribution", r"another size: layers of \[40, 40\] and \[48, 48\]"),
+        (
+            {"changes": {"num_hidden_layers": 3}},
+            "knowledge",
+            r"another size: layers of \[48, 48, 48\] and \[48, 48\]",
+        ),
+        (
+            {"changes": {"num_hidden_layers": 3}},
+            "attention",
+            r"another size: layers of \[1, 1, 1\] and \[1, 1\]",
+        ),
+        (
+            {"changes": {"intermediate_size": 40}},
+            "contribution",
+            r"another size: layers of \[40, 40\] and \[48, 48\]",
+        ),
         ({"measures": ["token"]}, "knowledge", "'knowledge' was not measured"),
         ({}, "temperature", "'temperature' was not measured"),
     ],
@@ -350,7 +417,8 @@ def test_masks_of_the_same_size_are_told_apart():
     mask = torch.ones(2, 8, dtype=torch.bool)
     mask[0, 0] = False
     first, second = (
-        kent.profile(build("OLMo"), draw_tokens(2, 8), attention_mask=each) for each in (mask, mask.flip(1))
+        kent.profile(build("OLMo"), draw_tokens(2, 8), attention_mask=each)
+        for each in (mask, mask.flip(1))
     )
     with pytest.raises(ValueError, match="other tokens"):
         second.change_since(first)
@@ -396,12 +464,16 @@ def describe_state(model) -> list:
         hooks = [len(module._forward_hooks), len(module._forward_pre_hooks), module.training]
         config = getattr(module, "config", None)
         parts.append((path, *hooks, getattr(config, "_attn_implementation", None)))
-    weights = [(path, p.requires_grad, p.grad is None, p.double().sum().item()) for path, p in model.named_parameters()]
+    weights = [
+        (path, p.requires_grad, p.grad is None, p.double().sum().item())
+        for path, p in model.named_parameters()
+    ]
     return [parts, weights, torch.is_grad_enabled()]
 
 
 def unsettle(name: str):
-    """A model that is half in training mode and has some frozen weights, so that a careless clean-up shows."""
+    """A model that is half in training mode and has some frozen weights, so that a careless
+    clean-up shows."""
     model = make(name).train()
     find_memories(model)[1].values.eval()
     next(model.parameters()).requires_grad_(False)
@@ -416,7 +488,9 @@ def test_the_model_is_left_as_found(name, eager, fails):
         model.set_attn_implementation("eager")
 
     def interrupt(_, inputs) -> None:
-        in_trial = inputs[0].shape[:-1].numel() < tokens.numel()  # of the vocabulary projection, on two tokens
+        in_trial = (
+            inputs[0].shape[:-1].numel() < tokens.numel()
+        )  # of the vocabulary projection, on two tokens
         if fails and not in_trial:
             raise Broken
 
@@ -438,7 +512,9 @@ def test_logits_are_the_same_to_the_bit_afterwards(name):
 def test_measuring_does_not_change_what_the_model_computes(name):
     """The hidden states under kent's attention are those of the model's own."""
     model, tokens, seen = build(name), draw_tokens(2, LENGTH), []
-    handle = find_memories(model)[1].values.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    handle = find_memories(model)[1].values.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0].clone())
+    )
     with torch.no_grad():
         model(tokens)
     kent.profile(model, tokens, measures=["attention"])
@@ -450,8 +526,8 @@ def test_measuring_does_not_change_what_the_model_computes(name):
 
 
 class Recorder(TorchDispatchMode):
-    """Records the shapes of all floating tensors made, and how many activations of a feed-forward network live at
-    once."""
+    """Records the shapes of all floating tensors made, and how many activations of a feed-forward
+    network live at once."""
 
     def __init__(self, rows: int):
         super().__init__()
@@ -465,7 +541,11 @@ class Recorder(TorchDispatchMode):
                 if tensor.numel() == self.rows * NEURONS:
                     storage = tensor.untyped_storage().data_ptr()
                     self.alive[id(tensor)] = (weakref.ref(tensor), storage)
-        self.alive = {key: (kept, storage) for key, (kept, storage) in self.alive.items() if kept() is not None}
+        self.alive = {
+            key: (kept, storage)
+            for key, (kept, storage) in self.alive.items()
+            if kept() is not None
+        }
         self.most = max(self.most, len({storage for _, storage in self.alive.values()}))
         return made
 
@@ -498,7 +578,9 @@ def test_the_recorder_sees_eager_attention_and_full_logits():
     assert recorder.count_logits() == 600
 
 
-@pytest.mark.parametrize(("name", "activation"), [("OLMo", "abs"), ("OLMo", "relu"), ("Phi-3", "relu"), ("OPT", "abs")])
+@pytest.mark.parametrize(
+    ("name", "activation"), [("OLMo", "abs"), ("OLMo", "relu"), ("Phi-3", "relu"), ("OPT", "abs")]
+)
 def test_activations_of_one_layer_at_a_time(name, activation):
     most = []
     for layers in (2, 6):
@@ -520,20 +602,38 @@ def test_activations_of_one_layer_at_a_time(name, activation):
         ({"sequences": torch.zeros(4, 0, dtype=torch.long)}, r"token ids \[n, length\]"),
         ({"sequences": torch.zeros(2, 4)}, "integer token ids .* torch.float32"),
         ({"sequences": torch.zeros(2, 4, dtype=torch.bool)}, "integer token ids .* torch.bool"),
-        ({"sequences": torch.full((2, 4), VOCABULARY)}, f"0 to {VOCABULARY - 1}: .*another model's tokenizer"),
+        (
+            {"sequences": torch.full((2, 4), VOCABULARY)},
+            f"0 to {VOCABULARY - 1}: .*another model's tokenizer",
+        ),
         ({"sequences": torch.full((2, 4), -100)}, f"0 to {VOCABULARY - 1}"),
         ({"sequences": torch.zeros(2, 1, dtype=torch.long)}, "instance 0 has no next token"),
-        ({"attention_mask": torch.ones(2, 5)}, r"attention_mask has shape \[2, 5\], sequences \[2, 4\]"),
+        (
+            {"attention_mask": torch.ones(2, 5)},
+            r"attention_mask has shape \[2, 5\], sequences \[2, 4\]",
+        ),
         ({"attention_mask": torch.full((2, 4), 2)}, "1 for a real token"),
         ({"attention_mask": torch.full((2, 4), -10000.0)}, "1 for a real token"),
-        ({"attention_mask": torch.tensor([[1, 1, 1, 1], [0, 0, 0, 0]])}, "instance 1 has no real token"),
-        ({"attention_mask": torch.tensor([[1, 1, 1, 1], [0, 0, 0, 1]])}, "instance 1 has no next token"),
-        ({"sequences": [[3, 4, 5]]}, r"sequences must be an instance of Tensor, not \[\[3, 4, 5\]\]"),
+        (
+            {"attention_mask": torch.tensor([[1, 1, 1, 1], [0, 0, 0, 0]])},
+            "instance 1 has no real token",
+        ),
+        (
+            {"attention_mask": torch.tensor([[1, 1, 1, 1], [0, 0, 0, 1]])},
+            "instance 1 has no next token",
+        ),
+        (
+            {"sequences": [[3, 4, 5]]},
+            r"sequences must be an instance of Tensor, not \[\[3, 4, 5\]\]",
+        ),
         ({"attention_mask": [[1, 1], [1, 1]]}, "attention_mask must be an instance of Tensor"),
         ({"measures": []}, r"measures must be .*at least 1 item.*, not \[\]"),
         ({"measures": None}, "measures must be .*, not None"),
         ({"measures": "knowledge"}, "measures must be .*, not 'knowledge'"),
-        ({"measures": ["knowledge", "loss"]}, "measures must be 'knowledge', 'attention' or 'token', not .*'loss'"),
+        (
+            {"measures": ["knowledge", "loss"]},
+            "measures must be 'knowledge', 'attention' or 'token', not .*'loss'",
+        ),
         ({"activation": "gelu"}, "activation must be 'abs' or 'relu', not 'gelu'"),
         ({"batch_size": 0}, "batch_size must be greater than or equal to 1, not 0"),
         ({"batch_size": 2.0}, "batch_size must be a valid integer, not 2.0"),
@@ -541,7 +641,10 @@ def test_activations_of_one_layer_at_a_time(name, activation):
         ({"batch_size": True}, "batch_size must be a valid integer, not True"),
         ({"batch_size": None}, "batch_size must be a valid integer, not None"),
         ({"model": "OLMo"}, "model must be an instance of PreTrainedModel, not 'OLMo'"),
-        ({"model": torch.nn.Linear(2, 3)}, "model must be an instance of PreTrainedModel, not Linear"),
+        (
+            {"model": torch.nn.Linear(2, 3)},
+            "model must be an instance of PreTrainedModel, not Linear",
+        ),
     ],
 )
 def test_bad_input_is_named(changes, message):
@@ -555,7 +658,10 @@ def test_arrays_of_numpy_are_taken():
     mask[0, :7] = False
     found = kent.profile(build("OLMo"), tokens.numpy().astype("int32"), attention_mask=mask.numpy())
     assert_close(found, kent.profile(build("OLMo"), tokens, attention_mask=mask), tolerance=0)
-    assert found.provenance["text"] == kent.profile(build("OLMo"), tokens, attention_mask=mask).provenance["text"]
+    assert (
+        found.provenance["text"]
+        == kent.profile(build("OLMo"), tokens, attention_mask=mask).provenance["text"]
+    )
 
 
 @pytest.mark.parametrize("measures", [["knowledge"], ["attention", "token"]])
@@ -576,13 +682,17 @@ def test_unsupported_architectures_are_refused_whatever_is_measured(name, measur
 
 
 def test_attention_that_cannot_be_replaced_is_refused():
-    with pytest.raises(ValueError, match="attention entropy of BloomForCausalLM cannot be measured"):
+    with pytest.raises(
+        ValueError, match="attention entropy of BloomForCausalLM cannot be measured"
+    ):
         kent.profile(make("BloomForCausalLM"), draw_tokens(1, 4))
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_relu_is_refused_for_plain_networks(name):
-    with pytest.raises(ValueError, match=f"needs a gated model; .*{type(build(name)).__name__} are plain"):
+    with pytest.raises(
+        ValueError, match=f"needs a gated model; .*{type(build(name)).__name__} are plain"
+    ):
         kent.profile(build(name), draw_tokens(1, 4), activation="relu")
 
 
@@ -616,7 +726,12 @@ def test_logits_that_are_more_than_a_projection_are_refused():
 
 
 def test_logits_that_the_architecture_scales_are_refused():
-    sizes = {"vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": NEURONS, "num_hidden_layers": 2}
+    sizes = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 32,
+        "intermediate_size": NEURONS,
+        "num_hidden_layers": 2,
+    }
     heads = {"num_attention_heads": HEADS, "num_key_value_heads": HEADS}
     model = GraniteForCausalLM(GraniteConfig(**sizes, **heads, pad_token_id=0, logits_scaling=8))
     with pytest.raises(ValueError, match="GraniteForCausalLM does more than project and soft-cap"):
@@ -624,10 +739,13 @@ def test_logits_that_the_architecture_scales_are_refused():
 
 
 def test_a_model_that_answers_in_tuples_is_measured_alike(name):
-    """Of its states, that is: logits of its own it has none, since transformers itself looks for names in the tuple."""
+    """Of its states, that is: logits of its own it has none, since transformers itself looks for
+    names in the tuple."""
     model, tokens, measures = make(name), draw_tokens(2, 4), ["knowledge", "attention"]
     model.config.return_dict = False
-    found, expected = (kent.profile(each, tokens, measures=measures) for each in (model, build(name)))
+    found, expected = (
+        kent.profile(each, tokens, measures=measures) for each in (model, build(name))
+    )
     assert found.knowledge_entropy == expected.knowledge_entropy
     assert found.attention_entropy == expected.attention_entropy
 
@@ -635,7 +753,9 @@ def test_a_model_that_answers_in_tuples_is_measured_alike(name):
 # The file
 
 
-@pytest.mark.parametrize("measures", [["knowledge"], ["attention"], ["token"], ["knowledge", "attention", "token"]])
+@pytest.mark.parametrize(
+    "measures", [["knowledge"], ["attention"], ["token"], ["knowledge", "attention", "token"]]
+)
 def test_a_profile_comes_back_from_its_file(tmp_path, measures):
     profile = kent.profile(build("OLMo"), draw_tokens(5, 8), measures=measures)
     profile.save(tmp_path / "a.safetensors")
@@ -646,14 +766,24 @@ def test_a_profile_comes_back_from_its_file(tmp_path, measures):
     for each in ("attention_blocks", "token_blocks", "loss_blocks"):
         before, after = getattr(profile, each), getattr(back, each)
         assert (before is None and after is None) or torch.equal(before, after)
-    for before, after in zip(profile.coefficient_blocks or [], back.coefficient_blocks or [], strict=True):
+    for before, after in zip(
+        profile.coefficient_blocks or [], back.coefficient_blocks or [], strict=True
+    ):
         assert torch.equal(before, after)
 
 
 def test_provenance_says_what_was_measured(tmp_path):
     mask = torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1]])
-    provenance = kent.profile(build("OLMo"), draw_tokens(2, 4), attention_mask=mask, measures=["token"]).provenance
-    expected = {"architecture": "OlmoForCausalLM", "dtype": "float32", "device": "cpu", "instances": 2, "length": 4}
+    provenance = kent.profile(
+        build("OLMo"), draw_tokens(2, 4), attention_mask=mask, measures=["token"]
+    ).provenance
+    expected = {
+        "architecture": "OlmoForCausalLM",
+        "dtype": "float32",
+        "device": "cpu",
+        "instances": 2,
+        "length": 4,
+    }
     assert provenance.items() >= (expected | {"tokens": 7, "activation": "abs"}).items()
     assert provenance["measures"] == ["token"]
     assert {"commit", "date", "torch", "transformers"} <= provenance.keys()
@@ -661,13 +791,17 @@ def test_provenance_says_what_was_measured(tmp_path):
 
 
 def test_more_than_ten_layers_come_back_in_order(tmp_path):
-    profile = kent.profile(make("OLMo", num_hidden_layers=12), draw_tokens(2, 4), measures=["knowledge"])
+    profile = kent.profile(
+        make("OLMo", num_hidden_layers=12), draw_tokens(2, 4), measures=["knowledge"]
+    )
     profile.save(tmp_path / "a.safetensors")
     back = kent.Profile.load(tmp_path / "a.safetensors")
     assert torch.equal(back.knowledge_entropy_by_layer, profile.knowledge_entropy_by_layer)
 
 
-@pytest.mark.parametrize(("metadata", "message"), [(None, "is not whole"), ({"format": "pt"}, "holds something else")])
+@pytest.mark.parametrize(
+    ("metadata", "message"), [(None, "is not whole"), ({"format": "pt"}, "holds something else")]
+)
 def test_another_safetensors_file_is_refused(tmp_path, metadata, message):
     save_file({"sizes": torch.ones(3)}, tmp_path / "a.safetensors", metadata=metadata)
     with pytest.raises(ValueError, match=message):
@@ -693,7 +827,9 @@ def test_text_is_refused(tmp_path):
 @pytest.mark.parametrize("kind", [kent.Profile, Familiarity])
 def test_a_path_that_is_none_is_refused(kind):
     for ask in (kind.load, lambda path: kind.save(object.__new__(kind), path)):
-        with pytest.raises(ValueError, match="path must be a valid string or an instance of Path, not 3"):
+        with pytest.raises(
+            ValueError, match="path must be a valid string or an instance of Path, not 3"
+        ):
             ask(3)
 
 
@@ -709,11 +845,15 @@ def test_padding_that_counts_is_refused_in_a_later_batch_too(first):
     torch.manual_seed(0)
     sides = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in
              {"layers": 2, "attention_heads": 4, "ffn_dim": 48}.items()}  # fmt: skip
-    model = BartForCausalLM(BartConfig(vocab_size=211, d_model=32, max_position_embeddings=64, init_std=0.25, **sides))
+    model = BartForCausalLM(
+        BartConfig(vocab_size=211, d_model=32, max_position_embeddings=64, init_std=0.25, **sides)
+    )
     mask = torch.ones(4, 12, dtype=torch.bool)
     mask[0, first], mask[3, :5] = False, False
     with pytest.raises(ValueError, match="nor padding that counts"):
-        kent.profile(model, draw_tokens(4, 12), attention_mask=mask, batch_size=2, measures=["knowledge"])
+        kent.profile(
+            model, draw_tokens(4, 12), attention_mask=mask, batch_size=2, measures=["knowledge"]
+        )
 
 
 def sharpen(module, query, key, value, mask, *, scaling, **others):

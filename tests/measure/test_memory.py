@@ -52,13 +52,16 @@ def test_key_rows_are_views_of_what_makes_one_key(name):
 
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_silencing_what_enters_the_values_silences_the_network(name):
-    """The found module is where memory is read: zero coefficients leave a layer no feed-forward output but its bias."""
+    """The found module is where memory is read: zero coefficients leave a layer no feed-forward
+    output but its bias."""
     model = build(name)
     memory = find_memories(model)[0]
     seen = []
     handles = [
         memory.values.register_forward_pre_hook(lambda _, inputs: (torch.zeros_like(inputs[0]),)),
-        memory.values.register_forward_hook(lambda module, _, output: seen.append((module.bias, output))),
+        memory.values.register_forward_hook(
+            lambda module, _, output: seen.append((module.bias, output))
+        ),
     ]
     with torch.no_grad():
         model(draw_tokens(1, 4))
@@ -70,14 +73,18 @@ def test_silencing_what_enters_the_values_silences_the_network(name):
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_other_architectures_are_refused_by_name(name):
-    with pytest.raises(ValueError, match=f"{name} is not supported: .*Supported: OLMo, .*Phi-3.*GPT-NeoX") as error:
+    with pytest.raises(
+        ValueError, match=f"{name} is not supported: .*Supported: OLMo, .*Phi-3.*GPT-NeoX"
+    ) as error:
         find_memories(make(name))
     reason = "encoder-decoder" if name.startswith("T5") else "mixture of experts"
     assert reason in str(error.value)
 
 
 def test_an_encoder_is_refused_by_name():
-    config = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=9)
+    config = BertConfig(
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=9
+    )
     with pytest.raises(ValueError, match="BertLMHeadModel is not supported"):
         find_memories(BertLMHeadModel(config))
 
@@ -85,7 +92,9 @@ def test_an_encoder_is_refused_by_name():
 def test_a_layer_with_two_networks_is_refused():
     model = copy.deepcopy(build("Llama"))
     model.model.layers[1].second = copy.deepcopy(model.model.layers[1].mlp)
-    with pytest.raises(ValueError, match="LlamaForCausalLM is not supported: layer 1 has 2 feed-forward networks"):
+    with pytest.raises(
+        ValueError, match="LlamaForCausalLM is not supported: layer 1 has 2 feed-forward networks"
+    ):
         find_memories(model)
 
 

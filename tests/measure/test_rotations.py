@@ -19,11 +19,21 @@ SCALED = {
 
 
 def make_scaled(kind: str) -> PreTrainedModel:
-    """Phi-3 and Llama, whose positions turn more slowly where the longest row is beyond 16 tokens."""
+    """Phi-3 and Llama, whose positions turn more slowly where the longest row is beyond 16
+    tokens."""
     if kind == "longrope":
         positions = SCALED[kind] | {"rope_theta": 10000.0}
-        return make("Phi-3", rope_parameters=positions, original_max_position_embeddings=SWITCH, sliding_window=None)
-    return make("Llama", rope_parameters=SCALED[kind] | {"rope_theta": 10000.0}, max_position_embeddings=SWITCH)
+        return make(
+            "Phi-3",
+            rope_parameters=positions,
+            original_max_position_embeddings=SWITCH,
+            sliding_window=None,
+        )
+    return make(
+        "Llama",
+        rope_parameters=SCALED[kind] | {"rope_theta": 10000.0},
+        max_position_embeddings=SWITCH,
+    )
 
 
 def draw_rows(side: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,14 +45,21 @@ def draw_rows(side: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def list_numbers(profile: kent.Profile) -> torch.Tensor:
-    numbers = [profile.knowledge_entropy, profile.attention_entropy, profile.next_token_entropy, profile.loss]
+    numbers = [
+        profile.knowledge_entropy,
+        profile.attention_entropy,
+        profile.next_token_entropy,
+        profile.loss,
+    ]
     return torch.tensor(numbers, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_padded_rows_are_measured_as_they_are_alone(side):
     model, (tokens, mask) = make_scaled("longrope"), draw_rows(side)
-    alone = [kent.profile(model, row[real.bool()][None]) for row, real in zip(tokens, mask, strict=True)]
+    alone = [
+        kent.profile(model, row[real.bool()][None]) for row, real in zip(tokens, mask, strict=True)
+    ]
     for batch_size in (1, 4, 8):
         found = kent.profile(model, tokens, attention_mask=mask, batch_size=batch_size)
         expected = torch.stack([each.coefficients[1] for each in alone]).mean(dim=0)

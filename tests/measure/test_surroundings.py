@@ -1,4 +1,5 @@
-"""What surrounds a measurement does not enter it: torch's settings, compiled code; and attention that is not kent's."""
+"""What surrounds a measurement does not enter it: torch's settings, compiled code; and attention
+that is not kent's."""
 
 import copy
 from collections.abc import Iterator
@@ -26,7 +27,10 @@ def list_numbers(profile: kent.Profile) -> list[float]:
     """Everything that comes of a profile, each value with its error."""
     measures = ("knowledge", "contribution", "attention", "token", "loss", "Gini")
     change = profile.change_since(profile, weights=[1, 2])
-    return [number for measure in measures for number in profile.estimate(measure)] + [*change, profile.entropy_bound]
+    return [number for measure in measures for number in profile.estimate(measure)] + [
+        *change,
+        profile.entropy_bound,
+    ]
 
 
 # Settings of torch
@@ -54,8 +58,14 @@ SETTINGS = {
 
 
 def read_settings() -> tuple:
-    return (torch.get_default_dtype(), torch.get_default_device(), torch.get_float32_matmul_precision(),
-            torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"), torch.is_grad_enabled())  # fmt: skip
+    return (
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.get_float32_matmul_precision(),
+        torch.is_autocast_enabled("cpu"),
+        torch.get_autocast_dtype("cpu"),
+        torch.is_grad_enabled(),
+    )
 
 
 def use_temperature(model: PreTrainedModel) -> PreTrainedModel:
@@ -66,7 +76,9 @@ def use_temperature(model: PreTrainedModel) -> PreTrainedModel:
 
 COEFFICIENTS = [torch.linspace(0.1, 3, NEURONS)] * 2
 USES = {
-    "profile": lambda model: list_numbers(kent.profile(model, TOKENS, attention_mask=MASK, batch_size=2)),
+    "profile": lambda model: list_numbers(
+        kent.profile(model, TOKENS, attention_mask=MASK, batch_size=2)
+    ),
     "relu": lambda model: list_numbers(kent.profile(model, TOKENS, activation="relu")),
     "entropy": lambda model: kent.knowledge_entropy(COEFFICIENTS),
     "resuscitate": lambda model: [*resuscitate(model, COEFFICIENTS).parameters()],
@@ -74,7 +86,11 @@ USES = {
     "rescale": lambda model: [*rescale(model, COEFFICIENTS).parameters()],
     "shrink": lambda model: [*shrink_and_perturb(model).parameters()],
     "gradients": lambda model: (
-        [(found := measure_gradients(model, TOKENS, steps=2)).sgd, found.gradients, found.correlate("adamw")]
+        [
+            (found := measure_gradients(model, TOKENS, steps=2)).sgd,
+            found.gradients,
+            found.correlate("adamw"),
+        ]
     ),
     "temperature": lambda model: [
         part.scaling for part in use_temperature(model).modules() if hasattr(part, "scaling")
@@ -140,7 +156,9 @@ def cache_result(function):
 
 
 @pytest.mark.parametrize("activation", ["abs", "relu"])
-@pytest.mark.parametrize("way", [compile_networks, compile_forward, compile_layers, wrap_networks, compile_decoder])
+@pytest.mark.parametrize(
+    "way", [compile_networks, compile_forward, compile_layers, wrap_networks, compile_decoder]
+)
 def test_compiled_models_are_measured(way, activation):
     """After a warm-up, with a last batch that is smaller than the others."""
     torch.compiler.reset()
@@ -149,7 +167,9 @@ def test_compiled_models_are_measured(way, activation):
     way(model)
     with torch.no_grad():
         model(input_ids=tokens[:8], use_cache=False)
-    assert list_numbers(kent.profile(model, tokens, activation=activation)) == list_numbers(expected)
+    assert list_numbers(kent.profile(model, tokens, activation=activation)) == list_numbers(
+        expected
+    )
 
 
 def test_a_compiled_models_wrapper_is_the_model():
@@ -170,7 +190,8 @@ def test_hooks_that_did_not_run_are_noticed(activation):
     with torch.no_grad():
         model(input_ids=tokens[:8], use_cache=False)
     with pytest.raises(
-        ValueError, match=r"coefficients of layers 0, 1 did not come in .* 8 sequences: hooks did not run"
+        ValueError,
+        match=r"coefficients of layers 0, 1 did not come in .* 8 sequences: hooks did not run",
     ):
         kent.profile(model, tokens, activation=activation)
 
@@ -180,7 +201,9 @@ def test_attention_that_was_not_heard_is_noticed():
     keep_attention(model)
     with torch.no_grad():
         model(TOKENS)
-    with pytest.raises(ValueError, match=r"the attention of layers 0, 1 did not come in once .* compiled"):
+    with pytest.raises(
+        ValueError, match=r"the attention of layers 0, 1 did not come in once .* compiled"
+    ):
         kent.profile(model, TOKENS, measures=["attention"])
 
 
@@ -192,30 +215,62 @@ def test_compiled_models_are_changed_as_copies(way):
     with torch.no_grad():
         model(TOKENS)
     expected = kent.profile(resuscitate(build("OLMo"), COEFFICIENTS), TOKENS).coefficients
-    torch.testing.assert_close(kent.profile(resuscitate(model, COEFFICIENTS), TOKENS).coefficients, expected)
+    torch.testing.assert_close(
+        kent.profile(resuscitate(model, COEFFICIENTS), TOKENS).coefficients, expected
+    )
 
 
 def test_a_compiled_forward_pass_that_stays_with_the_original_is_refused():
     model = make("OLMo")
     compile_forward(model)
-    with pytest.raises(ValueError, match=r"forward pass of model.layers.0.mlp was replaced by a function"):
+    with pytest.raises(
+        ValueError, match=r"forward pass of model.layers.0.mlp was replaced by a function"
+    ):
         resuscitate(model, COEFFICIENTS)
 
 
 # Attention and layouts that kent does not know
 
-_SIZES = {"vocab_size": VOCABULARY, "hidden_size": WIDTH, "intermediate_size": NEURONS, "num_hidden_layers": 2,
-          "num_attention_heads": HEADS, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}  # fmt: skip
-_ENCODER = {"vocab_size": VOCABULARY, "d_model": WIDTH, "decoder_layers": 2, "decoder_attention_heads": HEADS,
-            "decoder_ffn_dim": NEURONS, "encoder_ffn_dim": NEURONS, "encoder_attention_heads": HEADS,
-            "encoder_layers": 2, "max_position_embeddings": 64}  # fmt: skip
+_SIZES = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": WIDTH,
+    "intermediate_size": NEURONS,
+    "num_hidden_layers": 2,
+    "num_attention_heads": HEADS,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+_ENCODER = {
+    "vocab_size": VOCABULARY,
+    "d_model": WIDTH,
+    "decoder_layers": 2,
+    "decoder_attention_heads": HEADS,
+    "decoder_ffn_dim": NEURONS,
+    "encoder_ffn_dim": NEURONS,
+    "encoder_attention_heads": HEADS,
+    "encoder_layers": 2,
+    "max_position_embeddings": 64,
+}
 FOREIGN = {
-    "ModernBertDecoder": (_SIZES | {"cls_token_id": 1, "sep_token_id": 2}, "its decoder was not found"),
-    "GraniteSWA": (_SIZES | {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 8}, "attends with s_aux"),
+    "ModernBertDecoder": (
+        _SIZES | {"cls_token_id": 1, "sep_token_id": 2},
+        "its decoder was not found",
+    ),
+    "GraniteSWA": (
+        _SIZES | {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 8},
+        "attends with s_aux",
+    ),
     "Doge": (_SIZES | {"num_key_value_heads": 2}, "attends with a mask of torch.float32"),
-    "DiffLlama": (_SIZES | {"num_key_value_heads": 2}, "attention of layers 0, 1 did not come in once"),
+    "DiffLlama": (
+        _SIZES | {"num_key_value_heads": 2},
+        "attention of layers 0, 1 did not come in once",
+    ),
     "Bart": (_ENCODER, "attention is its own"),
-    "Falcon": ({key: _SIZES[key] for key in _SIZES if key != "intermediate_size"}, "attention is its own"),
+    "Falcon": (
+        {key: _SIZES[key] for key in _SIZES if key != "intermediate_size"},
+        "attention is its own",
+    ),
     "Electra": (_SIZES | {"is_decoder": True}, "is not supported"),
 }
 
@@ -239,8 +294,12 @@ def test_without_attention_such_models_are_measured(name):
     model = make_foreign(name)
     with torch.no_grad():
         logits = model(TOKENS).logits.double()
-    expected = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), TOKENS[:, 1:].flatten()).item()
-    assert kent.profile(model, TOKENS, measures=["knowledge", "token"]).loss == pytest.approx(expected, rel=1e-6)
+    expected = torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1), TOKENS[:, 1:].flatten()
+    ).item()
+    assert kent.profile(model, TOKENS, measures=["knowledge", "token"]).loss == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 def test_padding_that_counts_is_refused():
@@ -252,7 +311,9 @@ def test_padding_that_counts_is_refused():
 
 
 def _attend_sharply(module, query, key, value, attention_mask, *, scaling, **others):
-    return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=1.001 * scaling, **others)
+    return sdpa_attention_forward(
+        module, query, key, value, attention_mask, scaling=1.001 * scaling, **others
+    )
 
 
 @pytest.mark.parametrize("name", ["OLMo", "GPT-NeoX", "Phi-3"])
@@ -261,18 +322,24 @@ def test_attention_that_is_more_than_a_softmax_is_refused(name):
     AttentionInterface.register("sharp", _attend_sharply)
     model = make(name)
     model.set_attn_implementation("sharp")
-    with pytest.raises(ValueError, match=f"{type(model).__name__} makes other states of a sequence alone"):
+    with pytest.raises(
+        ValueError, match=f"{type(model).__name__} makes other states of a sequence alone"
+    ):
         kent.profile(model, TOKENS)
     assert kent.profile(model, TOKENS, measures=["knowledge", "token"]).loss > 0
     assert model.config._attn_implementation == "sharp"
 
 
-@pytest.mark.parametrize("argument", ["s_aux", "position_bias", "cu_seq_lens_q", "head_mask", "something_new"])
+@pytest.mark.parametrize(
+    "argument", ["s_aux", "position_bias", "cu_seq_lens_q", "head_mask", "something_new"]
+)
 def test_an_argument_that_would_change_attention_is_named(argument):
     model = make("Llama")
     own = model.model.forward
     model.model.forward = lambda **given: own(**given, **{argument: torch.ones(HEADS)})
-    with pytest.raises(ValueError, match=f"LlamaAttention attends with {argument}, which kent does not know"):
+    with pytest.raises(
+        ValueError, match=f"LlamaAttention attends with {argument}, which kent does not know"
+    ):
         kent.profile(model, TOKENS, measures=["attention"])
 
 
@@ -280,5 +347,7 @@ def test_an_argument_that_is_none_changes_nothing():
     model = make("Llama")
     own = model.model.forward
     model.model.forward = lambda **given: own(**given, s_aux=None, head_mask=None)
-    found, expected = (kent.profile(each, TOKENS, measures=["attention"]) for each in (model, build("Llama")))
+    found, expected = (
+        kent.profile(each, TOKENS, measures=["attention"]) for each in (model, build("Llama"))
+    )
     assert found.attention_entropy == expected.attention_entropy

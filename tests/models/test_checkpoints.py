@@ -52,7 +52,9 @@ def test_a_folder_that_is_a_checkpoint_loads_in_float32_ready_to_measure(alone, 
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     assert {weight.device.type for weight in model.parameters()} == {"cpu"}
     weights = load_file(steps / "step8" / "model.safetensors")
-    assert torch.equal(model.model.layers[1].mlp.down_proj.weight, weights["model.layers.1.mlp.down_proj.weight"])
+    assert torch.equal(
+        model.model.layers[1].mlp.down_proj.weight, weights["model.layers.1.mlp.down_proj.weight"]
+    )
     assert tokenizer.eos_token == "<|endoftext|>"
     assert resolve(alone).step is None
     assert resolve(alone).branch is None
@@ -81,7 +83,11 @@ def test_float32_is_used_even_where_the_checkpoint_was_saved_in_bfloat16(alone):
 def test_a_folder_of_steps_gives_the_step_asked_for_or_the_last(steps, step):
     found = 512 if step is None else step
     revision = resolve(steps, step)
-    assert (revision.repository, revision.branch, revision.step) == (str(steps), f"step{found}", found)
+    assert (revision.repository, revision.branch, revision.step) == (
+        str(steps),
+        f"step{found}",
+        found,
+    )
     weights = load_file(steps / f"step{found}" / "model.safetensors")
     model, _ = load(str(steps), step, device="cpu")
     assert torch.equal(model.model.embed_tokens.weight, weights["model.embed_tokens.weight"])
@@ -130,7 +136,9 @@ def test_the_commit_of_a_folder_follows_its_tokenizer_and_what_is_in_the_files(a
 
 
 def test_a_step_that_does_not_exist_names_the_nearest(steps):
-    with pytest.raises(ValueError, match=r"no checkpoint of step 100; the nearest steps are 0, 8, 512"):
+    with pytest.raises(
+        ValueError, match=r"no checkpoint of step 100; the nearest steps are 0, 8, 512"
+    ):
         load(steps, 100)
 
 
@@ -197,7 +205,9 @@ class Trap:
 def test_a_pickle_that_would_run_code_is_refused(alone, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (alone / "model.safetensors").unlink()
-    (alone / "pytorch_model.bin").write_bytes(pickle.dumps({"model.embed_tokens.weight": Trap()}, protocol=2))
+    (alone / "pytorch_model.bin").write_bytes(
+        pickle.dumps({"model.embed_tokens.weight": Trap()}, protocol=2)
+    )
     with pytest.raises(ValueError, match="cannot be loaded"):
         load(alone)
     torch.save({"model.embed_tokens.weight": Trap()}, alone / "pytorch_model.bin")
@@ -210,7 +220,9 @@ def test_code_beside_the_weights_is_not_run(alone, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = json.loads((alone / "config.json").read_text())
     mapped = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
-    (alone / "config.json").write_text(json.dumps(config | {"model_type": "own", "auto_map": mapped}))
+    (alone / "config.json").write_text(
+        json.dumps(config | {"model_type": "own", "auto_map": mapped})
+    )
     (alone / "own.py").write_text("open('sprung', 'w')")
     with pytest.raises(ValueError, match=r"own|custom code"):
         load(alone)
@@ -220,7 +232,9 @@ def test_code_beside_the_weights_is_not_run(alone, tmp_path, monkeypatch):
 def test_a_suite_pretrained_on_the_spot_is_found_in_its_folder(steps, monkeypatch):
     monkeypatch.setattr(checkpoints.pretraining, "pretrain", {"tiny": steps}.__getitem__)
     expected = resolve(steps, 8).commit
-    assert resolve("tiny", 8) == Revision(repository="tiny", branch="step8", commit=expected, step=8)
+    assert resolve("tiny", 8) == Revision(
+        repository="tiny", branch="step8", commit=expected, step=8
+    )
     assert resolve("tiny").step == 512
     assert list_steps("tiny") == [0, 8, 512]
     assert load("tiny", 0, device="cpu")[0].config.model_type == "olmo"
@@ -232,11 +246,15 @@ def test_a_suite_pretrained_on_the_spot_is_found_in_its_folder(steps, monkeypatc
 def test_weights_of_two_saves_in_one_folder_are_refused(alone):
     model, _ = load(alone, device="cpu")
     model.save_pretrained(alone, max_shard_size="10KB")
-    with pytest.raises(ValueError, match=r"two saves, model\.safetensors and model\.safetensors\.index\.json"):
+    with pytest.raises(
+        ValueError, match=r"two saves, model\.safetensors and model\.safetensors\.index\.json"
+    ):
         load(alone)
     (alone / "model.safetensors").unlink()
     assert torch.equal(load(alone, device="cpu")[0].lm_head.weight, model.lm_head.weight)
-    torch.save(model.state_dict(), alone / "pytorch_model.bin")  # the Hub has many folders with both kinds
+    torch.save(
+        model.state_dict(), alone / "pytorch_model.bin"
+    )  # the Hub has many folders with both kinds
     load(alone, device="cpu")
 
 
@@ -245,7 +263,9 @@ def test_plain_torch_weights_of_two_saves_are_refused(alone):
     (alone / "pytorch_model.bin.index.json").write_text("{}")
     load(alone, device="cpu")  # safetensors come first
     (alone / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"two saves, pytorch_model\.bin and pytorch_model\.bin\.index\.json"):
+    with pytest.raises(
+        ValueError, match=r"two saves, pytorch_model\.bin and pytorch_model\.bin\.index\.json"
+    ):
         load(alone)
 
 
@@ -279,7 +299,10 @@ def test_an_index_that_is_none_is_refused(alone, index, message):
 def test_weights_of_more_layers_than_the_configuration_says_are_refused(alone, layers):
     config = json.loads((alone / "config.json").read_text())
     (alone / "config.json").write_text(json.dumps(config | {"num_hidden_layers": layers}))
-    with pytest.raises(ValueError, match=r"holds \d+ weights that the model of its configuration lacks, model\.layers"):
+    with pytest.raises(
+        ValueError,
+        match=r"holds \d+ weights that the model of its configuration lacks, model\.layers",
+    ):
         load(alone)
 
 
@@ -290,12 +313,15 @@ def rewrite(folder: Path, change) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["mlp.up_proj.bias", "mlp.up_proj.lora_A.weight", "self_attn.q_norm.weight", "mlp.up_proj.weight_mask",
+    ["mlp.up_proj.bias", "mlp.up_proj.lora_A.weight", "self_attn.q_norm.weight",
+     "mlp.up_proj.weight_mask",
      "mlp.up_proj.weight_scale", "self_attn.c_attn.bias"],
 )  # fmt: skip
 def test_weights_that_the_model_has_no_place_for_are_refused(alone, name):
     rewrite(alone, lambda weights: weights | {f"model.layers.0.{name}": torch.ones(32)})
-    with pytest.raises(ValueError, match=rf"holds 1 weights that .* lacks, model\.layers\.0\.{name} first"):
+    with pytest.raises(
+        ValueError, match=rf"holds 1 weights that .* lacks, model\.layers\.0\.{name} first"
+    ):
         load(alone)
 
 
@@ -303,7 +329,10 @@ def test_the_tables_of_older_saves_are_no_weights(tmp_path):
     folder, layer = save_checkpoint(tmp_path / "old", NEOX, 0), "gpt_neox.layers.0.attention"
     tables = {"bias": torch.ones(1, 1, 4, 4, dtype=torch.bool), "masked_bias": torch.tensor(-1e9)}
     tables["rotary_emb.inv_freq"] = torch.ones(4)
-    rewrite(folder, lambda weights: weights | {f"{layer}.{name}": table for name, table in tables.items()})
+    rewrite(
+        folder,
+        lambda weights: weights | {f"{layer}.{name}": table for name, table in tables.items()},
+    )
     assert load(folder)[0].config.num_hidden_layers == 2
 
 
@@ -328,8 +357,10 @@ def test_the_first_cpu_is_the_cpu(alone, device):
 
 @pytest.mark.parametrize(
     "name",
-    ["adapter_config.json", "adapter_model.bin", "adapter_model.safetensors", "model.safetensors.index.json",
-     "pytorch_model.bin.index.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "tekken.json"],
+    ["adapter_config.json", "adapter_model.bin", "adapter_model.safetensors",
+     "model.safetensors.index.json",
+     "pytorch_model.bin.index.json", "added_tokens.json", "special_tokens_map.json", "vocab.json",
+     "tekken.json"],
 )  # fmt: skip
 def test_the_commit_of_a_folder_follows_all_that_decides(alone, name):
     found = {resolve(alone).commit}
@@ -353,7 +384,13 @@ CONFIGS = {
     "activation": {"hidden_act": "zzz"},
     **{
         method: {"quantization_config": {"quant_method": method, **more}}
-        for method, more in [("gptq", {"bits": 4}), ("awq", {"bits": 4}), ("hqq", {}), ("eetq", {}), ("quanto", {})]
+        for method, more in [
+            ("gptq", {"bits": 4}),
+            ("awq", {"bits": 4}),
+            ("hqq", {}),
+            ("eetq", {}),
+            ("quanto", {}),
+        ]
     },
 }
 
@@ -361,12 +398,16 @@ CONFIGS = {
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_an_odd_configuration_is_a_value_error_that_names_the_checkpoint(alone, kind):
     config, change = json.loads((alone / "config.json").read_text()), CONFIGS[kind]
-    (alone / "config.json").write_text(json.dumps(config | change if isinstance(change, dict) else change))
+    (alone / "config.json").write_text(
+        json.dumps(config | change if isinstance(change, dict) else change)
+    )
     with pytest.raises(ValueError, match=f"the checkpoint {alone} cannot be loaded: "):
         load(alone)
 
 
-@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"])
+@pytest.mark.parametrize(
+    "file", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]
+)
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"\xff\x00" * 20])
 def test_files_of_something_else_are_a_value_error_that_names_the_checkpoint(alone, file, content):
     (alone / file).write_bytes(content)
@@ -424,7 +465,10 @@ def test_a_suite_that_hides_a_folder_says_so(alone, steps, tmp_path, monkeypatch
     monkeypatch.setattr(checkpoints.pretraining, "pretrain", {"tiny": steps}.__getitem__)
     alone.rename("tiny")
     assert resolve("tiny", 8).repository == "tiny"
-    assert "tiny is taken for the suite of that name, not for the folder here, which is ./tiny" in caplog.text
+    assert (
+        "tiny is taken for the suite of that name, not for the folder here, which is ./tiny"
+        in caplog.text
+    )
 
 
 def test_an_empty_name_is_not_this_folder(alone, monkeypatch):
@@ -434,16 +478,25 @@ def test_an_empty_name_is_not_this_folder(alone, monkeypatch):
         resolve("")
 
 
-STAGES = ("main", "stage1-step0-tokens0B", "stage1-step10000-tokens21B", "stage2-ingredient1-step1000-tokens3B")
+STAGES = (
+    "main",
+    "stage1-step0-tokens0B",
+    "stage1-step10000-tokens21B",
+    "stage2-ingredient1-step1000-tokens3B",
+)
 
 
 def list_as(monkeypatch, branches) -> None:
-    monkeypatch.setattr(checkpoints, "list_branches", lambda name: {branch: f"{branch:->40}" for branch in branches})
+    monkeypatch.setattr(
+        checkpoints, "list_branches", lambda name: {branch: f"{branch:->40}" for branch in branches}
+    )
 
 
 def test_branches_of_other_names_are_named_the_nearest_first(monkeypatch, caplog):
     list_as(monkeypatch, STAGES)
-    with pytest.raises(ValueError, match=r"no step\{N\} at all, and branches of other names .*: stage1-step10000"):
+    with pytest.raises(
+        ValueError, match=r"no step\{N\} at all, and branches of other names .*: stage1-step10000"
+    ):
         resolve("allenai/OLMo-2", 9000)
     assert list_steps("allenai/OLMo-2") == []
     assert "left out: stage1-step0-tokens0B" in caplog.text
@@ -453,21 +506,30 @@ def test_branches_of_other_names_are_named_the_nearest_first(monkeypatch, caplog
 def test_a_repository_of_mixed_names_is_not_half_read_in_silence(monkeypatch, caplog):
     list_as(monkeypatch, [*STAGES, "step5000", "step7000-tokens1B"])
     assert list_steps("allenai/mixed") == [5000, 7000]
-    assert "allenai/mixed has branches that are not called step{N} and are left out: stage1" in caplog.text
-    with pytest.raises(ValueError, match=r"nearest steps are 5000, 7000, and branches of other names .*: stage2-"):
+    assert (
+        "allenai/mixed has branches that are not called step{N} and are left out: stage1"
+        in caplog.text
+    )
+    with pytest.raises(
+        ValueError, match=r"nearest steps are 5000, 7000, and branches of other names .*: stage2-"
+    ):
         resolve("allenai/mixed", 1001)
 
 
 def test_a_step_with_two_branches_is_refused(monkeypatch):
     list_as(monkeypatch, ["main", "step10", "step10-tokens1B", "step20"])
-    with pytest.raises(ValueError, match="more than one checkpoint of step 10: step10, step10-tokens1B"):
+    with pytest.raises(
+        ValueError, match="more than one checkpoint of step 10: step10, step10-tokens1B"
+    ):
         resolve("allenai/twice", 10)
     assert resolve("allenai/twice", 20).branch == "step20"
 
 
 def test_folders_of_other_names_are_named(steps, tmp_path):
     shutil.copytree(steps / "step8", tmp_path / "stage1-step8")
-    with pytest.raises(ValueError, match=r"neither config.json nor step{N}/; there is stage1-step8"):
+    with pytest.raises(
+        ValueError, match=r"neither config.json nor step{N}/; there is stage1-step8"
+    ):
         list_steps(tmp_path)
 
 
@@ -475,7 +537,8 @@ def test_folders_of_other_names_are_named(steps, tmp_path):
 
 
 def split_digits(folder: Path, name: str) -> Path:
-    """Have the folder's tokenizer.json take digits one by one, and name a class that has its own rules."""
+    """Have the folder's tokenizer.json take digits one by one, and name a class that has its own
+    rules."""
     path = folder / "tokenizer.json"
     own = json.loads(path.read_text())
     own["model"]["vocab"] |= {"12": len(own["model"]["vocab"])}
@@ -492,7 +555,9 @@ def split_digits(folder: Path, name: str) -> Path:
 def test_a_tokenizer_is_what_its_file_says_whatever_its_class(alone, name):
     tokenizer = load(split_digits(alone, name), device="cpu")[1]
     text = "In 1212, IT'LL be 12"
-    expected = Tokenizer.from_file(str(alone / "tokenizer.json")).encode(text, add_special_tokens=False)
+    expected = Tokenizer.from_file(str(alone / "tokenizer.json")).encode(
+        text, add_special_tokens=False
+    )
     assert tokenizer(text, add_special_tokens=False).input_ids == expected.ids
     assert tokenizer.decode(expected.ids) == text
     assert tokenizer.eos_token == "<|endoftext|>"
@@ -506,13 +571,17 @@ def test_special_tokens_that_only_the_class_knows_stay(alone):
 
 
 def test_a_tokenizer_without_tokenizer_json_is_made_by_its_class(alone):
-    vocabulary = json.loads((alone / "tokenizer.json").read_text())["model"]["vocab"] | {"<|endoftext|>": 256}
+    vocabulary = json.loads((alone / "tokenizer.json").read_text())["model"]["vocab"] | {
+        "<|endoftext|>": 256
+    }
     (alone / "tokenizer.json").unlink()
     (alone / "vocab.json").write_text(json.dumps(vocabulary))
     (alone / "merges.txt").write_text("#version: 0.2\n")
     (alone / "tokenizer_config.json").write_text('{"tokenizer_class": "GPT2Tokenizer"}')
     tokenizer = load(alone, device="cpu")[1]
-    assert tokenizer("a b", add_special_tokens=False).input_ids == [vocabulary[each] for each in ("a", "Ġ", "b")]
+    assert tokenizer("a b", add_special_tokens=False).input_ids == [
+        vocabulary[each] for each in ("a", "Ġ", "b")
+    ]
     assert tokenizer.eos_token_id == 256
 
 
@@ -527,13 +596,20 @@ def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hub")
 
     def branches(config, names):
-        return {name: save_checkpoint(folder / config.model_type / name, config, i) for i, name in enumerate(names)}
+        return {
+            name: save_checkpoint(folder / config.model_type / name, config, i)
+            for i, name in enumerate(names)
+        }
 
     adapted = save_checkpoint(folder / "adapted", OLMO, 5)
-    (adapted / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "some/base"}')
+    (adapted / "adapter_config.json").write_text(
+        '{"peft_type": "LORA", "base_model_name_or_path": "some/base"}'
+    )
     repositories = {
         "nobody/adapter": {"main": adapted},
-        "nobody/digits": {"main": split_digits(save_checkpoint(folder / "digits", NEOX, 6), "GPTNeoXTokenizer")},
+        "nobody/digits": {
+            "main": split_digits(save_checkpoint(folder / "digits", NEOX, 6), "GPTNeoXTokenizer")
+        },
         PYTHIA: branches(NEOX, ["main", "step0", "step512"]),
         OLMO_1B: branches(OLMO, ["main", "step1000-tokens4B", *STEPS_117.values()]),
     }
@@ -551,7 +627,8 @@ from kent.models.checkpoints import list_steps, load, resolve
 def state(name, step=None):
     model, tokenizer = load(name, step, device="cpu")
     embedding = model.get_input_embeddings().weight
-    return [model.config.model_type, tokenizer.eos_token, str(embedding.dtype), float(embedding.double().sum())]
+    total = float(embedding.double().sum())
+    return [model.config.model_type, tokenizer.eos_token, str(embedding.dtype), total]
 
 def attempt(function, *arguments):
     try:
@@ -571,25 +648,36 @@ def online(hub, cache) -> dict:
     """What the real client makes of the stand-in, starting from an empty cache."""
     code = """print(json.dumps({
         "pythia": asdict(resolve("pythia", 512)), "pythia main": asdict(resolve("pythia")),
-        "olmo": asdict(resolve("olmo-1b", 117850)), "by repository": asdict(resolve("allenai/OLMo-1B-hf", 1000)),
+        "olmo": asdict(resolve("olmo-1b", 117850)),
+        "by repository": asdict(resolve("allenai/OLMo-1B-hf", 1000)),
         "steps": list_steps("olmo-1b"), "pythia steps": list_steps("pythia"),
-        "loaded": {"pythia 512": state("pythia", 512), "pythia": state("pythia"), "olmo": state("olmo-1b", 117850)},
-        "no step": attempt(load, "olmo-1b", 118001), "no repository": attempt(load, "nobody/nothing"),
+        "loaded": {"pythia 512": state("pythia", 512), "pythia": state("pythia"),
+                   "olmo": state("olmo-1b", 117850)},
+        "no step": attempt(load, "olmo-1b", 118001),
+        "no repository": attempt(load, "nobody/nothing"),
         "adapter": attempt(load, "nobody/adapter"),
-        "digits": load("nobody/digits", device="cpu")[1]("1212", add_special_tokens=False).input_ids,
-        "hidden": [os.chdir(tempfile.mkdtemp()), os.makedirs("EleutherAI/pythia-1b"), attempt(load, "pythia", 512)][2],
+        "digits": load("nobody/digits", device="cpu")[1](
+            "1212", add_special_tokens=False).input_ids,
+        "hidden": [os.chdir(tempfile.mkdtemp()), os.makedirs("EleutherAI/pythia-1b"),
+                   attempt(load, "pythia", 512)][2],
     }))"""
     return ask(QUESTIONS + code, cache, HF_ENDPOINT=hub.address)
 
 
 def test_a_hub_step_is_looked_up_in_the_branches(hub, online):
     assert online["pythia"] == {
-        "repository": PYTHIA, "branch": "step512", "commit": hub.commit(PYTHIA, "step512"), "step": 512
-    }  # fmt: skip
+        "repository": PYTHIA,
+        "branch": "step512",
+        "commit": hub.commit(PYTHIA, "step512"),
+        "step": 512,
+    }
     branch = STEPS_117[117850]
     assert online["olmo"] == {
-        "repository": OLMO_1B, "branch": branch, "commit": hub.commit(OLMO_1B, branch), "step": 117850
-    }  # fmt: skip
+        "repository": OLMO_1B,
+        "branch": branch,
+        "commit": hub.commit(OLMO_1B, branch),
+        "step": 117850,
+    }
     assert online["by repository"]["branch"] == "step1000-tokens4B"
     assert online["steps"] == [1000, 117850, 118000]
     assert online["pythia steps"] == [0, 512]
@@ -609,12 +697,15 @@ def test_hub_suites_load_the_branch_asked_for(hub, online):
     ]:
         weights = load_file(hub.repositories[repository][branch] / "model.safetensors")
         assert online["loaded"][name][:3] == [kind, "<|endoftext|>", "torch.float32"]
-        assert online["loaded"][name][3] == pytest.approx(float(weights[key].double().sum()), abs=1e-9)
+        assert online["loaded"][name][3] == pytest.approx(
+            float(weights[key].double().sum()), abs=1e-9
+        )
 
 
 def test_a_hub_step_that_does_not_exist_names_the_nearest(online):
     assert online["no step"] == (
-        "ValueError: allenai/OLMo-1B-hf has no checkpoint of step 118001; the nearest steps are 1000, 117850, 118000"
+        "ValueError: allenai/OLMo-1B-hf has no checkpoint of step 118001; the nearest steps are "
+        "1000, 117850, 118000"
     )
 
 
@@ -628,7 +719,9 @@ def test_a_tokenizer_of_the_hub_is_what_its_file_says(hub, online):
 
 
 def test_an_adapter_of_the_hub_is_refused_since_its_weights_are_elsewhere(online):
-    assert online["adapter"].startswith("ValueError: the checkpoint nobody/adapter/main cannot be loaded: it is an ada")
+    assert online["adapter"].startswith(
+        "ValueError: the checkpoint nobody/adapter/main cannot be loaded: it is an ada"
+    )
 
 
 def test_a_folder_is_not_read_for_a_repository_of_its_name(online):
@@ -636,38 +729,47 @@ def test_a_folder_is_not_read_for_a_repository_of_its_name(online):
 
 
 OFFLINE = """print(json.dumps({
-    "olmo": asdict(resolve("olmo-1b", 117850)), "steps": list_steps("olmo-1b"), "main": asdict(resolve("pythia")),
+    "olmo": asdict(resolve("olmo-1b", 117850)), "steps": list_steps("olmo-1b"),
+    "main": asdict(resolve("pythia")),
     "no main": attempt(resolve, "olmo-1b"), "no step": attempt(resolve, "olmo-1b", 1000),
     "unknown": attempt(resolve, "nobody/nothing"), "loaded": LOADED,
 }))"""
 
 
 def test_what_was_loaded_once_loads_offline(online, cache):
-    offline = ask(QUESTIONS + OFFLINE.replace("LOADED", 'state("olmo-1b", 117850)'), cache, HF_HUB_OFFLINE="1")
+    offline = ask(
+        QUESTIONS + OFFLINE.replace("LOADED", 'state("olmo-1b", 117850)'), cache, HF_HUB_OFFLINE="1"
+    )
     assert offline["olmo"] == online["olmo"]
     assert offline["main"] == online["pythia main"]
     assert offline["loaded"] == online["loaded"]["olmo"]
     assert offline["steps"] == [117850]
     assert "the nearest steps are 117850" in offline["no step"]
-    assert offline["no main"].startswith("ValueError: allenai/OLMo-1B-hf has no branch main at hand")
+    assert offline["no main"].startswith(
+        "ValueError: allenai/OLMo-1B-hf has no branch main at hand"
+    )
     assert offline["unknown"].startswith("ConnectionError: the Hub does not answer, and the cache")
 
 
 def test_a_hub_that_does_not_answer_is_as_good_as_offline(online, cache):
-    silent = ask(QUESTIONS + OFFLINE.replace("LOADED", "None"), cache, HF_ENDPOINT="http://127.0.0.1:9")
+    silent = ask(
+        QUESTIONS + OFFLINE.replace("LOADED", "None"), cache, HF_ENDPOINT="http://127.0.0.1:9"
+    )
     assert silent["olmo"] == online["olmo"]
     assert silent["unknown"].startswith("ConnectionError")
 
 
 def test_a_cache_filled_by_someone_else_is_read(tmp_path):
-    """Only the documented layout: refs/{branch} holding a commit, snapshots/{commit}/ holding the files."""
+    """Only the documented layout: refs/{branch} holding a commit, snapshots/{commit}/ holding the
+    files."""
     commit = "0123456789abcdef0123456789abcdef01234567"
     repository = tmp_path / "hub" / "models--allenai--OLMo-1B-hf"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "step1000-tokens4B").write_text(commit)
     (repository / "refs" / "step2000-tokens8B").write_text("f" * 40)
     save_checkpoint(repository / "snapshots" / commit, OLMO, 3)
-    code = 'print(json.dumps([list_steps("olmo-1b"), asdict(resolve("olmo-1b", 1000)), state("olmo-1b", 1000)]))'
+    asked = 'list_steps("olmo-1b"), asdict(resolve("olmo-1b", 1000)), state("olmo-1b", 1000)'
+    code = f"print(json.dumps([{asked}]))"
     steps, revision, loaded = ask(QUESTIONS + code, tmp_path, HF_HUB_OFFLINE="1")
     assert steps == [1000]
     assert revision["commit"] == commit
@@ -676,7 +778,12 @@ def test_a_cache_filled_by_someone_else_is_read(tmp_path):
 
 def test_references_that_are_no_commits_are_passed_over(tmp_path, monkeypatch):
     repository = tmp_path / "models--a--b"
-    for name, content in (("main", b""), ("step1", b"\xff\xfe"), ("step2", b"."), ("step3", b"f" * 40)):
+    for name, content in (
+        ("main", b""),
+        ("step1", b"\xff\xfe"),
+        ("step2", b"."),
+        ("step3", b"f" * 40),
+    ):
         (repository / "refs").mkdir(parents=True, exist_ok=True)
         (repository / "refs" / name).write_bytes(content)
     (repository / "snapshots" / ("f" * 40)).mkdir(parents=True)

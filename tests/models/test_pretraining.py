@@ -1,4 +1,5 @@
-"""Suites pretrained on the spot: whole or absent, verified when read, rebuilt when damaged, the same every time."""
+"""Suites pretrained on the spot: whole or absent, verified when read, rebuilt when damaged, the
+same every time."""
 
 import json
 import logging
@@ -28,13 +29,17 @@ def test_checkpoints_load_and_training_moves_them(micro):
 def test_untrained_model_is_no_better_than_chance(micro):
     model, tokenizer = kent.load("tiny", 0)
     tokens = kent.sequences("world", tokenizer, length=32, limit=4)
-    assert kent.profile(model, tokens, measures=("token",)).loss == pytest.approx(math.log(len(tokenizer)), rel=0.1)
+    assert kent.profile(model, tokens, measures=("token",)).loss == pytest.approx(
+        math.log(len(tokenizer)), rel=0.1
+    )
 
 
 def test_the_same_recipe_gives_the_same_weights(micro, tmp_path, monkeypatch):
     first = json.loads((pretraining.pretrain("tiny") / "manifest.json").read_text())["files"]
     monkeypatch.setenv("KENT_CACHE", str(tmp_path / "elsewhere"))
-    assert json.loads((pretraining.pretrain("tiny") / "manifest.json").read_text())["files"] == first
+    assert (
+        json.loads((pretraining.pretrain("tiny") / "manifest.json").read_text())["files"] == first
+    )
 
 
 def test_another_recipe_has_another_folder(micro, monkeypatch):
@@ -55,7 +60,11 @@ def test_a_damaged_file_is_found_and_rebuilt_with_a_message(micro, caplog, damag
 
 
 def test_an_interrupted_pretraining_leaves_nothing_that_looks_whole(micro, monkeypatch):
-    monkeypatch.setattr(pretraining._Keeper, "on_step_end", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        pretraining._Keeper,
+        "on_step_end",
+        lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt),
+    )
     with pytest.raises(KeyboardInterrupt):
         pretraining.pretrain("tiny")
     suites_folder = pretraining.locate_manifest("tiny").parent.parent
@@ -86,7 +95,9 @@ def test_only_recipes_are_pretrained():
 
 
 def test_the_other_suite_differs_in_its_architecture_alone(micro, monkeypatch):
-    assert replace(pretraining.RECIPES["tiny-neox"], architecture="olmo") == Pretraining(suites.SUITES["tiny"].steps)
+    assert replace(pretraining.RECIPES["tiny-neox"], architecture="olmo") == Pretraining(
+        suites.SUITES["tiny"].steps
+    )
     monkeypatch.setitem(pretraining.RECIPES, "tiny-neox", replace(micro, architecture="gpt_neox"))
     model, tokenizer = kent.load("tiny-neox")
     assert type(model).__name__ == "GPTNeoXForCausalLM"
@@ -99,7 +110,10 @@ def test_a_suite_says_how_many_parameters_its_models_have(suite):
     tokenizer = MagicMock(spec=PreTrainedTokenizerFast, eos_token_id=0, pad_token_id=0)
     tokenizer.__len__.return_value = recipe.vocabulary
     configuration = pretraining._configure(recipe, tokenizer)
-    assert AutoModelForCausalLM.from_config(configuration).num_parameters() == suites.SUITES[suite].parameters
+    assert (
+        AutoModelForCausalLM.from_config(configuration).num_parameters()
+        == suites.SUITES[suite].parameters
+    )
 
 
 @pytest.mark.parametrize("suite", ["tiny", "tiny-neox"])
@@ -148,7 +162,9 @@ def test_a_manifest_that_lists_no_whole_suite_is_damage_and_kept_beside(micro, c
     with caplog.at_level(logging.WARNING):
         assert pretraining.pretrain("tiny") == folder
     assert f"kept as {folder.name}.broken, and pretraining it again" in caplog.text
-    assert (folder.with_name(f"{folder.name}.broken") / "step4/model.safetensors").read_bytes() == whole
+    assert (
+        folder.with_name(f"{folder.name}.broken") / "step4/model.safetensors"
+    ).read_bytes() == whole
     assert (folder / "step4/model.safetensors").read_bytes() == whole
 
 
@@ -156,7 +172,12 @@ def test_a_manifest_that_lists_no_whole_suite_is_damage_and_kept_beside(micro, c
 def test_what_is_in_the_way_in_the_cache_is_set_aside(micro, place):
     manifest = pretraining.locate_manifest("tiny")
     folder = manifest.parent
-    wrong = {"suites": folder.parent, "suite": folder, "lock": folder.with_suffix(".lock"), "manifest": manifest}[place]
+    wrong = {
+        "suites": folder.parent,
+        "suite": folder,
+        "lock": folder.with_suffix(".lock"),
+        "manifest": manifest,
+    }[place]
     wrong.parent.mkdir(parents=True, exist_ok=True)
     wrong.mkdir(parents=True) if place in ("lock", "manifest") else wrong.write_text("a file")
     assert (pretraining.pretrain("tiny") / "step4/model.safetensors").is_file()

@@ -1,4 +1,5 @@
-"""Readings: the verdict follows from the statistic, travels in the executed page, and arrives in the scorecard."""
+"""Readings: the verdict follows from the statistic, travels in the executed page, and arrives in
+the scorecard."""
 
 import json
 import math
@@ -14,7 +15,8 @@ from kent.paper import CLAIMS
 
 
 def make_profile(step: int | None, slope: float, layers: int = 3, blocks: int = 8) -> Profile:
-    """Coefficients that fall off over 32 neurons, the faster the larger `slope`, with some noise over the blocks."""
+    """Coefficients that fall off over 32 neurons, the faster the larger `slope`, with some noise
+    over the blocks."""
     noise = torch.rand(blocks, 32, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     means = (1 + 0.05 * noise) * torch.exp(-slope * torch.arange(32, dtype=torch.float64))
     return Profile(
@@ -30,7 +32,9 @@ def make_profile(step: int | None, slope: float, layers: int = 3, blocks: int = 
 
 
 def test_the_change_runs_from_16_percent_to_the_end():
-    profiles = [make_profile(step, slope) for step, slope in [(0, 0.0), (16, 0.1), (50, 0.5), (100, 0.2)]]
+    profiles = [
+        make_profile(step, slope) for step, slope in [(0, 0.0), (16, 0.1), (50, 0.5), (100, 0.2)]
+    ]
     change, error = evidence.measure_change(profiles)
     assert change == pytest.approx(profiles[3].knowledge_entropy - profiles[1].knowledge_entropy)
     assert 0 < error < abs(change)
@@ -47,7 +51,9 @@ def test_the_last_layer_against_the_others():
     value, error = evidence.compare_last_layer(late, early)
     assert value == pytest.approx((changes[-1] - changes[:-1].mean()).item())
     assert value < -2 * error < 0
-    assert evidence.compare_last_layer(make_profile(2, 0.1, layers=1), make_profile(1, 0.2, layers=1)) == (0, 0)
+    assert evidence.compare_last_layer(
+        make_profile(2, 0.1, layers=1), make_profile(1, 0.2, layers=1)
+    ) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -66,18 +72,30 @@ def test_what_a_change_says_of_evenness(measure, change, error, direction):
 
 
 @pytest.mark.parametrize(
-    ("value", "verdict"), [(-0.5, "agrees"), (0.5, "disagrees at this scale"), (0.15, "too small to tell")]
+    ("value", "verdict"),
+    [(-0.5, "agrees"), (0.5, "disagrees at this scale"), (0.15, "too small to tell")],
 )
 def test_a_reading_travels_in_the_page_and_arrives_in_the_scorecard(tmp_path, value, verdict):
     reading = page.read({"fig02": (value, 0.1)}, [make_profile(1, 0.1)])
     shown, kept = reading._repr_mimebundle_()
-    assert verdict in shown["text/markdown"] and f"{value:+.2f} ± 0.20 nats".replace("-", "−") in shown["text/markdown"]
-    cells = [{"outputs": [{"data": shown, "metadata": kept}]}, {"outputs": [{"output_type": "stream"}]}, {}]
+    assert (
+        verdict in shown["text/markdown"]
+        and f"{value:+.2f} ± 0.20 nats".replace("-", "−") in shown["text/markdown"]
+    )
+    cells = [
+        {"outputs": [{"data": shown, "metadata": kept}]},
+        {"outputs": [{"output_type": "stream"}]},
+        {},
+    ]
     (tmp_path / "tiny").mkdir()
     executed = {"metadata": {}, "cells": cells}
     (tmp_path / "tiny" / "fig02_knowledge_entropy.ipynb").write_text(json.dumps(executed))
     (row,) = evidence.collect_readings(tmp_path)
-    assert (row["suite"], row["page"], row["verdict"]) == ("tiny", "fig02_knowledge_entropy", verdict)
+    assert (row["suite"], row["page"], row["verdict"]) == (
+        "tiny",
+        "fig02_knowledge_entropy",
+        verdict,
+    )
     table = evidence.tabulate_verdicts([row], ["tiny", "olmo-1b"]).splitlines()
     line = next(line for line in table if "figure 2, section 3.2" in line)
     assert line.endswith(f"| {verdict} | not run |")
@@ -92,7 +110,13 @@ def test_every_claim_is_whole_and_says_when_it_has_no_page():
     table = evidence.tabulate_verdicts([], ["tiny"]).splitlines()[2:]
     assert len(table) == len(CLAIMS)
     for claim, line in zip(CLAIMS.values(), table, strict=True):
-        assert claim.sign in (-1, 1) and claim.unit in ("nats", "%", "points", "points per unit of q", "")
+        assert claim.sign in (-1, 1) and claim.unit in (
+            "nats",
+            "%",
+            "points",
+            "points per unit of q",
+            "",
+        )
         assert line.endswith("| not run |") and ("no page yet" in line) == (claim.page is None)
     assert len(evidence.tabulate_settings().splitlines()) == len(CLAIMS) + 2
 

@@ -1,4 +1,5 @@
-"""The built book: links inside it lead somewhere, images have alt text, nothing is fetched from elsewhere."""
+"""The built book: links inside it lead somewhere, images have alt text, nothing is fetched from
+elsewhere."""
 
 from functools import cache
 from pathlib import Path
@@ -36,7 +37,12 @@ def test_links_inside_the_book_lead_somewhere(path):
             continue
         target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
         fragment = unquote(parts.fragment)
-        missing = fragment and target.suffix == ".html" and target.exists() and fragment not in anchors(target)
+        missing = (
+            fragment
+            and target.suffix == ".html"
+            and target.exists()
+            and fragment not in anchors(target)
+        )
         if not target.exists() or missing:
             dead.append(link["href"])
     assert not dead
@@ -51,13 +57,21 @@ def test_images_are_there_and_described(path):
 
 @pytest.mark.parametrize("path", BUILT, ids=name)
 def test_a_page_reads_without_a_network(path):
-    loaded = [(each, each.get("src")) for each in page(path).find_all(["script", "img", "iframe"], src=True)]
+    loaded = [
+        (each, each.get("src"))
+        for each in page(path).find_all(["script", "img", "iframe"], src=True)
+    ]
     loaded += [(each, each["href"]) for each in page(path).find_all("link", rel="stylesheet")]
     assert not [address for _, address in loaded if urlsplit(address).netloc]
 
 
-@pytest.mark.parametrize("path", [path for path in BUILT if path.parent.name == "notebooks"], ids=name)
+@pytest.mark.parametrize(
+    "path", [path for path in BUILT if path.parent.name == "notebooks"], ids=name
+)
 def test_a_notebook_page_offers_colab_and_download(path):
     links = [link["href"] for link in page(path).find_all("a", href=True)]
-    assert any("colab.research.google.com" in link and link.endswith(f"notebooks/{path.stem}.ipynb") for link in links)
+    assert any(
+        "colab.research.google.com" in link and link.endswith(f"notebooks/{path.stem}.ipynb")
+        for link in links
+    )
     assert any(link.endswith(f"_sources/notebooks/{path.stem}.ipynb") for link in links)

@@ -1,4 +1,5 @@
-"""What every page must have: its sections in order, plain parameters, short cells, alt text, an .ipynb in step."""
+"""What every page must have: its sections in order, plain parameters, short cells, alt text, an
+.ipynb in step."""
 
 import ast
 import json
@@ -19,7 +20,9 @@ SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
 PAGES = [path.stem for path in SOURCES]
 PAPER_PAGES = [page for page in PAGES if page not in ("scorecard", "speed", "status")]
 BEYOND = ("other_measures", "exactness", "table_limits", "learning_curves", "entropy_or_not")
-REREADING = ("table_limits",)  # these take published numbers only: nothing is measured, so there is nothing to choose
+REREADING = (
+    "table_limits",
+)  # these take published numbers only: nothing is measured, so there is nothing to choose
 MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
 SECTIONS = ["Claim", "Method", "Figure", "Check", "Reading", "Full run"]
 SUITES = sorted((ROOT / "params").glob("*.yaml"))
@@ -43,7 +46,12 @@ def python(cell: dict) -> ast.Module:
 
 
 def parameters(page: str) -> list[ast.stmt]:
-    return [line for cell in cells(page, "code") if "parameters" in tags(cell) for line in python(cell).body]
+    return [
+        line
+        for cell in cells(page, "code")
+        if "parameters" in tags(cell)
+        for line in python(cell).body
+    ]
 
 
 def headings(page: str, level: int) -> list[str]:
@@ -54,8 +62,14 @@ def headings(page: str, level: int) -> list[str]:
 def test_every_page_is_in_the_table_of_contents_once():
     table = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
     files = [chapter["file"] for part in table["parts"] for chapter in part["chapters"]]
-    assert sorted(file for file in files if file.startswith("notebooks/")) == [f"notebooks/{page}" for page in PAGES]
-    assert all((ROOT / f"{file}.md").exists() for file in [table["root"], *files] if file.startswith("book/"))
+    assert sorted(file for file in files if file.startswith("notebooks/")) == [
+        f"notebooks/{page}" for page in PAGES
+    ]
+    assert all(
+        (ROOT / f"{file}.md").exists()
+        for file in [table["root"], *files]
+        if file.startswith("book/")
+    )
 
 
 def test_notebooks_are_made_from_their_sources():
@@ -78,14 +92,18 @@ def test_a_page_opens_with_its_one_title(page):
 def test_a_page_of_the_paper_has_its_sections_in_order(page):
     assert [heading for heading in headings(page, 2) if heading in SECTIONS] == SECTIONS
     numbered = r"# (Figures?|Tables?|Appendix|Footnote|Algorithm) [\w., ]+: \S+ \S+"
-    assert page in BEYOND or re.match(numbered, cells(page)[0]["source"]), "title: the paper's number, and a claim"
+    assert page in BEYOND or re.match(numbered, cells(page)[0]["source"]), (
+        "title: the paper's number, and a claim"
+    )
 
 
 @pytest.mark.parametrize("page", MEASURING)
 def test_a_page_that_measures_declares_plain_parameters(page):
     assert sum("parameters" in tags(cell) for cell in cells(page)) == 1
     for line in parameters(page):
-        assert isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name), ast.unparse(line)
+        assert isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name), ast.unparse(
+            line
+        )
         ast.literal_eval(line.value)
 
 
@@ -98,7 +116,9 @@ def test_a_page_that_measures_nothing_has_neither_parameters_nor_runs(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_parameter_is_used_later(page):
     code = [cell for cell in cells(page, "code") if "parameters" not in tags(cell)]
-    read = {node.id for cell in code for node in ast.walk(python(cell)) if isinstance(node, ast.Name)}
+    read = {
+        node.id for cell in code for node in ast.walk(python(cell)) if isinstance(node, ast.Name)
+    }
     assert {line.targets[0].id for line in parameters(page)} <= read
 
 
@@ -106,7 +126,9 @@ def test_every_parameter_is_used_later(page):
 @pytest.mark.parametrize("page", MEASURING)
 def test_parameter_files_name_only_parameters_of_the_page(page, suite):
     known = papermill.inspect_notebook(ROOT / "notebooks" / f"{page}.ipynb")
-    assert {line.targets[0].id for line in parameters(page)} == set(known), "papermill does not see them all"
+    assert {line.targets[0].id for line in parameters(page)} == set(known), (
+        "papermill does not see them all"
+    )
     given = yaml.safe_load(suite.read_text("utf8"))
     assert set(given) <= set(known)
     for name, value in given.items():
@@ -122,7 +144,9 @@ def test_the_defaults_are_the_tiny_suite(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_printed_recipes_can_be_run(page):
-    printed = re.findall(r'"recipe: ({.+?})"', "\n".join(cell["source"] for cell in cells(page, "markdown")))
+    printed = re.findall(
+        r'"recipe: ({.+?})"', "\n".join(cell["source"] for cell in cells(page, "markdown"))
+    )
     for recipe in map(yaml.safe_load, printed):
         settings = {key: value for key, value in recipe.items() if key not in ("corpus", "length")}
         made = make_recipe(settings)
@@ -131,7 +155,11 @@ def test_printed_recipes_can_be_run(page):
 
 @pytest.mark.parametrize("page", PAPER_PAGES)
 def test_code_cells_are_short(page):
-    lengths = [len(cell["source"].splitlines()) for cell in cells(page, "code") if "parameters" not in tags(cell)]
+    lengths = [
+        len(cell["source"].splitlines())
+        for cell in cells(page, "code")
+        if "parameters" not in tags(cell)
+    ]
     assert max(lengths) <= 12
     assert median(lengths) <= 5
 
@@ -141,8 +169,14 @@ def test_every_executed_figure_carries_alt_text(page):
     if not (EXECUTED / f"{page}.ipynb").exists():
         pytest.skip(f"{page} has not run: `make pages`")
     ran = cells(page, "code", EXECUTED)
-    figures = [cell for cell in ran if any("image/png" in output.get("data", {}) for output in cell["outputs"])]
-    assert figures == [cell for cell in ran if "figure" in cell["metadata"].get("mystnb", {})], "a figure is not shown"
+    figures = [
+        cell
+        for cell in ran
+        if any("image/png" in output.get("data", {}) for output in cell["outputs"])
+    ]
+    assert figures == [cell for cell in ran if "figure" in cell["metadata"].get("mystnb", {})], (
+        "a figure is not shown"
+    )
     assert bool(figures) == (page in PAPER_PAGES)
     for cell in figures:
         described = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")

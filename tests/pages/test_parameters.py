@@ -18,7 +18,9 @@ PAGE = 'checkpoints = "tiny"\nsteps = []\nlimit = 8\nshare = 0.5'
 
 
 def test_known_parameters_pass_and_a_page_run_by_hand_is_not_asked():
-    page.check_parameters(["", PAGE, '# Parameters\ncheckpoints = ["a", "b"]\nlimit = 9\nshare = 1\n', "import kent"])
+    page.check_parameters(
+        ["", PAGE, '# Parameters\ncheckpoints = ["a", "b"]\nlimit = 9\nshare = 1\n', "import kent"]
+    )
     page.check_parameters(["", "x = 1", "import kent"])
 
 
@@ -32,7 +34,10 @@ def test_known_parameters_pass_and_a_page_run_by_hand_is_not_asked():
         ("limit = 8.0", "limit must be a valid integer, not 8.0"),
         ("share = True", "share must be a valid number, not True"),
         ("share = '4e-4'", "share must be a valid number, not '4e-4'"),  # as YAML 1.1 reads 4e-4
-        ("limit = float('nan')", "a parameter is a plain value, not as in .limit = float"),  # as papermill writes .nan
+        (
+            "limit = float('nan')",
+            "a parameter is a plain value, not as in .limit = float",
+        ),  # as papermill writes .nan
         ("checkpoints = 1", "checkpoints must be a valid string or a valid list, not 1"),
     ],
 )
@@ -42,14 +47,23 @@ def test_a_misspelt_or_mistyped_parameter_is_an_error(given, message):
 
 
 def test_the_cost_is_that_of_the_missing_runs_and_then_that_of_all_anew(micro):
-    plan = plans.sweep_stages("tiny", steps=[0, 4], corpus="world", length=16, limit=4)  # step 0 is first, and a stage
+    plan = plans.sweep_stages(
+        "tiny", steps=[0, 4], corpus="world", length=16, limit=4
+    )  # step 0 is first, and a stage
     [first, last] = plan["stages"]
-    assert page.estimate_cost(plan).data.startswith("**Cost.** 2 of 2 runs to do: 128 tokens; at least ")
+    assert page.estimate_cost(plan).data.startswith(
+        "**Cost.** 2 of 2 runs to do: 128 tokens; at least "
+    )
     first.path.parent.mkdir()
     first.path.touch()
-    assert page.estimate_cost(plan).data.startswith("**Cost.** 1 of 2 runs to do: 64 tokens; at least ")
+    assert page.estimate_cost(plan).data.startswith(
+        "**Cost.** 1 of 2 runs to do: 64 tokens; at least "
+    )
     last.path.touch()
-    said = "**Cost.** All 2 runs of this page are in the cache. Done anew, they would take 128 tokens; at least "
+    said = (
+        "**Cost.** All 2 runs of this page are in the cache. "
+        "Done anew, they would take 128 tokens; at least "
+    )
     assert page.estimate_cost(plan).data.startswith(said)
 
 
@@ -66,7 +80,10 @@ def test_a_full_run_is_estimated_from_the_size_of_the_model():
 @pytest.mark.parametrize("suite", ["pythia", "olmo-1b"])
 def test_a_full_run_is_estimated_for_the_parameters_that_are_there(suite):
     given = yaml.safe_load((PARAMETERS / f"{suite}.yaml").read_text("utf8"))
-    assumed = {each.name: each.default for each in inspect.signature(page.estimate_full_runs).parameters.values()}
+    assumed = {
+        each.name: each.default
+        for each in inspect.signature(page.estimate_full_runs).parameters.values()
+    }
     assert assumed.items() <= given.items() and given["steps"] == []
 
 
@@ -95,4 +112,6 @@ def test_parameters_are_counted_whatever_the_dtype_of_the_weights(tmp_path):
     for dtype in (torch.float32, torch.bfloat16):
         model.to(dtype).save_pretrained(tmp_path / str(dtype))
         assert page._count_parameters(str(tmp_path / str(dtype))) == model.num_parameters()
-    assert page._count_parameters(str(tmp_path)) == model.num_parameters(), "of one of its checkpoints"
+    assert page._count_parameters(str(tmp_path)) == model.num_parameters(), (
+        "of one of its checkpoints"
+    )

@@ -1,4 +1,5 @@
-"""Regressions of the published tables: laws recovered from cells made up to follow them, and what is refused."""
+"""Regressions of the published tables: laws recovered from cells made up to follow them, and what
+is refused."""
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from kent.paper import TABLES
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
 def test_a_schedule_goes_from_the_peak_to_a_tenth_of_it(schedule):
-    assert [anneal(progress, schedule) for progress in (0.0, 0.5, 1.0)] == pytest.approx([4e-4, 2.2e-4, 4e-5])
+    assert [anneal(progress, schedule) for progress in (0.0, 0.5, 1.0)] == pytest.approx(
+        [4e-4, 2.2e-4, 4e-5]
+    )
 
 
 def test_the_schedules_differ_on_the_way():
@@ -25,7 +28,9 @@ def test_leaving_out_warm_up_and_the_rest_of_the_schedule_moves_no_rate_by_a_hun
         assert anneal(progress) == pytest.approx(exact, rel=0.01)
 
 
-@pytest.mark.parametrize(("progress", "schedule"), [(-0.1, "cosine"), (1.1, "linear"), (0.5, "constant")])
+@pytest.mark.parametrize(
+    ("progress", "schedule"), [(-0.1, "cosine"), (1.1, "linear"), (0.5, "constant")]
+)
 def test_other_schedules_and_progress_outside_the_run_are_refused(progress, schedule):
     with pytest.raises(ValueError, match="a progress from 0 to 1 under cosine or linear"):
         anneal(progress, schedule)
@@ -68,7 +73,10 @@ def test_inflation_is_that_of_the_correlation():
 
 def test_terms_that_cannot_be_told_apart_are_refused():
     cells = tabulate_cells()
-    with pytest.raises(ValueError, match="20 cells cannot tell log rate, log own, log ratio apart: 2 of 3 independent"):
+    with pytest.raises(
+        ValueError,
+        match="20 cells cannot tell log rate, log own, log ratio apart: 2 of 3 independent",
+    ):
         regress(cells, "A", ["log rate", "log own", "log ratio"])
     with pytest.raises(ValueError, match="4 cells cannot tell"):
         regress(cells.loc["baseline"], "A", ["stage", "log own", "log ratio"])
@@ -87,8 +95,13 @@ def test_pairs_share_ratio_and_updates_but_not_the_initial_model():
         ("lower rate, 554k", "baseline, 118k"), ("lower rate, 738k", "higher rate, 118k"),
         ("baseline, 554k", "higher rate, 369k"), ("baseline, 738k", "higher rate, 554k"),
     ]  # fmt: skip
-    assert pairs["A"].iloc[2].tolist() == [TABLES["baseline"].A["554k"], TABLES["higher rate"].A["369k"]]
-    assert list(match_ratios(tabulate_cells("linear")).index) == [("baseline, 554k", "higher rate, 118k")]
+    assert pairs["A"].iloc[2].tolist() == [
+        TABLES["baseline"].A["554k"],
+        TABLES["higher rate"].A["369k"],
+    ]
+    assert list(match_ratios(tabulate_cells("linear")).index) == [
+        ("baseline, 554k", "higher rate, 118k")
+    ]
 
 
 COLLAPSED = ("larger batch", "738k")
@@ -105,9 +118,15 @@ def covers_zero(cells, outcome: str, terms: list[str]) -> list[bool]:
 def test_stage_and_own_rate_each_describe_the_table_and_together_neither_does(outcome):
     # what the page says in prose, under the cosine and without the collapsed cell
     cells = tabulate_cells().drop(index=COLLAPSED)
-    assert covers_zero(cells, outcome, ["stage"]) == covers_zero(cells, outcome, ["log own"]) == [False]
+    assert (
+        covers_zero(cells, outcome, ["stage"])
+        == covers_zero(cells, outcome, ["log own"])
+        == [False]
+    )
     assert covers_zero(cells, outcome, ["stage", "log own"]) == [True, True]
-    residuals = [regress(cells, outcome, [*CONTROLS, term]).residual for term in ("stage", "log own")]
+    residuals = [
+        regress(cells, outcome, [*CONTROLS, term]).residual for term in ("stage", "log own")
+    ]
     assert max(residuals) < 1.05 * min(residuals)
 
 
@@ -122,7 +141,8 @@ def test_a_linear_decay_would_favour_the_stage_for_forgetting_but_is_the_stage_b
 def test_the_collapsed_cell_alone_more_than_triples_the_slope_of_acquisition():
     cells, terms = tabulate_cells(), [*CONTROLS, "stage"]
     every, rest = (
-        regress(each, "A", terms).terms.loc["stage", "estimate"] for each in (cells, cells.drop(index=COLLAPSED))
+        regress(each, "A", terms).terms.loc["stage", "estimate"]
+        for each in (cells, cells.drop(index=COLLAPSED))
     )
     assert every < 3 * rest < 0
     assert covers_zero(cells, "A", ["stage"]) == [True]
@@ -132,4 +152,7 @@ def test_the_ratio_alone_leaves_more_of_forgetting_than_rate_and_stage():
     cells = tabulate_cells().drop(index=COLLAPSED)
     alone = regress(cells, "F", ["log ratio", "log updates"]).residual
     assert alone > 2.5 * regress(cells, "F", [*CONTROLS, "stage"]).residual
-    assert regress(cells, "F", ["log ratio", "log updates", "log rate"]).terms.loc["log rate", "low"] > 0
+    assert (
+        regress(cells, "F", ["log ratio", "log updates", "log rate"]).terms.loc["log rate", "low"]
+        > 0
+    )

@@ -5,7 +5,10 @@ from itertools import takewhile
 from nbval.kernel import RunningKernel
 
 STEPS = 30_000
-CHATTY = f"import sys\nfor _ in range({STEPS}):\n    sys.stderr.write('a step, ')\n    sys.stderr.flush()"
+CHATTY = f"""import sys
+for _ in range({STEPS}):
+    sys.stderr.write('a step, ')
+    sys.stderr.flush()"""
 
 
 def test_however_much_a_cell_says_nbval_hears_that_it_is_done():

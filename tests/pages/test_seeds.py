@@ -1,4 +1,5 @@
-"""Other seeds: what a page kept is found by its plan, pooled in a reading, and kept without pictures."""
+"""Other seeds: what a page kept is found by its plan, pooled in a reading, and kept without
+pictures."""
 
 import json
 import math
@@ -23,7 +24,10 @@ def kept(micro, monkeypatch, tmp_path):
     monkeypatch.setitem(pretraining.RECIPES, "tiny-1", replace(micro, seed=1))
     theirs, ours = (plans.sweep(name, steps=[0, 4], **SMALL) for name in ("tiny-1", "tiny"))
     table = pd.DataFrame({0: [(1.0, 0.1)], 4: [(2.0, 0.1)]}, index=["A (%)"])
-    shown = [each._repr_mimebundle_() for each in (Estimates(table, theirs), Reading({"fig11": (3.0, 1.0)}, "m", "t"))]
+    shown = [
+        each._repr_mimebundle_()
+        for each in (Estimates(table, theirs), Reading({"fig11": (3.0, 1.0)}, "m", "t"))
+    ]
     cells = [{"outputs": [{"data": data, "metadata": metadata}]} for data, metadata in shown]
     (tmp_path / "results" / "tiny-1").mkdir(parents=True)
     path = tmp_path / "results" / "tiny-1" / "page.ipynb"
@@ -54,13 +58,18 @@ def test_code_that_has_changed_since_is_said(kept):
 
 
 def test_a_reading_pools_the_seeds():
-    seeds = [Seed(f"tiny-{number}", {"fig11": (value, 9.0)}, {}, False) for number, value in ((1, 2.0), (2, 6.0))]
+    seeds = [
+        Seed(f"tiny-{number}", {"fig11": (value, 9.0)}, {}, False)
+        for number, value in ((1, 2.0), (2, 6.0))
+    ]
     reading = Reading({"fig11": (4.0, 1.0)}, "m", "t", seeds)
     [row] = reading.list_rows()
     assert row["seeds"]["values"] == [4.0, 2.0, 6.0]
     assert row["seeds"]["value"] == pytest.approx(4.0)
     half = 4.302653 * 2 / 3**0.5  # Student's t for three values, times their standard error
-    assert row["seeds"]["error"] == pytest.approx(half / 2), "the seeds' own spread, not the bootstrap's"
+    assert row["seeds"]["error"] == pytest.approx(half / 2), (
+        "the seeds' own spread, not the bootstrap's"
+    )
     assert row["seeds"]["verdict"] == "too small to tell"
     assert "seeds" not in Reading({"fig11": (4.0, 1.0)}, "m", "t").list_rows()[0]
 
@@ -88,9 +97,15 @@ def test_an_interval_has_two_digits_of_two_standard_errors(value, error, shown):
 
 
 def test_a_record_holds_everything_but_pictures():
-    outputs = [{"data": {"image/png": "x", "text/plain": "y"}, "metadata": {"kent": []}}, {"name": "stderr"}]
+    outputs = [
+        {"data": {"image/png": "x", "text/plain": "y"}, "metadata": {"kent": []}},
+        {"name": "stderr"},
+    ]
     page = record.strip(
-        {"cells": [{"outputs": outputs}, {"source": "prose"}], "metadata": {"widgets": {}, "kernelspec": {}}}
+        {
+            "cells": [{"outputs": outputs}, {"source": "prose"}],
+            "metadata": {"widgets": {}, "kernelspec": {}},
+        }
     )
     assert page["cells"][0]["outputs"] == [{"data": {"text/plain": "y"}, "metadata": {"kent": []}}]
     assert page["metadata"] == {"kernelspec": {}}

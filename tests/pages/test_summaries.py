@@ -1,4 +1,5 @@
-"""Correlations beside the formula by hand, and what their error says; changed models beside the unchanged one."""
+"""Correlations beside the formula by hand, and what their error says; changed models beside the
+unchanged one."""
 
 import math
 import re
@@ -11,7 +12,13 @@ from kent.learning.outcomes import Outcome
 from kent.measure.profiles import Profile
 from kent.pages import summaries
 from kent.pages.seeds import Seed
-from kent.pages.summaries import COMPARED, correlate, describe_correlation, exceed_chance, list_guessing
+from kent.pages.summaries import (
+    COMPARED,
+    correlate,
+    describe_correlation,
+    exceed_chance,
+    list_guessing,
+)
 from kent.runs import execution, learning_plans
 
 
@@ -44,7 +51,9 @@ def test_a_perfect_correlation_has_a_finite_error():
 @pytest.mark.parametrize("kind", ["Pearson", "Spearman"])
 def test_a_correlation_is_said_with_both_ends_of_its_interval(kind):
     x, y = [1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 3.0, 2.0, 5.0, 4.0]
-    value, low, high = map(float, re.findall(r"[+-]\d\.\d\d", describe_correlation(x, y, kind).replace("−", "-")))
+    value, low, high = map(
+        float, re.findall(r"[+-]\d\.\d\d", describe_correlation(x, y, kind).replace("−", "-"))
+    )
     spread = 2 * math.sqrt({"Pearson": 1, "Spearman": 1.06}[kind] / 2)
     ends = [math.tanh(math.atanh(0.8) + end) for end in (-spread, spread)]
     assert value == 0.8 and [low, high] == pytest.approx(ends, abs=0.005)
@@ -58,7 +67,9 @@ def test_a_correlation_without_an_interval_is_said_alone_or_not_at_all():
 
 def answer(step: int, **answers: list[int]) -> Outcome:
     """An outcome of which only the answers at its end matter."""
-    tables = {task: torch.tensor([[1] * len(rows), rows]).double() for task, rows in answers.items()}
+    tables = {
+        task: torch.tensor([[1] * len(rows), rows]).double() for task, rows in answers.items()
+    }
     return Outcome(
         steps=torch.tensor([0, 1]),
         knowledge={},
@@ -106,17 +117,21 @@ def test_changed_models_count_from_the_unchanged_one(micro, monkeypatch):
     [(step, models)] = summaries.group_changes(results).items()
     assert step == 4 and list(models) == ["unchanged", "q = 2"]
     table, differences = summaries.tabulate_changes(models), summaries.compare_changes(models)
-    assert [value for value, _ in table.loc["F (%)"]] == [50, 25] and table.loc["F from its own P before (%)", "q = 2"][
-        0
-    ] == -200
+    assert [value for value, _ in table.loc["F (%)"]] == [50, 25] and table.loc[
+        "F from its own P before (%)", "q = 2"
+    ][0] == -200
     (before, unchanged), (after, changed) = models.values()
     assert table.loc["H before (nats)", "q = 2"] == after.estimate()
     assert list(differences) == ["q = 2"] and differences.loc["F (%)", "q = 2"][0] == -25
     assert differences.loc["H before (nats)", "q = 2"] == after.change_since(before)
-    same = summaries.compare_changes({"unchanged": models["unchanged"], "same": models["unchanged"]})
+    same = summaries.compare_changes(
+        {"unchanged": models["unchanged"], "same": models["unchanged"]}
+    )
     assert all(pair == (0, 0) for pair in same["same"])
     risen = changed.performance()[-1] - unchanged.performance()[-1]
-    assert differences.loc["A (%)", "q = 2"][0] == pytest.approx(100 * risen[0] / abs(unchanged.performance()[0, 0]))
+    assert differences.loc["A (%)", "q = 2"][0] == pytest.approx(
+        100 * risen[0] / abs(unchanged.performance()[0, 0])
+    )
 
 
 PROFILE = Profile(torch.tensor([1]))
@@ -135,14 +150,24 @@ class Stub(Outcome):
 
 def test_changed_models_of_one_step_are_kept_apart():
     outcomes = [Stub(3), Stub(3)]
-    found = summaries.group_changes({"unchanged": [PROFILE, PROFILE], "unchanged, learning": outcomes})
+    found = summaries.group_changes(
+        {"unchanged": [PROFILE, PROFILE], "unchanged, learning": outcomes}
+    )
     assert list(found) == [0, 1] and [found[place]["unchanged"][1] for place in found] == outcomes
 
 
 def test_controls_are_judged_beside_the_method_and_over_seeds():
-    acquired = {"unchanged": (), "resuscitate": (1.0, 0.9, 1.1), "random": (3.0, 2.9, 3.1), "rescale": (1.0, 0.5, 1.5)}
+    acquired = {
+        "unchanged": (),
+        "resuscitate": (1.0, 0.9, 1.1),
+        "random": (3.0, 2.9, 3.1),
+        "rescale": (1.0, 0.5, 1.5),
+    }
     models = {label: (PROFILE, Stub(acquired=each)) for label, each in acquired.items()}
-    kept = {f"{COMPARED}, resuscitate": {"A (%)": (1.0, 0.1)}, f"{COMPARED}, random": {"A (%)": (-5.0, 0.1)}}
+    kept = {
+        f"{COMPARED}, resuscitate": {"A (%)": (1.0, 0.1)},
+        f"{COMPARED}, random": {"A (%)": (-5.0, 0.1)},
+    }
     beside = {"random": "resuscitate", "rescale": "resuscitate", "missing": "resuscitate"}
     table = summaries.judge_controls(models, beside, [Seed("tiny-1", {}, kept, False)])
     assert list(table.index) == ["random", "rescale"]

@@ -1,4 +1,5 @@
-"""Runs: found by what decides their numbers, done once, measured again when the record is damaged; the command line."""
+"""Runs: found by what decides their numbers, done once, measured again when the record is damaged;
+the command line."""
 
 import json
 import logging
@@ -66,16 +67,22 @@ def test_what_moves_no_number_is_not_decisive(micro):
         (definitions.plan_learning, LESSON, "rows"),
     ):
         for change in (None, RESUSCITATED):
-            one, other = (plan("tiny", 4, **settings, change=change, **{free: number}) for number in (1, 2))
+            one, other = (
+                plan("tiny", 4, **settings, change=change, **{free: number}) for number in (1, 2)
+            )
             assert one.decisive == other.decisive != {} and one.config[free] != other.config[free]
 
 
 def test_shuffled_tokens_are_the_same_tokens_in_another_order(micro):
     ordered, shuffled = (
-        execution.fetch(definitions.plan_profile("tiny", 4, **SMALL, shuffled=each)) for each in (False, True)
+        execution.fetch(definitions.plan_profile("tiny", 4, **SMALL, shuffled=each))
+        for each in (False, True)
     )
     assert ordered.provenance["tokens"] == shuffled.provenance["tokens"]
-    assert ordered.provenance["corpus"]["tokens_sha256"] != shuffled.provenance["corpus"]["tokens_sha256"]
+    assert (
+        ordered.provenance["corpus"]["tokens_sha256"]
+        != shuffled.provenance["corpus"]["tokens_sha256"]
+    )
 
 
 def test_the_relu_variant_is_another_run_and_measures_coefficients_alone(micro):
@@ -87,9 +94,10 @@ def test_the_relu_variant_is_another_run_and_measures_coefficients_alone(micro):
 
 @pytest.mark.parametrize("kind", ["familiarity", "gradients"])
 def test_the_other_kinds_of_run_leave_a_record_that_says_where_it_comes_from(micro, kind):
-    plan = {"familiarity": definitions.plan_familiarity, "gradients": partial(definitions.plan_gradients, updates=2)}[
-        kind
-    ]
+    plan = {
+        "familiarity": definitions.plan_familiarity,
+        "gradients": partial(definitions.plan_gradients, updates=2),
+    }[kind]
     run = plan("tiny", 4, corpus="world", length=32, limit=4)
     found = execution.fetch(run)
     assert run.done and found.provenance["revision"]["step"] == 4
@@ -97,7 +105,15 @@ def test_the_other_kinds_of_run_leave_a_record_that_says_where_it_comes_from(mic
     assert definitions.from_config(run.config).path == run.path
 
 
-LESSON = {"corpus": "world-near", "length": 500, "batch": 2, "steps": 10, "once": 10, "paraphrase": 1, "tasks": ""}
+LESSON = {
+    "corpus": "world-near",
+    "length": 500,
+    "batch": 2,
+    "steps": 10,
+    "once": 10,
+    "paraphrase": 1,
+    "tasks": "",
+}
 
 
 def test_a_run_of_learning_is_done_once_and_keeps_its_weights(micro, monkeypatch):
@@ -105,7 +121,9 @@ def test_a_run_of_learning_is_done_once_and_keeps_its_weights(micro, monkeypatch
     outcome = execution.fetch(run)
     assert outcome.steps.tolist() == list(range(11)) and outcome.provenance["revision"]["step"] == 4
     assert outcome.provenance["corpus"]["sequences"] == 20 and outcome.provenance["seed"] == 6198
-    assert (records.cache_folder() / "learning" / run.path.stem / "model/model.safetensors").is_file()
+    assert (
+        records.cache_folder() / "learning" / run.path.stem / "model/model.safetensors"
+    ).is_file()
     assert definitions.from_config(run.config).path == run.path
     monkeypatch.setattr(execution, "do", lambda run: pytest.fail("learnt twice"))
     assert execution.fetch(run).acquisition()[0] == outcome.acquisition()[0]
@@ -114,7 +132,13 @@ def test_a_run_of_learning_is_done_once_and_keeps_its_weights(micro, monkeypatch
 def test_a_run_of_learning_depends_on_its_recipe_and_facts_but_not_on_rows_at_once(micro):
     path = definitions.plan_learning("tiny", 4, **LESSON).path
     assert definitions.plan_learning("tiny", 4, **LESSON, rows=1).path == path
-    for change in ({"learning_rate": 1e-3}, {"seed": 1}, {"paraphrase": 2}, {"corpus": "world"}, {"tasks_along": True}):
+    for change in (
+        {"learning_rate": 1e-3},
+        {"seed": 1},
+        {"paraphrase": 2},
+        {"corpus": "world"},
+        {"tasks_along": True},
+    ):
         assert definitions.plan_learning("tiny", 4, **LESSON | change).path != path
 
 
@@ -132,7 +156,11 @@ def test_a_changed_checkpoint_is_changed_by_the_profile_that_it_needs(micro):
     model, tokenizer = kent.load("tiny", 4)
     resuscitated = kent.resuscitate(model, execution.fetch(plain).coefficients, p=50, q=2.0)
     expected = kent.profile(resuscitated, kent.sequences("world", tokenizer, length=16, limit=4))
-    assert found.knowledge_entropy == expected.knowledge_entropy != execution.fetch(plain).knowledge_entropy
+    assert (
+        found.knowledge_entropy
+        == expected.knowledge_entropy
+        != execution.fetch(plain).knowledge_entropy
+    )
     assert definitions.from_config(run.config).path == run.path
 
 
@@ -143,7 +171,15 @@ def test_a_change_decides_the_record_with_all_that_it_is_measured_on(micro):
         RESUSCITATED | {"method": "random"},
         RESUSCITATED | {"measured": SMALL | {"limit": 2}},
     ]
-    assert len({definitions.plan_learning("tiny", 4, **LESSON, change=each).path for each in (*changes, None)}) == 5
+    assert (
+        len(
+            {
+                definitions.plan_learning("tiny", 4, **LESSON, change=each).path
+                for each in (*changes, None)
+            }
+        )
+        == 5
+    )
     same = RESUSCITATED | {"measured": SMALL | {"batch_size": 2}}
     assert (
         definitions.plan_profile("tiny", 4, **SMALL, change=same).path
@@ -153,7 +189,10 @@ def test_a_change_decides_the_record_with_all_that_it_is_measured_on(micro):
 
 def test_a_changed_checkpoint_learns_from_where_the_change_left_it(micro):
     run = definitions.plan_learning("tiny", 4, **LESSON, change=RESUSCITATED)
-    outcome, plain = execution.fetch(run), execution.fetch(definitions.plan_learning("tiny", 4, **LESSON))
+    outcome, plain = (
+        execution.fetch(run),
+        execution.fetch(definitions.plan_learning("tiny", 4, **LESSON)),
+    )
     assert outcome.provenance["change"] == RESUSCITATED and plain.provenance["change"] is None
     assert outcome.performance()[0, 0] != plain.performance()[0, 0]
 
@@ -161,17 +200,25 @@ def test_a_changed_checkpoint_learns_from_where_the_change_left_it(micro):
 @pytest.mark.parametrize("method", ["random", "rescale", "shrink"])
 def test_the_controls_are_runs_too(micro, method):
     run = definitions.plan_profile("tiny", 4, **SMALL, change={"method": method, "measured": SMALL})
-    found, plain = execution.fetch(run), execution.fetch(definitions.plan_profile("tiny", 4, **SMALL))
+    found, plain = (
+        execution.fetch(run),
+        execution.fetch(definitions.plan_profile("tiny", 4, **SMALL)),
+    )
     assert found.knowledge_entropy != plain.knowledge_entropy
     assert (abs(found.loss - plain.loss) < 1e-5) == (method == "rescale")
 
 
 def test_a_profile_at_a_temperature_leaves_the_checkpoint_as_it_was(micro):
-    plain, warm, again = (definitions.plan_profile("tiny", 4, **SMALL, temperature=each, shuffled=last)
-                          for each, last in ((1.0, False), (2.0, False), (1.0, True)))  # fmt: skip
+    plain, warm, again = (
+        definitions.plan_profile("tiny", 4, **SMALL, temperature=each, shuffled=last)
+        for each, last in ((1.0, False), (2.0, False), (1.0, True))
+    )
     assert definitions.plan_profile("tiny", 4, **SMALL).path == plain.path
     found = [execution.fetch(each) for each in (plain, warm, again)]
-    assert found[1].attention_entropy > found[0].attention_entropy and found[1].provenance["temperature"] == 2
+    assert (
+        found[1].attention_entropy > found[0].attention_entropy
+        and found[1].provenance["temperature"] == 2
+    )
     model, _ = execution._load(plain.config)
     assert model.model.layers[0].self_attn.scaling == 8**-0.5
 
@@ -179,7 +226,10 @@ def test_a_profile_at_a_temperature_leaves_the_checkpoint_as_it_was(micro):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": "resuscitate"}, "a change needs a method, and what its coefficients are measured on"),
+        (
+            {"method": "resuscitate"},
+            "a change needs a method, and what its coefficients are measured on",
+        ),
         (
             RESUSCITATED | {"method": "wake"},
             "a model is changed by resuscitate, random, rescale, shrink, not by 'wake'",
@@ -201,7 +251,9 @@ def test_a_temperature_that_is_none_is_refused_before_anything_is_loaded(micro):
 
 
 def test_settings_of_learning_that_do_not_exist_are_refused(micro):
-    with pytest.raises(ValueError, match="a recipe has no learning_rat; it has learning_rate, min_rate"):
+    with pytest.raises(
+        ValueError, match="a recipe has no learning_rat; it has learning_rate, min_rate"
+    ):
         definitions.plan_learning("tiny", 4, **LESSON, learning_rat=1)
     with pytest.raises(ValueError, match="control is two files"):
         definitions.plan_learning("tiny", 4, **LESSON, control=["once.json"])
@@ -217,7 +269,9 @@ def test_settings_of_learning_that_do_not_exist_are_refused(micro):
         ({"warmup": 1.0}, "warmup must be less than 1, not 1.0"),
     ],
 )
-def test_a_recipe_that_no_run_can_have_is_refused_before_the_hub_is_asked(monkeypatch, settings, message):
+def test_a_recipe_that_no_run_can_have_is_refused_before_the_hub_is_asked(
+    monkeypatch, settings, message
+):
     monkeypatch.setattr(definitions, "resolve", pytest.fail)
     with pytest.raises(ValueError, match=message):
         definitions.plan_learning("olmo-1b", None, **LESSON | settings)
@@ -229,14 +283,19 @@ def test_a_configuration_describes_its_run(micro):
         assert definitions.from_config(run.config).path == run.path
         assert definitions.from_config(run.needs[0].config).path == run.needs[0].path
     for config in ({}, {"run": "learn"}):
-        with pytest.raises(ValueError, match="pretrain or profile or familiarity or gradients or learning"):
+        with pytest.raises(
+            ValueError, match="pretrain or profile or familiarity or gradients or learning"
+        ):
             definitions.from_config(config)
     with pytest.raises(ValueError, match="do not fit"):
         definitions.from_config({"run": "profile", "name": "tiny", "stepp": 4})
 
 
 def test_an_unknown_dtype_is_refused_before_anything_is_loaded(micro):
-    with pytest.raises(ValueError, match="dtype must be 'float32', 'bfloat16', 'float16' or 'float64', not 'float23'"):
+    with pytest.raises(
+        ValueError,
+        match="dtype must be 'float32', 'bfloat16', 'float16' or 'float64', not 'float23'",
+    ):
         definitions.plan_profile("tiny", 0, **SMALL, dtype="float23")
 
 
@@ -274,9 +333,19 @@ def test_the_command_line_says_what_was_wrong(micro, tmp_path, capsys):
 
 def test_words_and_numbers_are_read_as_their_writer_meant_them(tmp_path):
     path = tmp_path / "run.yaml"
-    path.write_text("step: 010\nrate: 4e-4\nshuffled: no\nlimit: 1e1\nword: '8'\nwhole: 8\ntrue: true\n")
+    path.write_text(
+        "step: 010\nrate: 4e-4\nshuffled: no\nlimit: 1e1\nword: '8'\nwhole: 8\ntrue: true\n"
+    )
     config = definitions.read_config(path)
-    assert config == {"step": 10, "rate": 4e-4, "shuffled": "no", "limit": 10.0, "word": "8", "whole": 8, True: True}
+    assert config == {
+        "step": 10,
+        "rate": 4e-4,
+        "shuffled": "no",
+        "limit": 10.0,
+        "word": "8",
+        "whole": 8,
+        True: True,
+    }
     for text, message in (
         ("limit: 8\nlimit: 9", "run.yaml cannot be read as YAML: .*duplicate key"),
         ("run: [profile", "run.yaml cannot be read as YAML: while parsing"),
@@ -310,7 +379,9 @@ def test_words_and_numbers_are_read_as_their_writer_meant_them(tmp_path):
         *(("name", value) for value in (None, 3, ["tiny"])),
     ],
 )
-def test_a_setting_of_another_type_is_named_before_anything_is_looked_up(monkeypatch, setting, wrong):
+def test_a_setting_of_another_type_is_named_before_anything_is_looked_up(
+    monkeypatch, setting, wrong
+):
     for what in ("resolve", "describe"):
         monkeypatch.setattr(definitions, what, pytest.fail)
     config = {"run": "profile", "name": "olmo-1b", "step": 4, **SMALL, setting: wrong}
@@ -320,7 +391,12 @@ def test_a_setting_of_another_type_is_named_before_anything_is_looked_up(monkeyp
 
 def test_settings_of_a_recipe_and_of_a_change_are_looked_at_with_the_run(micro):
     learning = {"run": "learning", "name": "tiny", "step": 4, **LESSON}
-    for setting in ({"once": 1.0}, {"paraphrase": "2"}, {"knowledge": "once.json"}, {"length": 64.0}):
+    for setting in (
+        {"once": 1.0},
+        {"paraphrase": "2"},
+        {"knowledge": "once.json"},
+        {"length": 64.0},
+    ):
         [name] = setting
         with pytest.raises(ValueError, match=f"{name} must be"):
             definitions.from_config(learning | setting)
@@ -337,14 +413,22 @@ def test_settings_of_a_recipe_and_of_a_change_are_looked_at_with_the_run(micro):
 @pytest.mark.parametrize(
     ("measured", "message"),
     [
-        *((value, "measured must be a valid dictionary") for value in (None, "abc", 3, ["a"], [["corpus", "world"]])),
+        *(
+            (value, "measured must be a valid dictionary")
+            for value in (None, "abc", 3, ["a"], [["corpus", "world"]])
+        ),
         ({**SMALL, "name": "tiny-1"}, "its own checkpoint, unchanged: without name"),
-        ({**SMALL, "temperature": 2.0, "step": 1}, "its own checkpoint, unchanged: without step, temperature"),
+        (
+            {**SMALL, "temperature": 2.0, "step": 1},
+            "its own checkpoint, unchanged: without step, temperature",
+        ),
     ],
 )
 def test_a_change_is_measured_on_its_own_checkpoint(micro, measured, message):
     with pytest.raises(ValueError, match=message):
-        definitions.plan_profile("tiny", 4, **SMALL, change={"method": "resuscitate", "measured": measured})
+        definitions.plan_profile(
+            "tiny", 4, **SMALL, change={"method": "resuscitate", "measured": measured}
+        )
 
 
 def test_a_folder_that_is_called_like_a_suite_is_a_folder(micro, tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
-"""Records and folders of the cache that are not whole are set aside and made again; steps of the same weights."""
+"""Records and folders of the cache that are not whole are set aside and made again; steps of the
+same weights."""
 
 import logging
 import shutil
@@ -18,7 +19,15 @@ from kent.records import cache_folder, hash_tensors, load_tensors, save_tensors
 from kent.runs import definitions, execution
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
-LESSON = {"corpus": "world-near", "length": 500, "batch": 2, "steps": 10, "once": 10, "paraphrase": 1, "tasks": ""}
+LESSON = {
+    "corpus": "world-near",
+    "length": 500,
+    "batch": 2,
+    "steps": 10,
+    "once": 10,
+    "paraphrase": 1,
+    "tasks": "",
+}
 
 
 def flip(place: int):
@@ -32,7 +41,11 @@ def flip(place: int):
 def drop_provenance(path: Path) -> None:
     with safe_open(path, "pt") as file:
         header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    save_file(tensors, path, metadata={name: text for name, text in header.items() if name != "provenance"})
+    save_file(
+        tensors,
+        path,
+        metadata={name: text for name, text in header.items() if name != "provenance"},
+    )
 
 
 def become_a_folder(path: Path) -> None:
@@ -75,8 +88,12 @@ def test_a_record_that_is_not_whole_is_set_aside_and_measured_again(micro, caplo
 
 
 @pytest.mark.parametrize("kind", ["profile", "familiarity"])
-@pytest.mark.parametrize("lost", ["sizes", "perplexities", "coefficients.0", "revision", "weights_sha256", "step"])
-def test_a_record_with_a_right_checksum_and_a_part_missing_is_measured_again(micro, caplog, kind, lost):
+@pytest.mark.parametrize(
+    "lost", ["sizes", "perplexities", "coefficients.0", "revision", "weights_sha256", "step"]
+)
+def test_a_record_with_a_right_checksum_and_a_part_missing_is_measured_again(
+    micro, caplog, kind, lost
+):
     run = definitions.PLANS[kind]("tiny", 4, **SMALL | {"length": 32})
     result = execution.fetch(run)
     format = profiles.FORMAT if kind == "profile" else familiarity.FORMAT
@@ -89,7 +106,10 @@ def test_a_record_with_a_right_checksum_and_a_part_missing_is_measured_again(mic
         return  # of the other kind of record
     save_tensors(tensors, run.path, format=format, provenance=provenance)
     again = execution.fetch(run)
-    assert caplog.text.count("kept as") == 1 and again.provenance["revision"] == result.provenance["revision"]
+    assert (
+        caplog.text.count("kept as") == 1
+        and again.provenance["revision"] == result.provenance["revision"]
+    )
 
 
 def hash_of(path: Path) -> str:
@@ -113,21 +133,32 @@ def test_a_learning_that_is_not_whole_is_set_aside_and_learnt_again(micro, monke
     monkeypatch.setattr(execution, "learn", find_damage)
     with caplog.at_level(logging.WARNING):
         outcome = execution.fetch(run)
-    assert len(calls) == 2 and calls[0] == calls[1] == outcome.provenance["weights_sha256"], "loaded afresh"
+    assert len(calls) == 2 and calls[0] == calls[1] == outcome.provenance["weights_sha256"], (
+        "loaded afresh"
+    )
     assert (out.with_name(f"{out.name}.broken") / "recipe.json").read_text() == "half"
     assert f"kept as {out.name}.broken, and learning again" in caplog.text
     monkeypatch.setenv("WORLD_SIZE", "2")
     calls.clear()
     shutil.rmtree(out)
-    with pytest.raises(DamagedError):  # the processes of torchrun cannot each move the folder of all
+    with pytest.raises(
+        DamagedError
+    ):  # the processes of torchrun cannot each move the folder of all
         execution.do(run)
 
 
 @pytest.mark.parametrize(
     ("damage", "gone"),
-    [("recipe.json", True), ("recipe.json", False), ("outcome.safetensors", False), ("model/model.safetensors", False)],
+    [
+        ("recipe.json", True),
+        ("recipe.json", False),
+        ("outcome.safetensors", False),
+        ("model/model.safetensors", False),
+    ],
 )
-def test_a_finished_learning_that_is_damaged_and_whose_record_is_gone_is_learnt_again(micro, damage, gone):
+def test_a_finished_learning_that_is_damaged_and_whose_record_is_gone_is_learnt_again(
+    micro, damage, gone
+):
     run = definitions.plan_learning("tiny", 4, **LESSON)
     before = execution.fetch(run)
     damaged = cache_folder() / "learning" / run.path.stem / damage
@@ -189,7 +220,9 @@ def alike(tmp_path) -> str:
 
 
 def test_steps_of_the_same_weights_are_said_once(micro, alike, caplog):
-    found = [execution.fetch(definitions.plan_profile(alike, step, **SMALL)) for step in (0, 1, 5, 1, 0)]
+    found = [
+        execution.fetch(definitions.plan_profile(alike, step, **SMALL)) for step in (0, 1, 5, 1, 0)
+    ]
     assert caplog.text.count("steps 0 and 1 of") == caplog.text.count("have the same weights") == 1
     weights = [each.provenance["weights_sha256"] for each in found]
     assert weights[0] == weights[1] != weights[2]

@@ -1,4 +1,5 @@
-"""Which runs a page needs: steps, stages, architectures, corpora and sizes, and what is refused before anything is loaded."""
+"""Which runs a page needs: steps, stages, architectures, corpora and sizes, and what is refused
+before anything is loaded."""
 
 import pytest
 
@@ -23,7 +24,9 @@ def test_a_sweep_has_every_step_and_its_baseline_the_last_one_shuffled(micro):
     assert len({run.path for run in listed}) == 3
 
 
-@pytest.mark.parametrize("plan", [plans.sweep, plans.sweep_stages, learning_plans.learn_stages, learning_plans.vary_q])
+@pytest.mark.parametrize(
+    "plan", [plans.sweep, plans.sweep_stages, learning_plans.learn_stages, learning_plans.vary_q]
+)
 def test_steps_may_come_in_any_order_and_twice(micro, plan):
     assert plan("tiny", steps=[4, 0, 1, 4], **SMALL) == plan("tiny", steps=[0, 1, 4], **SMALL)
 
@@ -53,7 +56,11 @@ def test_architectures_default_to_the_suites_own(micro):
 
 
 def test_corpora_default_to_the_suites_and_may_have_columns_of_their_own(micro, tmp_path):
-    assert list(plans.sweep_corpora("tiny", steps=[0], **SMALL)) == ["world", "world-near", "world-far"]
+    assert list(plans.sweep_corpora("tiny", steps=[0], **SMALL)) == [
+        "world",
+        "world-near",
+        "world-far",
+    ]
     table = tmp_path / "table.csv"
     table.write_text("abstract\nsome text\n")
     others = ["world-far", {"corpus": str(table), "column": "abstract"}]
@@ -67,12 +74,18 @@ def test_corpora_default_to_the_suites_and_may_have_columns_of_their_own(micro, 
 
 
 def test_familiarity_compares_at_least_two_corpora(micro):
-    assert list(plans.compare_familiarity("tiny", steps=[0], **SMALL)) == ["world", "world-near", "world-far"]
+    assert list(plans.compare_familiarity("tiny", steps=[0], **SMALL)) == [
+        "world",
+        "world-near",
+        "world-far",
+    ]
     with pytest.raises(ValueError, match="nothing to compare with"):
         plans.compare_familiarity(["tiny"], steps=[0], **SMALL)
 
 
-def test_familiarity_of_a_text_without_known_entities_is_refused_before_the_hub_is_asked(monkeypatch):
+def test_familiarity_of_a_text_without_known_entities_is_refused_before_the_hub_is_asked(
+    monkeypatch,
+):
     monkeypatch.setattr(definitions, "resolve", pytest.fail)
     with pytest.raises(ValueError, match="'dolma' is no source of entities"):
         plans.compare_familiarity("olmo-1b", corpus="dolma", length=16, limit=4)
@@ -96,34 +109,51 @@ def test_learning_starts_from_every_stage_with_the_suites_recipe(micro):
 
 def test_learning_corpora_share_the_runs_on_the_first(micro):
     first, plan = (
-        plan("tiny", steps=[0, 4], **SMALL) for plan in (learning_plans.learn_stages, learning_plans.learn_corpora)
+        plan("tiny", steps=[0, 4], **SMALL)
+        for plan in (learning_plans.learn_stages, learning_plans.learn_corpora)
     )
     assert list(plan) == ["before", "learning", "world-near"]
     assert [run.path for run in plan["learning"]] == [run.path for run in first["learning"]]
     assert settings(plan["world-near"], "corpus") == [("world-near",)] * len(first["learning"])
     with pytest.raises(ValueError, match="nothing to compare with"):
-        learning_plans.learn_corpora(["tiny"], steps=[4], recipe={"corpus": "world", "length": 16, "batch": 2}, **SMALL)
+        learning_plans.learn_corpora(
+            ["tiny"], steps=[4], recipe={"corpus": "world", "length": 16, "batch": 2}, **SMALL
+        )
 
 
 def test_corpora_of_one_name_are_refused_before_anything_learns(micro):
     with pytest.raises(ValueError, match=r"two are alike: \['world-far', 'text.txt'\]"):
-        learning_plans.learn_corpora("tiny", others=["a/text.txt", "b/text.txt"], steps=[4], **SMALL)
+        learning_plans.learn_corpora(
+            "tiny", others=["a/text.txt", "b/text.txt"], steps=[4], **SMALL
+        )
 
 
 @pytest.mark.parametrize("steps", [50, 100, 200, 250, 400, 1600])
 def test_the_larger_batch_reads_the_same_rows_in_steps_that_ten_injections_divide(steps):
-    found = learning_plans.vary_recipe({"steps": steps, "batch": 8}, learning_plans.TABLES["larger batch"])
-    assert found["steps"] * found["batch"] == steps * 8 and found["batch"] > 8 and found["steps"] % 10 == 0
+    found = learning_plans.vary_recipe(
+        {"steps": steps, "batch": 8}, learning_plans.TABLES["larger batch"]
+    )
+    assert (
+        found["steps"] * found["batch"] == steps * 8
+        and found["batch"] > 8
+        and found["steps"] % 10 == 0
+    )
 
 
 def test_the_settings_of_table_1_change_the_baseline_by_the_papers_factors(micro):
-    found = {name: learning_plans.vary_recipe({}, row) for name, row in learning_plans.TABLES.items()}
+    found = {
+        name: learning_plans.vary_recipe({}, row) for name, row in learning_plans.TABLES.items()
+    }
     assert found["baseline"] == {}
     assert found["larger batch"] == {"batch": 2048, "steps": 100}
-    assert found["higher rate"] == {"learning_rate": pytest.approx(1e-3)} and found["three epochs"] == {"epochs": 3}
+    assert found["higher rate"] == {"learning_rate": pytest.approx(1e-3)} and found[
+        "three epochs"
+    ] == {"epochs": 3}
     plan = learning_plans.learn_settings("tiny", steps=[0, 4], **SMALL)
     assert list(plan) == list(learning_plans.TABLES)
-    assert settings(plan["larger batch"], "batch", "steps")[0] == (80, 10), "a step is left for every injection"
+    assert settings(plan["larger batch"], "batch", "steps")[0] == (80, 10), (
+        "a step is left for every injection"
+    )
     assert [run.path for run in plan["baseline"]] == [
         run.path for run in learning_plans.learn_stages("tiny", steps=[0, 4], **SMALL)["learning"]
     ]
@@ -132,7 +162,11 @@ def test_the_settings_of_table_1_change_the_baseline_by_the_papers_factors(micro
 def test_architectures_learn_from_every_checkpoint_from_16_percent_on(micro):
     plan = learning_plans.learn_architectures("tiny", steps=[0, 1, 2, 4], **SMALL)
     assert list(plan) == ["tiny", "tiny, learning", "tiny-neox", "tiny-neox, learning"]
-    assert settings(plan["tiny"], "step") == settings(plan["tiny, learning"], "step") == [(1,), (2,), (4,)]
+    assert (
+        settings(plan["tiny"], "step")
+        == settings(plan["tiny, learning"], "step")
+        == [(1,), (2,), (4,)]
+    )
 
 
 def test_a_change_is_profiled_and_learns_beside_the_unchanged_model(micro):
@@ -155,18 +189,24 @@ def test_woken_stages_share_their_last_with_the_final_model(micro):
     )
     assert settings(stages["q = 2"], "step") == [(1,), (2,), (4,)]
     assert stages["q = 2, learning"][-1].path == final["q = 2, learning"][0].path
-    assert settings(learning_plans.vary_q_midway("tiny", steps=[0, 1, 2, 3, 4], **SMALL)["q = 1"], "step") == [
-        (2,),
-        (3,),
-    ]
+    assert settings(
+        learning_plans.vary_q_midway("tiny", steps=[0, 1, 2, 3, 4], **SMALL)["q = 1"], "step"
+    ) == [(2,), (3,)]
 
 
 def test_a_temperature_is_lowered_or_stays(micro):
-    plan = learning_plans.vary_temperature("tiny", cooled=[1.5], constant=[0.67], q=[1.0], steps=[4], **SMALL)
+    plan = learning_plans.vary_temperature(
+        "tiny", cooled=[1.5], constant=[0.67], q=[1.0], steps=[4], **SMALL
+    )
     found = {
-        label: settings(listed, "temperature", "cooling")[0] for label, listed in plan.items() if "learning" in label
+        label: settings(listed, "temperature", "cooling")[0]
+        for label, listed in plan.items()
+        if "learning" in label
     }
-    assert found["T = 1.5, cooled, learning"] == (1.5, True) and found["T = 0.67, learning"] == (0.67, False)
+    assert found["T = 1.5, cooled, learning"] == (1.5, True) and found["T = 0.67, learning"] == (
+        0.67,
+        False,
+    )
     assert found["q = 1, learning"] == found["unchanged, learning"] == (1.0, True)
     assert settings(plan["T = 0.67"], "temperature") == [(0.67,)]
 
@@ -178,20 +218,31 @@ def test_a_final_model_is_the_last_where_steps_are_not_known(micro, tmp_path):
             part.save_pretrained(folder)
     lesson = {"corpus": "world", "length": 500, "batch": 2, "steps": 10}
     plan = learning_plans.vary_q(folders, q=[1.0], recipe=lesson, **SMALL)
-    assert settings(plan["q = 1"], "name") == settings(plan["unchanged, learning"], "name") == [(folders[-1],)]
-    assert settings(learning_plans.resuscitate_stages(folders, recipe=lesson, **SMALL)["q = 2"], "name") == [
-        (each,) for each in folders
-    ]
+    assert (
+        settings(plan["q = 1"], "name")
+        == settings(plan["unchanged, learning"], "name")
+        == [(folders[-1],)]
+    )
+    assert settings(
+        learning_plans.resuscitate_stages(folders, recipe=lesson, **SMALL)["q = 2"], "name"
+    ) == [(each,) for each in folders]
 
 
 def test_a_recipe_of_changed_models_has_no_temperature_of_its_own(micro):
     with pytest.raises(ValueError, match="has no cooling, temperature: a temperature is a change"):
-        learning_plans.vary_q("tiny", recipe={"temperature": 2.0, "cooling": False}, steps=[4], **SMALL)
+        learning_plans.vary_q(
+            "tiny", recipe={"temperature": 2.0, "cooling": False}, steps=[4], **SMALL
+        )
 
 
 def test_whole_numbers_are_the_same_change(micro):
-    whole, exact = (learning_plans.vary_q("tiny", p=p, q=q, steps=[4], **SMALL) for p, q in ((50, [2]), (50.0, [2.0])))
-    assert [run.path for run in whole["q = 2, learning"]] == [run.path for run in exact["q = 2, learning"]]
+    whole, exact = (
+        learning_plans.vary_q("tiny", p=p, q=q, steps=[4], **SMALL)
+        for p, q in ((50, [2]), (50.0, [2.0]))
+    )
+    assert [run.path for run in whole["q = 2, learning"]] == [
+        run.path for run in exact["q = 2, learning"]
+    ]
 
 
 def test_the_suites_say_which_models_are_gated():
@@ -201,7 +252,9 @@ def test_the_suites_say_which_models_are_gated():
 
 
 def test_plain_suites_are_not_rescaled(micro):
-    gated, plain = (learning_plans.compare_methods(name, steps=[4], **SMALL) for name in ("tiny", "tiny-neox"))
+    gated, plain = (
+        learning_plans.compare_methods(name, steps=[4], **SMALL) for name in ("tiny", "tiny-neox")
+    )
     assert {label.split(",")[0] for label in gated} == {
         "unchanged",
         "resuscitate",
@@ -210,23 +263,36 @@ def test_plain_suites_are_not_rescaled(micro):
         "shrink",
         "temperature",
     }
-    assert set(gated) - set(plain) == {f"rescale, q = {q}{also}" for q in (1, 2) for also in ("", ", learning")}
+    assert set(gated) - set(plain) == {
+        f"rescale, q = {q}{also}" for q in (1, 2) for also in ("", ", learning")
+    }
 
 
 def test_a_plan_is_described_whatever_its_checkpoints_are_called(micro):
-    one, other = (plans.describe_plan(plans.sweep(name, steps=[0], **SMALL)) for name in ("tiny", "tiny-neox"))
+    one, other = (
+        plans.describe_plan(plans.sweep(name, steps=[0], **SMALL)) for name in ("tiny", "tiny-neox")
+    )
     assert one == other
     assert one != plans.describe_plan(plans.sweep("tiny", steps=[1], **SMALL))
 
 
 @pytest.mark.parametrize("plan", [plans.sweep, learning_plans.vary_q])
 def test_a_plan_is_described_whatever_its_batches(micro, plan):
-    one, other = (plans.describe_plan(plan("tiny", steps=[4], batch_size=size, **SMALL)) for size in (1, 2))
+    one, other = (
+        plans.describe_plan(plan("tiny", steps=[4], batch_size=size, **SMALL)) for size in (1, 2)
+    )
     assert one == other
 
 
 def test_every_page_with_parameters_has_a_plan_that_takes_them(micro):
-    base = {"checkpoints": "tiny", "steps": [0, 4], "column": "text", "dtype": "float32", "batch_size": 2, **SMALL}
+    base = {
+        "checkpoints": "tiny",
+        "steps": [0, 4],
+        "column": "text",
+        "dtype": "float32",
+        "batch_size": 2,
+        **SMALL,
+    }
     for page in contents.PAGES:
         listed = [run for runs in contents.plan(page, base).values() for run in runs]
         assert listed and all(run.path.suffix == ".safetensors" for run in listed)

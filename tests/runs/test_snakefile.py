@@ -1,4 +1,5 @@
-"""What the Snakefile plans for a suite, asked of snakemake itself in a folder of its own; the Hub is the stand-in."""
+"""What the Snakefile plans for a suite, asked of snakemake itself in a folder of its own; the Hub
+is the stand-in."""
 
 import os
 import re
@@ -30,30 +31,47 @@ def folder(tmp_path):
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    """Branches of every step of the Hub suites and of the datasets; planning reads no weights and no text."""
+    """Branches of every step of the Hub suites and of the datasets; planning reads no weights and
+    no text."""
     empty = tmp_path_factory.mktemp("hub")
     (empty / "urls").mkdir()
     (empty / HUB["dolma"][1][0]).write_text("https://example.org/a.json.gz\n")
     suites = [suite for suite in SUITES.values() if suite.repository]
     repositories = {suite.repository: [f"step{step}" for step in suite.steps] for suite in suites}
     repositories |= {f"datasets/{dataset}": ["main"] for dataset, _ in HUB.values()}
-    with Hub({name: dict.fromkeys(branches, empty) for name, branches in repositories.items()}) as hub:
+    with Hub(
+        {name: dict.fromkeys(branches, empty) for name, branches in repositories.items()}
+    ) as hub:
         yield hub
 
 
 def dry_run(folder: Path, hub: Hub, suite: str, *options: str) -> tuple[int, str]:
     """Exit status of `snakemake --dry-run`, and all it said."""
     ran = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", *options, "--config", f"suite={suite}"],
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--dry-run",
+            "--cores",
+            "1",
+            *options,
+            "--config",
+            f"suite={suite}",
+        ],
         cwd=folder,
-        env=os.environ | {
-            "HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "hub"), "KENT_CACHE": str(folder / "cache"),
-            "XDG_CACHE_HOME": str(folder / "snakemake"), "NO_PROXY": "127.0.0.1",
+        env=os.environ
+        | {
+            "HF_ENDPOINT": hub.address,
+            "HF_HOME": str(folder / "hub"),
+            "KENT_CACHE": str(folder / "cache"),
+            "XDG_CACHE_HOME": str(folder / "snakemake"),
+            "NO_PROXY": "127.0.0.1",
         },
         capture_output=True,
         text=True,
         timeout=300,
-    )  # fmt: skip
+    )
     return ran.returncode, ran.stdout + ran.stderr
 
 
@@ -67,24 +85,41 @@ def test_a_page_that_a_suite_does_not_fit_is_left_out_and_the_reason_given(folde
     assert planned(said, "olmo-1b") == PAGES - {"fig10_familiarity"}
     left_out = re.findall(r"(?m)^Page (\w+) is left out of the suite olmo-1b: (.+)$", said)
     assert [page for page, _ in left_out] == ["fig10_familiarity"]
-    assert left_out[0][1].startswith("'dolma' is no source of entities: it may be world, world-near, world-far or")
+    assert left_out[0][1].startswith(
+        "'dolma' is no source of entities: it may be world, world-near, world-far or"
+    )
 
 
 def test_every_run_is_done_in_one_job_and_after_what_it_needs(folder, hub):
     status, said = dry_run(folder, hub, "tiny", "--printshellcmds")
     assert status == 0, said[-3000:]
-    rule = re.compile(r"rule run:\n(?: +input: (.+)\n)? +output: (.+)\n(?:.+\n)*?\n?.*python -m kent run (.+)")
-    jobs = [(set((needed or "").split(", ")), stamp, paths.split()) for needed, stamp, paths in rule.findall(said)]
-    configs = {path: yaml.safe_load((folder / path).read_text("utf8")) for *_, paths in jobs for path in paths}
+    rule = re.compile(
+        r"rule run:\n(?: +input: (.+)\n)? +output: (.+)\n(?:.+\n)*?\n?.*python -m kent run (.+)"
+    )
+    jobs = [
+        (set((needed or "").split(", ")), stamp, paths.split())
+        for needed, stamp, paths in rule.findall(said)
+    ]
+    configs = {
+        path: yaml.safe_load((folder / path).read_text("utf8"))
+        for *_, paths in jobs
+        for path in paths
+    }
     assert len(configs) == sum(len(paths) for *_, paths in jobs) > 150, "no run twice"
     assert all(sum(configs[path]["run"] == "learning" for path in paths) <= 4 for *_, paths in jobs)
     found = [(needed, stamp, paths, path) for needed, stamp, paths in jobs for path in paths]
-    plain = {configs[path]["step"]: (stamp, path) for _, stamp, _, path in found if is_measured(configs[path])}
+    plain = {
+        configs[path]["step"]: (stamp, path)
+        for _, stamp, _, path in found
+        if is_measured(configs[path])
+    }
     changed = [each for each in found if configs[each[-1]].get("change")]
     assert len(changed) > 20
     for needed, stamp, paths, path in changed:
         home, source = plain[configs[path]["step"]]
-        assert paths.index(source) < paths.index(path) if home == stamp else home in needed, "coefficients come first"
+        assert paths.index(source) < paths.index(path) if home == stamp else home in needed, (
+            "coefficients come first"
+        )
 
 
 def test_parameters_are_read_alike_by_the_plan_and_by_the_page(folder, hub):
@@ -92,8 +127,14 @@ def test_parameters_are_read_alike_by_the_plan_and_by_the_page(folder, hub):
     status, said = dry_run(folder, hub, "tiny", "--printshellcmds")
     assert status == 0, said[-3000:]
     [given] = set(re.findall(r"papermill notebooks/fig04_\S+ \S+ -f (\S+)", said))
-    assert yaml.safe_load((folder / given).read_text("utf8")) == {"length": 128, "recipe": {"learning_rate": 4e-4}}
-    assert "Page fig02_knowledge_entropy is left out of the suite tiny: it has no parameter recipe" in said
+    assert yaml.safe_load((folder / given).read_text("utf8")) == {
+        "length": 128,
+        "recipe": {"learning_rate": 4e-4},
+    }
+    assert (
+        "Page fig02_knowledge_entropy is left out of the suite tiny: it has no parameter recipe"
+        in said
+    )
 
 
 def test_a_lock_that_outlives_its_run_is_removed_by_the_command_that_the_book_names(folder, hub):
@@ -105,9 +146,19 @@ def test_a_lock_that_outlives_its_run_is_removed_by_the_command_that_the_book_na
 
 
 def is_measured(config: dict) -> bool:
-    """Whether this is the plain profile of tiny on the pages' own text, whose coefficients decide changes."""
-    usual = {"run": "profile", "name": "tiny", "corpus": "world", "limit": 256, "length": 128, "dtype": "float32",
-             "activation": "abs", "shuffled": False, "temperature": 1.0}  # fmt: skip
+    """Whether this is the plain profile of tiny on the pages' own text, whose coefficients decide
+    changes."""
+    usual = {
+        "run": "profile",
+        "name": "tiny",
+        "corpus": "world",
+        "limit": 256,
+        "length": 128,
+        "dtype": "float32",
+        "activation": "abs",
+        "shuffled": False,
+        "temperature": 1.0,
+    }
     return usual.items() <= config.items() and "change" not in config
 
 
@@ -122,7 +173,9 @@ def test_a_page_that_refuses_its_own_defaults_is_an_error(folder, hub):
     (folder / "notebooks").unlink()
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     page = folder / "notebooks/fig10_familiarity.ipynb"
-    page.write_text(page.read_text("utf8").replace('corpus = \\"world\\"', 'corpus = \\"nonsense\\"'), "utf8")
+    page.write_text(
+        page.read_text("utf8").replace('corpus = \\"world\\"', 'corpus = \\"nonsense\\"'), "utf8"
+    )
     parameters = yaml.safe_load((ROOT / "params/tiny.yaml").read_text("utf8"))
     del parameters["corpus"]
     (folder / "params/tiny.yaml").write_text(yaml.safe_dump(parameters))

@@ -1,4 +1,5 @@
-"""Token sequences from files, texts, the world and Hub datasets, against tokens counted by hand: one a byte."""
+"""Token sequences from files, texts, the world and Hub datasets, against tokens counted by hand:
+one a byte."""
 
 import csv
 import gzip
@@ -56,7 +57,10 @@ def test_a_sequence_may_end_with_the_last_end_of_text_token(tokenizer):
 
 
 def test_limit_takes_the_first_sequences(tokenizer):
-    assert spell(sequences(TEXTS, tokenizer, length=7, limit=2), tokenizer) == ["alpha b", "eta|gam"]
+    assert spell(sequences(TEXTS, tokenizer, length=7, limit=2), tokenizer) == [
+        "alpha b",
+        "eta|gam",
+    ]
 
 
 def test_the_tokenizer_adds_nothing_of_its_own():
@@ -76,9 +80,14 @@ def subword_tokenizer():
     model = Tokenizer(BPE())
     model.pre_tokenizer = ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
-        vocab_size=600, special_tokens=[END], initial_alphabet=ByteLevel.alphabet(), show_progress=False
+        vocab_size=600,
+        special_tokens=[END],
+        initial_alphabet=ByteLevel.alphabet(),
+        show_progress=False,
     )
-    model.train_from_iterator([document.text for document in islice(World().documents(), 200)], trainer)
+    model.train_from_iterator(
+        [document.text for document in islice(World().documents(), 200)], trainer
+    )
     return PreTrainedTokenizerFast(tokenizer_object=model, eos_token=END)
 
 
@@ -89,7 +98,9 @@ def test_a_limit_changes_no_token(subword_tokenizer, joined, monkeypatch):
     texts = ["\n".join(texts)] if joined else texts
     everything = sequences(texts, subword_tokenizer, length=16)
     for limit in (1, 2, 7, 40):
-        assert torch.equal(sequences(texts, subword_tokenizer, length=16, limit=limit), everything[:limit])
+        assert torch.equal(
+            sequences(texts, subword_tokenizer, length=16, limit=limit), everything[:limit]
+        )
 
 
 def rewrite(normalizer=None, pre_tokenizer=None) -> PreTrainedTokenizerFast:
@@ -99,21 +110,33 @@ def rewrite(normalizer=None, pre_tokenizer=None) -> PreTrainedTokenizerFast:
         tokenizer.backend_tokenizer.normalizer = normalizer
     if pre_tokenizer is not None:
         byte_level = ByteLevel(add_prefix_space=False, use_regex=False)
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizer, byte_level])
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizer, byte_level]
+        )
     return tokenizer
 
 
 def make_word_pieces() -> PreTrainedTokenizerFast:
     """A word is its letters, or unknown as a whole when it has more than a hundred of them."""
-    vocabulary = {token: index for index, token in enumerate(["[UNK]", END, *"xy", *("##" + each for each in "xy")])}
+    vocabulary = {
+        token: index
+        for index, token in enumerate(["[UNK]", END, *"xy", *("##" + each for each in "xy")])
+    }
     model = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
-    model.normalizer, model.pre_tokenizer = (normalizers.Replace("\u200b", ""), pre_tokenizers.Whitespace())
+    model.normalizer, model.pre_tokenizer = (
+        normalizers.Replace("\u200b", ""),
+        pre_tokenizers.Whitespace(),
+    )
     return PreTrainedTokenizerFast(tokenizer_object=model, eos_token=END, unk_token="[UNK]")
 
 
 def number_from_the_end() -> PreTrainedTokenizerFast:
     """Three digits are a token, counted from the end of a number, as in 1 234 567."""
-    tokens = [*"0123456789", *(f"{number:02d}" for number in range(100)), *(f"{number:03d}" for number in range(1000))]
+    tokens = [
+        *"0123456789",
+        *(f"{number:02d}" for number in range(100)),
+        *(f"{number:03d}" for number in range(1000)),
+    ]
     model = Tokenizer(BPE({token: index for index, token in enumerate([END, " ", *tokens])}, []))
     model.model.ignore_merges = True
     digits = Regex(r"\d{1,3}(?=(?:\d{3})*(?!\d))")
@@ -133,13 +156,32 @@ WORDS = "a few words, and some more of them. " * 40
         (rewrite(normalizers.Strip()), "start" + SPACES + WORDS),
         (rewrite(normalizers.NFKC()), "\ufdfa" * 3000 + "e" + "\u0301" * 5000 + WORDS),
         (rewrite(normalizers.NFC()), ("e" + "\u0323\u0301") * 3000 + "e" + "\u0301" * 5000 + WORDS),
-        (rewrite(normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()])), "e" + "\u0301" * 9000 + WORDS),
+        (
+            rewrite(normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()])),
+            "e" + "\u0301" * 9000 + WORDS,
+        ),
         (rewrite(pre_tokenizer=pre_tokenizers.Metaspace()), "start" + SPACES + WORDS),
         (make_word_pieces(), "x" * 90 + HIDDEN + "y" * 20 + " x" * 300),
         (make_word_pieces(), "x " + "y" * 9000 + " x" * 900),
-        *((number_from_the_end(), "7 " + "1234567890" * 600 + end + " 1" * 600) for end in ("", "1", "12")),
+        *(
+            (number_from_the_end(), "7 " + "1234567890" * 600 + end + " 1" * 600)
+            for end in ("", "1", "12")
+        ),
     ],
-    ids=["hidden", "spaces", "strip", "nfkc", "nfc", "accents", "metaspace", "whole word", "unknown", "0", "1", "2"],
+    ids=[
+        "hidden",
+        "spaces",
+        "strip",
+        "nfkc",
+        "nfc",
+        "accents",
+        "metaspace",
+        "whole word",
+        "unknown",
+        "0",
+        "1",
+        "2",
+    ],
 )
 def test_a_limit_changes_no_token_whatever_the_tokenizer_makes_of_a_text(tokenizer, text, tmp_path):
     (tmp_path / "a.txt").write_bytes(text.encode())
@@ -156,7 +198,9 @@ def test_a_long_document_may_stand_behind_short_ones_and_before_others(subword_t
     texts = [*told[:3], "\n".join(told[3:300]), *told[300:]]
     everything = sequences(texts, subword_tokenizer, length=16)
     for limit in (5, 30, 100, len(everything)):
-        assert torch.equal(sequences(texts, subword_tokenizer, length=16, limit=limit), everything[:limit])
+        assert torch.equal(
+            sequences(texts, subword_tokenizer, length=16, limit=limit), everything[:limit]
+        )
 
 
 def test_whoever_waits_sees_how_far_it_is(tokenizer, monkeypatch, capsys):
@@ -176,10 +220,14 @@ class CountingTokenizer(PreTrainedTokenizerFast):
         return super().__call__(texts, **options)
 
 
-@pytest.mark.parametrize("texts", [["word " * 200_000], ["word " * 20] * 10_000], ids=["one document", "many"])
+@pytest.mark.parametrize(
+    "texts", [["word " * 200_000], ["word " * 20] * 10_000], ids=["one document", "many"]
+)
 def test_no_more_is_tokenised_than_a_limit_takes(texts, monkeypatch):
     monkeypatch.setattr(CountingTokenizer, "characters", 0)
-    tokenizer = CountingTokenizer(tokenizer_object=make_byte_tokenizer().backend_tokenizer, eos_token=END)
+    tokenizer = CountingTokenizer(
+        tokenizer_object=make_byte_tokenizer().backend_tokenizer, eos_token=END
+    )
     sequences(texts, tokenizer, length=10, limit=5)
     assert 50 <= CountingTokenizer.characters < 10_000
 
@@ -210,7 +258,11 @@ def test_a_text_file_is_one_document(tokenizer, tmp_path):
 def test_a_byte_order_mark_is_not_text(tokenizer, tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone")
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbftext\none\n")
-    assert read_back(tmp_path / "a.txt", tokenizer) == read_back(tmp_path / "a.csv", tokenizer) == "one|"
+    assert (
+        read_back(tmp_path / "a.txt", tokenizer)
+        == read_back(tmp_path / "a.csv", tokenizer)
+        == "one|"
+    )
 
 
 def test_json_lines_packed_or_not(tokenizer, tmp_path):
@@ -228,7 +280,9 @@ def test_json_lines_packed_or_not(tokenizer, tmp_path):
 def test_csv_with_quotes_newlines_and_words_that_look_like_nothing(tokenizer, tmp_path):
     path = tmp_path / "a.csv"
     with path.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([["label", "abstract"], [1, 'a "b", c\nd'], [2, "NA"], [3, "1.50"]])
+        csv.writer(stream).writerows(
+            [["label", "abstract"], [1, 'a "b", c\nd'], [2, "NA"], [3, "1.50"]]
+        )
     assert read_back(path, tokenizer, column="abstract") == 'a "b", c\nd|NA|1.50|'
 
 
@@ -241,7 +295,11 @@ def test_files_follow_one_another(tokenizer, tmp_path):
     (tmp_path / "a.txt").write_text("one")
     write_jsonl(tmp_path / "b.jsonl", [{"text": "two"}])
     paths = [tmp_path / "a.txt", tmp_path / "b.jsonl"]
-    assert read_back(paths, tokenizer) == read_back([str(path) for path in paths], tokenizer) == "one|two|"
+    assert (
+        read_back(paths, tokenizer)
+        == read_back([str(path) for path in paths], tokenizer)
+        == "one|two|"
+    )
 
 
 def test_texts_that_merely_mention_files_are_texts(tokenizer):
@@ -266,13 +324,33 @@ def test_a_special_token_that_is_spelled_out_is_that_token(tokenizer):
 @pytest.mark.parametrize(
     "source",
     [
-        *(None, 5, 2.5, True, b"text", {"text": "a"}, {"a"}, (text for text in TEXTS), iter(TEXTS), range(3)),
-        *(["a", None], ["a", b"b"], [["a"]], np.arange(3), pd.DataFrame({"text": TEXTS}), pd.Series(["a", None])),
+        *(
+            None,
+            5,
+            2.5,
+            True,
+            b"text",
+            {"text": "a"},
+            {"a"},
+            (text for text in TEXTS),
+            iter(TEXTS),
+            range(3),
+        ),
+        *(
+            ["a", None],
+            ["a", b"b"],
+            [["a"]],
+            np.arange(3),
+            pd.DataFrame({"text": TEXTS}),
+            pd.Series(["a", None]),
+        ),
     ],
     ids=lambda source: type(source).__name__,
 )
 def test_a_source_of_another_kind(source, tokenizer):
-    message = r"source must be a corpus name \(world, .*, a path or a list of paths .*, or a list of texts"
+    message = (
+        r"source must be a corpus name \(world, .*, a path or a list of paths .*, or a list of "
+    )
     with pytest.raises(ValueError, match=message):
         sequences(source, tokenizer, length=4)
     with pytest.raises(ValueError, match=message):
@@ -287,13 +365,19 @@ def test_an_item_of_another_kind_is_named(tokenizer):
 def test_half_of_a_surrogate_pair_is_named(tokenizer):
     texts = ["whole 😀", "one \ud83d two"]
     for read in (lambda: sequences(texts, tokenizer, length=4), lambda: describe(texts)):
-        with pytest.raises(ValueError, match=r"source\[1\]: character 4 of the text is '.ud83d', half of a surrogate"):
+        with pytest.raises(
+            ValueError,
+            match=r"source\[1\]: character 4 of the text is '.ud83d', half of a surrogate",
+        ):
             read()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"column": 5}, "column must be a valid string, not 5"), ({"tokenizer": None}, "tokenizer must be an instance of")]
+    [
+        ({"column": 5}, "column must be a valid string, not 5"),
+        ({"tokenizer": None}, "tokenizer must be an instance of"),
+    ]
     + [({"length": number}, "length must be a valid integer") for number in (4.0, "4", True, None)]
     + [({"limit": number}, "limit must be a valid integer") for number in (4.0, "4", True)],
 )
@@ -305,7 +389,11 @@ def test_arguments_of_another_kind(options, message, tokenizer):
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        ("wikipedia", ValueError, r"'wikipedia' is no source.*world.*dolma.*\.jsonl.*list of texts"),
+        (
+            "wikipedia",
+            ValueError,
+            r"'wikipedia' is no source.*world.*dolma.*\.jsonl.*list of texts",
+        ),
         ("A sentence, meant as text.", ValueError, "is no source that is known"),
         ("book.pdf", ValueError, "'book.pdf' is no source"),
         ("missing.txt", FileNotFoundError, r"no file 'missing\.txt'"),
@@ -333,8 +421,16 @@ def test_a_source_that_is_nothing(source, error, message, tokenizer, tmp_path, m
         ("a.txt", "one\ncafé".encode("latin-1"), "a.txt, line 2: not UTF-8"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "caf\xe9"}\n', "a.jsonl, line 2: not UTF-8"),
         ("a.csv", "text\ncafé\n".encode("latin-1"), "a.csv, line 2: not UTF-8"),
-        ("a.jsonl", b'{"body": "a", "id": 1}\n', r"line 1: no column 'text' \(found: columns body, id\)"),
-        ("a.jsonl", b'{"text": "a"}\n{"body": "b"}\n', r"line 2: no column 'text' \(found: columns body\)"),
+        (
+            "a.jsonl",
+            b'{"body": "a", "id": 1}\n',
+            r"line 1: no column 'text' \(found: columns body, id\)",
+        ),
+        (
+            "a.jsonl",
+            b'{"text": "a"}\n{"body": "b"}\n',
+            r"line 2: no column 'text' \(found: columns body\)",
+        ),
         ("a.csv", b"label,abstract\n1,a\n", r"no column 'text' \(found: columns label, abstract\)"),
         ("a.jsonl", b'{"text": 5}\n', "line 1, column 'text': a text is wanted, not 5"),
         ("a.jsonl", b'{"text": null}\n', "line 1, column 'text': a text is wanted, not None"),
@@ -357,9 +453,13 @@ def test_a_file_that_cannot_be_read(name, content, message, tokenizer, tmp_path)
 
 
 def test_too_little_text_says_how_much_there_is(tokenizer):
-    with pytest.raises(ValueError, match="too little text: 36 tokens make 0 sequences of 40; 1 wanted"):
+    with pytest.raises(
+        ValueError, match="too little text: 36 tokens make 0 sequences of 40; 1 wanted"
+    ):
         sequences(TEXTS, tokenizer, length=40)
-    with pytest.raises(ValueError, match="too little text: 36 tokens make 3 sequences of 10; 4 wanted"):
+    with pytest.raises(
+        ValueError, match="too little text: 36 tokens make 3 sequences of 10; 4 wanted"
+    ):
         sequences(TEXTS, tokenizer, length=10, limit=4)
 
 
@@ -384,9 +484,14 @@ def test_corpora_without_end_need_a_limit(name, tokenizer):
 # The world
 
 
-@pytest.mark.parametrize(("name", "domain"), [("world", "pretraining"), ("world-near", "near"), ("world-far", "far")])
+@pytest.mark.parametrize(
+    ("name", "domain"), [("world", "pretraining"), ("world-near", "near"), ("world-far", "far")]
+)
 def test_the_world_is_measured_on_documents_held_out_from_pretraining(name, domain, tokenizer):
-    held_out, seen = (World(seed=0).documents(domain=domain, seed=seed) for seed in (HELD_OUT_SEED, PRETRAINING_SEED))
+    held_out, seen = (
+        World(seed=0).documents(domain=domain, seed=seed)
+        for seed in (HELD_OUT_SEED, PRETRAINING_SEED)
+    )
     expected = "".join(document.text + "|" for document in islice(held_out, 20)).encode()
     rows = sequences(name, tokenizer, length=100, limit=4)
     assert "".join(spell(rows, tokenizer)).encode() == expected[:400]
@@ -422,7 +527,11 @@ def test_texts_are_described_by_number_and_hash():
 
 def test_a_world_is_described_by_its_seeds_and_first_documents():
     record = describe("world-far")
-    assert (record["corpus"], record["rows"], record["document_seed"]) == ("world-far", None, HELD_OUT_SEED)
+    assert (record["corpus"], record["rows"], record["document_seed"]) == (
+        "world-far",
+        None,
+        HELD_OUT_SEED,
+    )
     assert record["sha256"] != describe("world-near")["sha256"]
     assert record == describe("world-far")
 
@@ -434,7 +543,10 @@ def test_the_sequences_cut_can_be_part_of_the_record(tokenizer):
     assert record["tokens_sha256"] == describe(TEXTS, tokens=rows.clone())["tokens_sha256"]
     assert record["tokens_sha256"] != describe(TEXTS, tokens=rows.flip(0))["tokens_sha256"]
     assert record == describe(TEXTS, tokens=rows.numpy())
-    for wrong, message in ((rows.tolist(), "tokens must be an instance of Tensor"), (rows[0], r"\[n, length\]")):
+    for wrong, message in (
+        (rows.tolist(), "tokens must be an instance of Tensor"),
+        (rows[0], r"\[n, length\]"),
+    ):
         with pytest.raises(ValueError, match=message):
             describe(TEXTS, tokens=wrong)
 
@@ -450,7 +562,9 @@ def test_the_sequences_cut_can_be_part_of_the_record(tokenizer):
 )
 def test_real_text_at_hand(name, column, rows, tokenizer):
     assert describe(DATA / name, column=column)["rows"] == rows
-    text = "".join(spell(sequences(DATA / name, tokenizer, length=100, limit=100, column=column), tokenizer))
+    text = "".join(
+        spell(sequences(DATA / name, tokenizer, length=100, limit=100, column=column), tokenizer)
+    )
     raw = (DATA / name).read_text(encoding="utf-8")
     start = json.loads(raw.splitlines()[0])["text"] if name.endswith("jsonl") else raw
     start = start.split('"')[1] if name.endswith("csv") else start
@@ -459,7 +573,11 @@ def test_real_text_at_hand(name, column, rows, tokenizer):
 
 # The Hub
 
-CORPORA = {"c4": "allenai/c4", "pubmed": "casinca/PUBMED_title_abstracts_2019_baseline", "dolma": "allenai/dolma"}
+CORPORA = {
+    "c4": "allenai/c4",
+    "pubmed": "casinca/PUBMED_title_abstracts_2019_baseline",
+    "dolma": "allenai/dolma",
+}
 
 
 @pytest.fixture(scope="module")
@@ -470,7 +588,9 @@ def hub(tmp_path_factory):
         path.mkdir(parents=True)
 
     def lines(name: str) -> bytes:
-        return "".join(json.dumps({"id": i, "text": f"{name} {i}."}) + "\n" for i in range(50)).encode()
+        return "".join(
+            json.dumps({"id": i, "text": f"{name} {i}."}) + "\n" for i in range(50)
+        ).encode()
 
     for shard in range(2):
         packed = gzip.compress(lines(f"c4 {shard}"))
@@ -478,7 +598,9 @@ def hub(tmp_path_factory):
         (files / f"dolma-{shard}.json.gz").write_bytes(gzip.compress(lines(f"dolma {shard}")))
     packed = zstandard.compress(lines("pubmed"))
     (folder / "pubmed" / "PUBMED_title_abstracts_2019_baseline.jsonl.zst").write_bytes(packed)
-    with Hub({f"datasets/{name}": {"main": folder / key} for key, name in CORPORA.items()}, files) as hub:
+    with Hub(
+        {f"datasets/{name}": {"main": folder / key} for key, name in CORPORA.items()}, files
+    ) as hub:
         urls = "".join(f"{hub.address}/files/dolma-{shard}.json.gz\n" for shard in range(2))
         (folder / "dolma" / "urls" / "v1_6-sample.txt").write_text(urls)
         yield hub
@@ -526,7 +648,9 @@ def test_hub_corpora_are_streamed(name, rows, streamed):
 
 
 def test_one_file_is_followed_by_the_next(streamed):
-    assert streamed["dolma"]["most"].startswith("ValueError: too little text: 1180 tokens make 59 sequences")
+    assert streamed["dolma"]["most"].startswith(
+        "ValueError: too little text: 1180 tokens make 59 sequences"
+    )
 
 
 def test_hub_corpora_are_described_by_revision_and_files(hub, streamed):
@@ -534,7 +658,9 @@ def test_hub_corpora_are_described_by_revision_and_files(hub, streamed):
         record, commit = streamed[name]["record"], hub.commit(f"datasets/{dataset}", "main")
         assert (record["kind"], record["corpus"], record["dataset"]) == ("hub", name, dataset)
         assert (record["revision"], record["rows"]) == (commit, None)
-    assert streamed["dolma"]["record"]["files"] == [f"{hub.address}/files/dolma-{shard}.json.gz" for shard in range(2)]
+    assert streamed["dolma"]["record"]["files"] == [
+        f"{hub.address}/files/dolma-{shard}.json.gz" for shard in range(2)
+    ]
     assert streamed["c4"]["record"]["files"][1].endswith("en/c4-train.00001-of-01024.json.gz")
 
 
@@ -545,7 +671,9 @@ def test_a_hub_out_of_reach_is_said_to_be(tmp_path):
         assert "a file can be given instead" in answer
 
 
-@pytest.mark.parametrize("source", [["c.txt", "world"], ["dolma", "c4"], ["world"], ("a text", "pubmed")])
+@pytest.mark.parametrize(
+    "source", [["c.txt", "world"], ["dolma", "c4"], ["world"], ("a text", "pubmed")]
+)
 def test_a_corpus_name_in_a_list_is_no_text(source):
     with pytest.raises(ValueError, match="a corpus name stands alone, and this list holds"):
         sequences(source, make_byte_tokenizer(), length=4)
@@ -553,6 +681,10 @@ def test_a_corpus_name_in_a_list_is_no_text(source):
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.complex64, torch.float32, "meta"])
 def test_tokens_that_are_none_are_not_described(dtype):
-    tokens = torch.ones(2, 3, dtype=torch.int64, device="meta") if dtype == "meta" else torch.ones(2, 3, dtype=dtype)
+    tokens = (
+        torch.ones(2, 3, dtype=torch.int64, device="meta")
+        if dtype == "meta"
+        else torch.ones(2, 3, dtype=dtype)
+    )
     with pytest.raises(ValueError, match="tokens must be"):
         describe(["a text"], tokens=tokens)

@@ -1,4 +1,5 @@
-"""Files are read in pieces, whole or not at all: what is packed, cut off, nested, doubled or half a character."""
+"""Files are read in pieces, whole or not at all: what is packed, cut off, nested, doubled or half a
+character."""
 
 import gzip
 import json
@@ -23,7 +24,8 @@ def read(path, column: str = "text") -> list[str]:
 
 @pytest.mark.parametrize("packing", PACK)
 def test_a_text_in_pieces_is_the_text(packing, tmp_path):
-    """Whatever stands at the border of two pieces: a character of several bytes, or the middle of a line's end."""
+    """Whatever stands at the border of two pieces: a character of several bytes, or the middle of a
+    line's end."""
     path = tmp_path / f"a.txt{packing}"
     for shift in range(6):
         text = "x" * (PIECE - 3 + shift) + "é東😀\r\n" * 400 + "\r" + "y" * (PIECE + shift) + "😀"
@@ -56,7 +58,9 @@ def test_no_more_of_a_text_is_read_than_is_asked_for(packing, end, tmp_path):
         describe(path)
 
 
-@pytest.mark.parametrize("content", [b"caf\xc3", b"x" * 1023 + b"\xc3", b"a\n\xf0\x9f\x98", b"\xff\xfea\x00"])
+@pytest.mark.parametrize(
+    "content", [b"caf\xc3", b"x" * 1023 + b"\xc3", b"a\n\xf0\x9f\x98", b"\xff\xfea\x00"]
+)
 def test_a_text_that_ends_within_a_character_is_refused(content, tmp_path):
     (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(ValueError, match=f"line {content.count(10) + 1}: not UTF-8"):
@@ -69,12 +73,18 @@ def test_a_text_that_ends_within_a_character_is_refused(content, tmp_path):
 @pytest.mark.parametrize("packing", [".gz", ".zst"])
 @pytest.mark.parametrize("ending", [".txt", ".jsonl", ".csv"])
 def test_a_packed_file_that_ends_too_early_is_refused(packing, ending, tmp_path):
-    """Cut anywhere: also where the text read so far ends with a line, and within the second of two frames."""
+    """Cut anywhere: also where the text read so far ends with a line, and within the second of two
+    frames."""
     header, path = (b"text\n" if ending == ".csv" else b""), tmp_path / f"a{ending}{packing}"
-    first, second = (PACK[packing](header + b"".join(LINES[:25])), PACK[packing](b"".join(LINES[25:])))
+    first, second = (
+        PACK[packing](header + b"".join(LINES[:25])),
+        PACK[packing](b"".join(LINES[25:])),
+    )
     for cut in [*range(1, len(first)), *range(len(first) + 1, len(first + second))]:
         path.write_bytes((first + second)[:cut])
-        with pytest.raises(ValueError, match=r"is damaged after line \d+: .*(end|magic|Not a gzipped)"):
+        with pytest.raises(
+            ValueError, match=r"is damaged after line \d+: .*(end|magic|Not a gzipped)"
+        ):
             read(path)
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"damaged after line 0: the file ends too early|is empty"):
@@ -94,7 +104,13 @@ def test_text_that_is_all_there_but_for_the_packings_end_is_refused(tmp_path):
 
 def test_frames_that_hold_no_text_are_passed_over(tmp_path):
     skipped = b"\x50\x2a\x4d\x18" + (10).to_bytes(4, "little") + b"0123456789"
-    frames = [skipped, zstandard.compress(b""), zstandard.compress(LINES[0]), skipped, zstandard.compress(LINES[1])]
+    frames = [
+        skipped,
+        zstandard.compress(b""),
+        zstandard.compress(LINES[0]),
+        skipped,
+        zstandard.compress(LINES[1]),
+    ]
     (tmp_path / "a.jsonl.zst").write_bytes(b"".join(frames))
     assert read(tmp_path / "a.jsonl.zst") == ["line 0", "line 1"]
 
@@ -110,8 +126,12 @@ def test_long_windows_are_read(logarithm, tmp_path):
 
 
 def test_a_window_beyond_any_memory_is_called_so(tmp_path):
-    (tmp_path / "a.txt.zst").write_bytes(b"\x28\xb5\x2f\xfd\x00" + bytes([(41 - 10) << 3]) + b"\x01\x00\x00")
-    with pytest.raises(ValueError, match=r"takes more memory to unpack than there is: .*2 GiB for --long=31"):
+    (tmp_path / "a.txt.zst").write_bytes(
+        b"\x28\xb5\x2f\xfd\x00" + bytes([(41 - 10) << 3]) + b"\x01\x00\x00"
+    )
+    with pytest.raises(
+        ValueError, match=r"takes more memory to unpack than there is: .*2 GiB for --long=31"
+    ):
         read(tmp_path / "a.txt.zst")
 
 
@@ -121,13 +141,28 @@ def test_a_window_beyond_any_memory_is_called_so(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"meta": ' + "[" * 100_000 + "]" * 100_000 + ', "text": "a"}', "JSON that is nested too deeply"),
-        ('{"meta": ' + '{"a":' * 100_000 + "1" + "}" * 100_000 + ', "text": "a"}', "JSON that is nested too deeply"),
+        (
+            '{"meta": ' + "[" * 100_000 + "]" * 100_000 + ', "text": "a"}',
+            "JSON that is nested too deeply",
+        ),
+        (
+            '{"meta": ' + '{"a":' * 100_000 + "1" + "}" * 100_000 + ', "text": "a"}',
+            "JSON that is nested too deeply",
+        ),
         ('{"text": "a", "id": ' + "9" * 5000 + "}", "unreadable JSON .*4300 digits"),
         ('{"text": "a", "id": 1, "text": "b"}', "unreadable JSON .the key 'text' is there twice"),
-        ('{"text": "a", "meta": {"id": 1, "id": 2}}', "unreadable JSON .the key 'id' is there twice"),
-        (r'{"text": "one \ud83d two"}', r"column 'text': character 4 of the text is '.ud83d', half of a surrogate"),
-        (r'{"text": "\ude00\ud83d"}', r"column 'text': character 0 of the text is '.ude00', half of a surrogate"),
+        (
+            '{"text": "a", "meta": {"id": 1, "id": 2}}',
+            "unreadable JSON .the key 'id' is there twice",
+        ),
+        (
+            r'{"text": "one \ud83d two"}',
+            r"column 'text': character 4 of the text is '.ud83d', half of a surrogate",
+        ),
+        (
+            r'{"text": "\ude00\ud83d"}',
+            r"column 'text': character 0 of the text is '.ude00', half of a surrogate",
+        ),
     ],
 )
 def test_lines_of_json_that_hold_no_text_are_named(line, message, tmp_path):

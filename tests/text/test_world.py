@@ -1,4 +1,5 @@
-"""The synthetic world: the same everywhere, true to its facts, long-tailed, readable, its three domains well apart."""
+"""The synthetic world: the same everywhere, true to its facts, long-tailed, readable, its three
+domains well apart."""
 
 import hashlib
 import os
@@ -19,7 +20,8 @@ import hashlib
 from itertools import islice
 from pathlib import Path
 from kent.text.world import DOMAINS, World
-texts = [repr(document) for domain in DOMAINS for document in islice(World(0).documents(domain, seed=3), 200)]
+told = [islice(World(0).documents(domain, seed=3), 200) for domain in DOMAINS]
+texts = [repr(document) for documents in told for document in documents]
 print(hashlib.sha256("".join(texts).encode()).hexdigest())
 """
 
@@ -34,8 +36,14 @@ def shelf():
 
 
 def names_of(world):
-    """Every string that may be mentioned as a name: those of the entities and those among their facts."""
-    entities = [entity for population in world.entities.values() for entity in population if entity.kind != "product"]
+    """Every string that may be mentioned as a name: those of the entities and those among their
+    facts."""
+    entities = [
+        entity
+        for population in world.entities.values()
+        for entity in population
+        if entity.kind != "product"
+    ]
     stems = ("family", "language")
     return {entity.name for entity in entities} | {
         str(entity.facts[fact]) for entity in entities for fact in stems if fact in entity.facts
@@ -43,7 +51,9 @@ def names_of(world):
 
 
 def mentions(documents):
-    return Counter(document.text[start:end] for document in documents for start, end in document.entities)
+    return Counter(
+        document.text[start:end] for document in documents for start, end in document.entities
+    )
 
 
 def words(documents):
@@ -62,7 +72,9 @@ def test_a_fresh_process_with_another_hash_seed_writes_the_same(hash_seed):
     texts = [repr(document) for domain in DOMAINS for document in read(domain, 3, 200)]
     command = [sys.executable, "-c", FINGERPRINT]
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    told = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert told == hashlib.sha256("".join(texts).encode()).hexdigest()
 
 
@@ -123,7 +135,11 @@ def test_facts_make_sense():
         assert author["born"] < work.facts["year"] < author["died"]
     for event in WORLD.events:
         assert event.name.endswith(event.facts["place"].name)
-        assert event.facts["leader"].facts["born"] < event.facts["year"] < event.facts["leader"].facts["died"]
+        assert (
+            event.facts["leader"].facts["born"]
+            < event.facts["year"]
+            < event.facts["leader"].facts["died"]
+        )
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -140,7 +156,9 @@ def test_spans_are_ordered_and_point_at_names_exactly(shelf, domain):
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_no_name_is_told_without_a_span(shelf, domain):
-    name = re.compile(r"\b(?:" + "|".join(sorted(map(re.escape, names_of(WORLD)), key=len, reverse=True)) + r")\b")
+    name = re.compile(
+        r"\b(?:" + "|".join(sorted(map(re.escape, names_of(WORLD)), key=len, reverse=True)) + r")\b"
+    )
     for document in shelf[domain][:1000]:
         found = [match.span() for match in name.finditer(document.text)]
         assert found == list(document.entities), document.text
@@ -166,7 +184,11 @@ def test_near_tells_of_the_same_entities_in_other_sentences(shelf):
     assert len(set(mentions(shelf["near"])) & set(mentions(shelf["pretraining"]))) > 600
 
     def sentences(documents):
-        return {sentence for document in documents for sentence in re.split(r"(?<=[.?!])\s", document.text)}
+        return {
+            sentence
+            for document in documents
+            for sentence in re.split(r"(?<=[.?!])\s", document.text)
+        }
 
     near, pretraining = sentences(shelf["near"]), sentences(shelf["pretraining"])
     assert len(near & pretraining) / len(near) < 0.01
@@ -180,7 +202,18 @@ def test_far_shares_no_name_with_the_other_domains(shelf, domain):
 
 
 def test_reserved_names_are_never_told_in_any_world(shelf):
-    styles = ("family", "place", "country", "river", "language", "school", "title", "compound", "genus", "protein")
+    styles = (
+        "family",
+        "place",
+        "country",
+        "river",
+        "language",
+        "school",
+        "title",
+        "compound",
+        "genus",
+        "protein",
+    )
     reserved = {name for style in styles for name in WORLD.reserved_names(style)}
     for style in styles:
         named = list(WORLD.reserved_names(style))
@@ -230,7 +263,9 @@ def test_documents_are_varied(domain):
 
 
 def test_unknown_domains_and_styles_are_refused_before_anything_is_written():
-    with pytest.raises(ValueError, match="unknown domain 'middle'; accepted: pretraining, near, far"):
+    with pytest.raises(
+        ValueError, match="unknown domain 'middle'; accepted: pretraining, near, far"
+    ):
         WORLD.documents("middle")
     with pytest.raises(ValueError, match="unknown style of names 'star'; accepted: family, place"):
         WORLD.reserved_names("star")
@@ -239,4 +274,6 @@ def test_unknown_domains_and_styles_are_refused_before_anything_is_written():
 def test_the_samples_on_the_data_page_are_what_the_world_tells():
     page = (Path(__file__).parents[2] / "book" / "data.md").read_text("utf-8")
     shown = [" ".join(block.split()) for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL)]
-    assert shown == [" ".join(next(World(0).documents(domain, seed=1)).text.split()) for domain in DOMAINS]
+    assert shown == [
+        " ".join(next(World(0).documents(domain, seed=1)).text.split()) for domain in DOMAINS
+    ]
