@@ -58,18 +58,12 @@ class Reading:
 
     def list_rows(self) -> list[dict]:
         """What was found for each claim, as JSON-able rows."""
-        return [
-            {
-                "claim": key,
-                "value": value,
-                "error": error,
-                "verdict": CLAIMS[key].judge(value, error),
-                "model": self.model,
-                "text": self.text,
-                **self._pool(key),
-            }
-            for key, (value, error) in self.measured.items()
-        ]
+        about, rows = {"model": self.model, "text": self.text}, []
+        for key, (value, error) in self.measured.items():
+            row = {"claim": key, "value": value, "error": error}
+            row["verdict"] = CLAIMS[key].judge(value, error)
+            rows.append(row | about | self._pool(key))
+        return rows
 
     def _pool(self, key: str) -> dict:
         """Mean of a claim's statistic over this seed and the recorded ones, and its verdict."""

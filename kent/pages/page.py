@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -68,9 +69,8 @@ def check_parameters(history: Sequence[str] | None = None) -> None:
         hint = f"did you mean {near[0]}? " if near else ""
         known = ", ".join(declared)
         raise ValueError(f"this page has no parameter {name!r}: {hint}It has: {known}")
-    kinds = {name: type(default) for name, default in declared.items()}
-    # several names may stand for one
-    check({name: str | list if kind is str else kind for name, kind in kinds.items()}, given)
+    kinds = {str: str | list}  # several names may stand for one
+    check({name: kinds.get(type(each), type(each)) for name, each in declared.items()}, given)
 
 
 def _time_products() -> float:
@@ -152,6 +152,7 @@ def estimate_full_runs(*, length: int = 2048, limit: int = 2048) -> pd.DataFrame
 
     Nothing is measured: two operations per parameter and token, at `SHARE` of the card's `RATES`.
     """
+    hub = [suite for suite in SUITES.values() if suite.repository]
     rows = [
         {
             "suite": suite.name,
@@ -162,22 +163,16 @@ def estimate_full_runs(*, length: int = 2048, limit: int = 2048) -> pd.DataFrame
             "one pass (s)": (seconds := 2 * suite.parameters * length * limit / (SHARE * rate)),
             "figure 2 (min)": (len(suite.steps) + 1) * seconds / 60,
         }
-        for suite in SUITES.values() if suite.repository for dtype, rate in RATES.items()
-    ]  # fmt: skip
+        for suite, (dtype, rate) in product(hub, RATES.items())
+    ]
     return pd.DataFrame(rows).set_index(["suite", "dtype"])
 
 
 def fetch_all(plan: Plan) -> dict[str, list[Result]]:
     """Every run's result under its label, from the cache or measured now, with a progress bar."""
-    with tqdm(total=sum(map(len, plan.values())), desc="runs", unit="run") as bar:
-
-        def fetch_one(run) -> Result:
-            """A run's result, and a step of the bar."""
-            result = fetch(run)
-            bar.update()
-            return result
-
-        return {label: [fetch_one(run) for run in runs] for label, runs in plan.items()}
+    runs = [run for listed in plan.values() for run in listed]
+    results = iter([fetch(run) for run in tqdm(runs, desc="runs", unit="run")])
+    return {label: [next(results) for _ in listed] for label, listed in plan.items()}
 
 
 def check_outcomes(outcomes: Sequence[Outcome]) -> None:

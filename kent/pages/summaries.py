@@ -99,14 +99,9 @@ def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]
     steps = label_steps(results["unchanged, learning"])
     if len(set(steps)) < len(steps):
         steps = range(len(steps))
-    pairs = {
-        label: list(zip(results[label], results[f"{label}, learning"], strict=True))
-        for label in labels
-    }
-    return {
-        step: {label: listed[index] for label, listed in pairs.items()}
-        for index, step in enumerate(steps)
-    }
+    listed = [zip(results[label], results[f"{label}, learning"], strict=True) for label in labels]
+    models = [dict(zip(labels, pairs, strict=True)) for pairs in zip(*listed, strict=True)]
+    return dict(zip(steps, models, strict=True))
 
 
 def acquire(models: Changed) -> dict[str, Float64[np.ndarray, " sample"]]:

@@ -140,8 +140,10 @@ def list_corpora(
     """
     if not others and (suite := find_suite(checkpoints)):
         others = [each for each in suite.corpora if each != corpus]
-    listed = [each if isinstance(each, dict) else {"corpus": each, "column": column}
-              for each in (corpus, *others)]  # fmt: skip
+    own = {"column": column}
+    listed = [
+        each if isinstance(each, dict) else {"corpus": each} | own for each in (corpus, *others)
+    ]
     if wrong := [text for text in listed if text.keys() != {"corpus", "column"}]:
         accepted = "a name, a file, or {corpus: FILE, column: NAME}"
         raise ValueError(f"a further corpus is {accepted}, not {wrong[0]}")
