@@ -40,6 +40,7 @@ def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
     In nats; both are 0 for a model of one layer.
     """
     others = len(late.coefficients) - 1
+    # one weighted sum over layers, so that the error knows how their entropies go together
     return late.change_since(early, weights=[-1 / others] * others + [1]) if others else (0.0, 0.0)
 
 

@@ -77,11 +77,11 @@ def _time_products() -> float:
     """Operations per second of a float32 matrix product on the device that will be used."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     left = torch.randn(1024, 1024, device=device)
-    left @ left
+    left @ left  # the first product also sets the device up
     start = time.perf_counter()
     for _ in range(5):
         product = left @ left
-    product.sum().item()
+    product.sum().item()  # waits for a GPU to be done
     return 5 * 2 * 1024**3 / (time.perf_counter() - start)
 
 

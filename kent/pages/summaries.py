@@ -1,4 +1,7 @@
-"""Outcomes of continual learning as tables of (value, standard error), and their correlations."""
+"""Outcomes of continual learning as tables of (value, standard error), and their correlations.
+
+Axes: sample (the value itself, then its bootstrap samples).
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -73,6 +76,7 @@ def exceed_chance(outcome: Outcome) -> tuple[float, float]:
     """P at the end minus what guessing scores, in points, and its error over tasks' documents."""
     last = {task: answers[-1] for task, answers in outcome.answers.items()}
     excess = [answers.mean().item() - find_chance(task) for task, answers in last.items()]
+    # tasks are independent: variances of their means add up in the sum that the mean is taken of
     variances = [answers.var().item() / len(answers) for answers in last.values()]
     return 100 * float(np.mean(excess)), 100 * float(np.sum(variances)) ** 0.5 / len(last)
 
@@ -149,6 +153,7 @@ def compare_changes(models: Changed) -> pd.DataFrame:
     (profile, unchanged), *_ = models.values()
     own, table = _collect(unchanged, unchanged), {}
     for label, (before, outcome) in [*models.items()][1:]:
+        # sample by sample, since all models answer the same redrawn paragraphs and documents
         samples = {row: each - own[row] for row, each in _collect(outcome, unchanged).items()}
         moved = {row: before.change_since(profile, name) for row, name in ENTROPIES.items()}
         table[label] = _estimate(samples) | moved
@@ -210,6 +215,7 @@ def correlate(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> 
     measure, variance = CORRELATIONS[kind]
     if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan"), float("nan")
+    # the transform of ±1 is infinite
     value = float(np.clip(measure(x, y).statistic, -1 + 1e-12, 1 - 1e-12))
     near, _ = _bound(abs(value), len(x), variance)
     return value, (abs(value) - near) / 2

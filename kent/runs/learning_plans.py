@@ -31,8 +31,7 @@ Settings = Mapping[str, object]
 def _choose_recipe(checkpoints: Checkpoints, recipe: Settings | None) -> dict:
     """The suite's own setting, or for other checkpoints the paper's, as `recipe` changes it.
 
-    Raises `ValueError` for a setting that is not of its type, and for no tasks: every page compares
-    P.
+    Raises `ValueError` for a setting that is not of its type, and for no tasks: pages compare P.
     """
     suite = find_suite(checkpoints)
     chosen = (suite.learning if suite else {}) | dict(recipe or {})
@@ -75,8 +74,7 @@ def learn_corpora(
 ) -> Plan:
     """`learn_stages` on the recipe's corpus and on `others` (figure 13).
 
-    `others` are names, files, or {corpus: FILE, column: NAME}; by default the suite's second
-    corpus.
+    `others` are as for `kent.runs.plans.sweep_corpora`; by default the suite's second corpus.
     """
     if not others and (suite := find_suite(checkpoints)):
         others = [suite.corpora[1]]
@@ -164,10 +162,7 @@ def change_models(
     steps: Steps = (),
     **measured,
 ) -> Plan:
-    """Checkpoints nearest to stages of the paper, profiled as they are and changed in each way.
-
-    As they are: under "unchanged".
-    """
+    """Checkpoints nearest to stages of the paper, profiled "unchanged" and changed in each way."""
     varied = _vary_changes(changes, measured)
     for change in varied.values():
         change.pop("cooling", None)  # a profile is taken before the model learns
