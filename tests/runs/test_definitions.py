@@ -197,8 +197,8 @@ def test_a_profile_at_a_temperature_leaves_the_checkpoint_as_it_was(pretrained):
             "a change needs a method, and what its coefficients are measured on",
         ),
         (
-            RESUSCITATED | {"method": "wake"},
-            "a model is changed by resuscitate, random, rescale, shrink, not by 'wake'",
+            RESUSCITATED | {"method": "revive"},
+            "a model is changed by resuscitate, random, rescale, shrink, not by 'revive'",
         ),
         (RESUSCITATED | {"p": 0.5}, "p must be in percent"),
         (RESUSCITATED | {"factor": 2}, "resuscitate has no factor; it has p, q"),
