@@ -126,7 +126,8 @@ def do_run(options: argparse.Namespace) -> None:
 
 
 def _plan(path: Path) -> "kent.runs.definitions.Run":
-    from kent.runs.definitions import from_config, read_config
+    from kent.runs.configurations import read_config
+    from kent.runs.definitions import from_config
 
     config = read_config(path)
     try:

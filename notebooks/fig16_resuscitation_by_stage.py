@@ -79,8 +79,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.resuscitate_stages(
-    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught
+changed = {"p": p, "q": q, "stages": ["118k", "369k", "554k", "738k"]}
+plan = learning_plans.vary_q(
+    checkpoints, **changed, steps=steps, batch_size=batch_size, **measured, **taught
 )
 page.estimate_cost(plan)
 

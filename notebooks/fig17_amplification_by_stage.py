@@ -79,8 +79,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.vary_q_midway(
-    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught
+changed = {"p": p, "q": q, "stages": ["369k", "554k"]}
+plan = learning_plans.vary_q(
+    checkpoints, **changed, steps=steps, batch_size=batch_size, **measured, **taught
 )
 page.estimate_cost(plan)
 
