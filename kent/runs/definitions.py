@@ -16,7 +16,7 @@ from kent.learning.knowledge import Knowledge
 from kent.learning.recipes import Recipe
 from kent.measure.familiarity import check_source
 from kent.models import pretraining
-from kent.models.checkpoints import resolve
+from kent.models.revisions import resolve
 from kent.records import cache_folder, digest, hash_code
 from kent.settings import Count, Several, Temperature, Whole, check, checked
 from kent.text.corpora import describe

@@ -3,7 +3,7 @@ labelled lists of runs."""
 
 from collections.abc import Sequence
 
-from kent.models.checkpoints import list_steps
+from kent.models.revisions import list_steps
 from kent.models.suites import SUITES
 from kent.paper import STAGES
 from kent.records import digest
