@@ -132,8 +132,6 @@ def _declare(owner: Callable) -> dict[str, TypeAdapter]:
 
 
 def _adapt(declared: object) -> TypeAdapter:
-    if isinstance(declared, type) and hasattr(declared, "__pydantic_config__"):
-        return TypeAdapter(declared)
     if is_dataclass(declared):  # pydantic lets no settings be given for one
         return TypeAdapter(InstanceOf[declared])
     return TypeAdapter(declared, config=STRICT)

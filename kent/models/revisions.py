@@ -66,10 +66,11 @@ def list_steps(name: str | Path) -> list[int]:
     `step{N}` are left out, which is said. Raises as `resolve`.
     """
     repository, _, branches = _look_up(name)
-    if others := _read_others(branches):
+    steps, others = _read_steps(branches)
+    if others:
         fault = "has branches that are not called step{N} and are left out"
         _say_once(f"{repository} {fault}: {_name_some(others)}")
-    return sorted(_read_steps(branches))
+    return sorted(steps)
 
 
 def find_checkpoint(name: str | Path, step: int | None) -> tuple[Revision, Path | None]:
@@ -78,9 +79,10 @@ def find_checkpoint(name: str | Path, step: int | None) -> tuple[Revision, Path 
     Raises what `resolve` raises.
     """
     repository, folder, branches = _look_up(name)
-    steps = _read_steps(branches)
+    steps, others = _read_steps(branches)
     if folder is not None and (folder / "config.json").is_file():
-        own = _read_step(folder.absolute().name)
+        match = STEP.fullmatch(folder.absolute().name)
+        own = int(match[1]) if match else None
         if step in (None, own):
             return Revision(repository, None, None, own), folder
     elif folder is None and step is None:
@@ -90,7 +92,7 @@ def find_checkpoint(name: str | Path, step: int | None) -> tuple[Revision, Path 
         return Revision(repository, "main", branches["main"], None), None
     step = max(steps) if step is None else step
     if step not in steps:
-        known = _name_nearest(step, branches)
+        known = _name_nearest(step, steps, others)
         raise ValueError(f"{repository} has no checkpoint of step {step}; {known}")
     if len(steps[step]) > 1:
         found = ", ".join(steps[step])
@@ -123,37 +125,26 @@ def _list(repository: str, folder: Path) -> tuple[Path, Branches]:
     """The folder and the step folders in it; ValueError where it holds no checkpoint at all."""
     configurations = filter(Path.is_file, sorted(folder.glob("*step*/config.json")))
     branches = {path.parent.name: None for path in configurations}
-    if not (_read_steps(branches) or (folder / "config.json").is_file()):
+    if not (_read_steps(branches)[0] or (folder / "config.json").is_file()):
         fault = f"the folder {repository} is no checkpoint: it holds neither config.json nor"
         other = f"; there is {_name_some(branches)}" if branches else ""
         raise ValueError(f"{fault} step{{N}}/{other}")
     return folder, branches
 
 
-def _read_step(name: str) -> int | None:
-    """The step of a branch called `step{N}` or `step{N}-tokens…`; None for any other."""
-    match = STEP.fullmatch(name)
-    return int(match[1]) if match else None
-
-
-def _read_steps(names: Iterable[str]) -> dict[int, list[str]]:
-    """Every step with the branches, one or more, that are called by it."""
-    found = {}
+def _read_steps(names: Iterable[str]) -> tuple[dict[int, list[str]], dict[str, int]]:
+    """Each step with the branches called by it; each other branch with the step in its name."""
+    steps, others = {}, {}
     for name in names:
-        if (step := _read_step(name)) is not None:
-            found.setdefault(step, []).append(name)
-    return found
+        if match := STEP.fullmatch(name):
+            steps.setdefault(int(match[1]), []).append(name)
+        elif match := OTHER.fullmatch(name):
+            others[name] = int(match[1])
+    return steps, others
 
 
-def _read_others(names: Iterable[str]) -> dict[str, int]:
-    """The branches that are called otherwise, each with the step in its name."""
-    matches = {name: OTHER.fullmatch(name) for name in names if _read_step(name) is None}
-    return {name: int(match[1]) for name, match in matches.items() if match}
-
-
-def _name_nearest(step: int, names: Iterable[str]) -> str:
+def _name_nearest(step: int, steps: Iterable[int], others: dict[str, int]) -> str:
     """What there is instead of a step, in words."""
-    steps, others = _read_steps(names), _read_others(names)
     nearest = sorted(sorted(steps, key=lambda other: abs(other - step))[:4])
     known = f"the nearest steps are {', '.join(map(str, nearest))}"
     known = known if steps else "it holds no step{N} at all"

@@ -1,6 +1,7 @@
 """Pretraining of a small suite on the synthetic world: tokenizer, rows, model, its checkpoints.
 
 Imported only where a suite is pretrained: transformers' Trainer needs the extra [learn].
+Axes: row (sequences of the run, in its order), position (tokens of a sequence).
 """
 
 import time
@@ -13,35 +14,29 @@ from tempfile import TemporaryDirectory
 from jaxtyping import Int64
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerFast
+from transformers.trainer import Trainer
+from transformers.trainer_callback import TrainerCallback
+from transformers.trainer_utils import set_seed
+from transformers.training_args import TrainingArguments
 
 from kent.models.suites import Pretraining
 from kent.records import describe_run, hash_file, save_json
 from kent.text.corpora import PRETRAINING_SEED, WORLD_SEED, sequences
-from kent.text.templates import Document
 from kent.text.world import World
 
 END_OF_TEXT = "<|endoftext|>"
 
 
 def train(recipe: Pretraining, folder: Path) -> None:
-    """Pretrain a model, saving tokenizer and weights per step, and a manifest, into `folder`."""
+    """Pretrain a model into `folder`: weights and tokenizer at each step, and a manifest."""
     start = time.perf_counter()
     documents = World(WORLD_SEED).documents("pretraining", seed=PRETRAINING_SEED)
-    texts = [document.text for document in islice(documents, recipe.tokenizer_documents)]
+    more = (document.text for document in documents)
+    texts = list(islice(more, recipe.tokenizer_documents))
     tokenizer = _train_tokenizer(texts, recipe)
-    rows = _collect_rows(texts, documents, tokenizer, recipe)
-    set_seed(recipe.seed)
+    rows = _collect_rows(texts, more, tokenizer, recipe)
+    set_seed(recipe.seed)  # behind the tokenizer and the rows, so that these move no weight
     model = AutoModelForCausalLM.from_config(configure(recipe, tokenizer))
     with TemporaryDirectory() as outputs:
         Trainer(
@@ -79,17 +74,14 @@ def _train_tokenizer(texts: list[str], recipe: Pretraining) -> PreTrainedTokeniz
 
 
 def _collect_rows(
-    texts: list[str],
-    documents: Iterator[Document],
-    tokenizer: PreTrainedTokenizerFast,
-    recipe: Pretraining,
+    texts: list[str], more: Iterator[str], tokenizer: PreTrainedTokenizerFast, recipe: Pretraining
 ) -> Int64[Tensor, "row position"]:
     """Every row of the run, each seen once: [steps · batch, length]."""
     rows = recipe.steps[-1] * recipe.batch
     known = sum(map(len, tokenizer(texts)["input_ids"])) + len(texts)
     missing = max(0, rows * recipe.length - known)
-    more = islice(documents, int(1.1 * missing * len(texts) / known) + 1)  # a tenth to spare
-    texts = [*texts, *(document.text for document in more)]
+    # As many more as have the missing tokens, by the mean length of those at hand, and a tenth.
+    texts = [*texts, *islice(more, int(1.1 * missing * len(texts) / known) + 1)]
     return sequences(texts, tokenizer, length=recipe.length, limit=rows)
 
 
@@ -136,15 +128,10 @@ class _Keeper(TrainerCallback):
     def __init__(self, steps: tuple[int, ...], folder: Path, tokenizer: PreTrainedTokenizerFast):
         self.steps, self.folder, self.tokenizer = steps, folder, tokenizer
 
-    def _save(self, model: PreTrainedModel, step: int) -> None:
-        if step in self.steps:
-            model.save_pretrained(self.folder / f"step{step}")
-            self.tokenizer.save_pretrained(self.folder / f"step{step}")
-
-    def on_train_begin(self, args, state, control, *, model, **kwargs) -> None:
-        """Save the untrained model."""
-        self._save(model, 0)
-
     def on_step_end(self, args, state, control, *, model, **kwargs) -> None:
-        """Save after a step of the recipe."""
-        self._save(model, state.global_step)
+        """Save after a step of the recipe, or before the first one."""
+        if state.global_step in self.steps:
+            for part in (model, self.tokenizer):
+                part.save_pretrained(self.folder / f"step{state.global_step}")
+
+    on_train_begin = on_step_end

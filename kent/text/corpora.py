@@ -1,4 +1,7 @@
-"""Token sequences of one length, to measure or train on: from files, texts, the world, the Hub."""
+"""Token sequences of one length, to measure or train on: from files, texts, the world, the Hub.
+
+Axes: sequence (rows that are cut from the text, in its order), position (tokens of a sequence).
+"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,13 +32,11 @@ HELD_OUT_SEED = 1
 """Seed of the documents that are measured on: the same world in other documents."""
 DOMAINS = {"world": "pretraining", "world-near": "near", "world-far": "far"}
 
+PUBMED = "PUBMED_title_abstracts_2019_baseline"
 HUB = {
     "dolma": ("allenai/dolma", ("urls/v1_6-sample.txt",)),
     "c4": ("allenai/c4", tuple(f"en/c4-train.{shard:05d}-of-01024.json.gz" for shard in range(8))),
-    "pubmed": (
-        "casinca/PUBMED_title_abstracts_2019_baseline",
-        ("PUBMED_title_abstracts_2019_baseline.jsonl.zst",),
-    ),
+    "pubmed": (f"casinca/{PUBMED}", (f"{PUBMED}.jsonl.zst",)),
 }
 """Dataset and files of each Hub corpus.
 
@@ -56,10 +57,9 @@ def _read_source(source: object) -> object:
         return source
     ordered = isinstance(source, Sequence) or getattr(source, "ndim", None) == 1
     items = list(source) if ordered else [source]
-    wrong = [at for at, item in enumerate(items) if not isinstance(item, str | Path)]
-    if wrong:
-        found = f" (item {wrong[0]} is {items[wrong[0]]!r:.80})" if ordered else ""
-        raise ValueError(ACCEPTED + found)
+    for index, item in enumerate(items):
+        if not isinstance(item, str | Path):
+            raise ValueError(ACCEPTED + (f" (item {index} is {item!r:.80})" if ordered else ""))
     return items
 
 
@@ -97,9 +97,7 @@ def sequences(
     none); FileNotFoundError for a missing file; ConnectionError when the Hub cannot be reached.
     """
     if tokenizer.eos_token_id is None:
-        raise ValueError(
-            "the tokenizer has no end-of-text token (eos_token) to end a document with"
-        )
+        raise ValueError("the tokenizer has no end-of-text token (eos_token) to end documents with")
     kind, _ = _locate(source)
     if limit is None and kind in ("world", "hub"):
         raise ValueError(f"the corpus {source!r} needs a limit: how many sequences to take from it")
@@ -156,8 +154,8 @@ def _locate(source: Source) -> tuple[str, Sequence[str | Path]]:
     items = [source] if isinstance(source, str | Path) else source
     if not items:
         raise ValueError(f"an empty list holds no text; source may be {ACCEPTED}")
-    paths = [isinstance(item, Path) or looks_like_path(item) for item in items]
-    if isinstance(source, str | Path) or all(paths):
+    paths = all(isinstance(item, Path) or looks_like_path(item) for item in items)
+    if isinstance(source, str | Path) or paths:
         return "files", [_check_path(item) for item in items]
     if not all(isinstance(item, str) for item in items):
         raise ValueError(f"a list holds either paths or texts, not both; source may be {ACCEPTED}")

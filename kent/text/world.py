@@ -60,8 +60,7 @@ class Entity:
 class World:
     """One world, whose entities have the same facts in every document and domain.
 
-    `entities`: kind to entities, most frequent first; `people`, `places` (cities), `works` and
-    `events` are the best known kinds.
+    `entities`: kind ("person", "city", "work", "event", ...) to entities, most frequent first.
     """
 
     def __init__(self, seed: int = 0):
@@ -70,8 +69,6 @@ class World:
         self._names = {style: iter(self._stems(style, False)) for style in _plan()["names"]}
         for kind, plan in _plan()["kinds"].items():
             self.entities[kind] = tuple(self._populate(kind, plan))
-        self.people, self.places = self.entities["person"], self.entities["city"]
-        self.works, self.events = self.entities["work"], self.entities["event"]
         self._related = _relate(self.entities)
         self._forms = {domain: self._compile(_plan()["forms"][domain]) for domain in DOMAINS}
 
@@ -82,9 +79,8 @@ class World:
         """
         if domain not in DOMAINS:
             raise ValueError(f"unknown domain {domain!r}; accepted: {', '.join(DOMAINS)}")
-        return templates.write(
-            self._forms[domain], Random(f"world {self.seed}, {domain} {seed}").random
-        )
+        random = Random(f"world {self.seed}, {domain} {seed}").random
+        return templates.write(self._forms[domain], random)
 
     def reserved_names(self, style: str) -> Iterator[str]:
         """Names of a style ("family", "place", ...) that no world uses, each once: for new facts.

@@ -96,12 +96,14 @@ def test_another_document_seed_is_held_out_text_of_the_same_world():
 
 
 def test_another_world_seed_is_another_world():
-    here, there = (Counter(person.name for person in world.people) for world in (WORLD, World(1)))
+    here, there = (
+        Counter(person.name for person in world.entities["person"]) for world in (WORLD, World(1))
+    )
     assert (here & there).total() < 10
 
 
 def test_answers_and_sentences_agree_with_the_facts(shelf):
-    people = {person.name: person for person in WORLD.people}
+    people = {person.name: person for person in WORLD.entities["person"]}
     patterns = {
         r"Question: (?:Where|In which city) was (.+) born\?\nAnswer: (.+)": "birthplace",
         r"Question: (?:When|In which year) was (.+) born\?\nAnswer: (.+)": "born",
@@ -125,18 +127,18 @@ def test_answers_and_sentences_agree_with_the_facts(shelf):
 
 
 def test_facts_make_sense():
-    for person in WORLD.people:
+    for person in WORLD.entities["person"]:
         assert person.facts["birthplace"] is not person.facts["residence"]
         assert person.facts["friend"].facts["friend"] is person
         assert 55 <= person.facts["died"] - person.facts["born"] <= 85
-    for city in WORLD.places:
+    for city in WORLD.entities["city"]:
         assert city.facts["river"].facts["country"] is city.facts["country"]
     for country in WORLD.entities["country"]:
         assert country.facts["capital"].facts["country"] is country
-    for work in WORLD.works:
+    for work in WORLD.entities["work"]:
         author = work.facts["author"].facts
         assert author["born"] < work.facts["year"] < author["died"]
-    for event in WORLD.events:
+    for event in WORLD.entities["event"]:
         assert event.name.endswith(event.facts["place"].name)
         assert (
             event.facts["leader"].facts["born"]
