@@ -66,10 +66,7 @@ def load(
 
 
 def find_device(device: str | torch.device | None) -> torch.device:
-    """The device of that name; without one the GPU, if there is one, else the CPU.
-
-    Raises ValueError for a device that is not here.
-    """
+    """The device of that name (ValueError where it is not here); of none, the GPU or the CPU."""
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name, here = "cpu" if str(device) == "cpu:0" else str(device), ["cpu"]

@@ -11,7 +11,6 @@ from filelock import FileLock
 
 from kent.errors import require
 from kent.models.suites import RECIPES, Pretraining
-from kent.precision import keep_precision
 from kent.records import cache_folder, digest, hash_code, hash_file, make_room, set_aside
 from kent.settings import checked
 
@@ -65,8 +64,7 @@ def pretrain(suite: str) -> Path:
                 "the suite %s in the cache is damaged (%s): kept as %s, and pretraining it again"
             )
             logger.warning(message, suite, damage, set_aside(folder).name)
-        home = TemporaryDirectory(dir=folder.parent, prefix=f".{suite}-")
-        with home as scratch, keep_precision():
+        with TemporaryDirectory(dir=folder.parent, prefix=f".{suite}-") as scratch:
             trainer.train(RECIPES[suite], Path(scratch))
             Path(scratch).rename(folder)
             Path(scratch).mkdir()  # for the context to remove

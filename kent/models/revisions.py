@@ -160,6 +160,4 @@ def _name_some(names: Iterable[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-@cache
-def _say_once(message: str) -> None:
-    logger.warning(message)
+_say_once = cache(logger.warning)

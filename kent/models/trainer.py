@@ -21,6 +21,7 @@ from transformers.trainer_utils import set_seed
 from transformers.training_args import TrainingArguments
 
 from kent.models.suites import Pretraining
+from kent.precision import keep_precision
 from kent.records import describe_run, hash_file, save_json
 from kent.text.corpora import PRETRAINING_SEED, WORLD_SEED, sequences
 from kent.text.world import World
@@ -28,6 +29,7 @@ from kent.text.world import World
 END_OF_TEXT = "<|endoftext|>"
 
 
+@keep_precision()
 def train(recipe: Pretraining, folder: Path) -> None:
     """Pretrain a model into `folder`: weights and tokenizer at each step, and a manifest."""
     start = time.perf_counter()

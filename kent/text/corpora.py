@@ -26,10 +26,8 @@ from kent.text.tokens import tokenise
 from kent.text.world import World
 
 WORLD_SEED = 0
-PRETRAINING_SEED = 0
-"""Seed of the documents that pretraining reads."""
-HELD_OUT_SEED = 1
-"""Seed of the documents that are measured on: the same world in other documents."""
+PRETRAINING_SEED = 0  # of the documents that pretraining reads
+HELD_OUT_SEED = 1  # of those that are measured on: the same world in other documents
 DOMAINS = {"world": "pretraining", "world-near": "near", "world-far": "far"}
 
 PUBMED = "PUBMED_title_abstracts_2019_baseline"

@@ -22,12 +22,9 @@ from kent.settings import check_text
 FORMATS = (".txt", ".jsonl", ".json", ".csv")
 COMPRESSIONS = (".gz", ".zst")
 DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, zstandard.ZstdError, HTTPException)
-PIECE = 2**10
-"""The most characters (bytes, of a .txt file) of a document that are handed on at once."""
-PACKED = 2**14
-"""Bytes that are unpacked at once."""
-WINDOW = 2**31
-"""Bytes that a .zst file may have been packed with in view: no zstd packs with more (--long=31)."""
+PIECE = 2**10  # the most characters (bytes, of a .txt file) that are handed on at once
+PACKED = 2**14  # bytes that are unpacked at once
+WINDOW = 2**31  # bytes a .zst file may be packed with in view: the most that zstd has (--long=31)
 NARROW = (
     "takes more memory to unpack than there is: as much as the window it was packed with, "
     "256 MiB for zstd --long=28, 2 GiB for --long=31, the most that is read"

@@ -11,10 +11,8 @@ MARGIN = 128
 
 More than the hundred that WordPiece may turn into one, UNK, when their word goes on.
 """
-BATCH = 2**20
-"""Characters that are tokenised together."""
-PATIENCE = 5
-"""Seconds after which a progress bar is shown."""
+BATCH = 2**20  # characters that are tokenised together
+PATIENCE = 5  # seconds after which a progress bar is shown
 
 
 def tokenise(
