@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from math import isfinite
 from pathlib import Path
@@ -229,11 +229,14 @@ def _ask_git(*question: str) -> str:
 
 def describe_run() -> dict[str, str]:
     """Provenance of what is computed now: commit, date (UTC), machine, versions that matter."""
-    packages = ("torch", "transformers", "datasets", "numpy")
+    versions = {}
+    for package in ("torch", "transformers", "datasets", "numpy"):
+        with suppress(PackageNotFoundError):  # datasets comes with an extra
+            versions[package] = version(package)
     return {
         "commit": _commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
         "python": platform.python_version(),
-        **{name: version(name) for name in packages},
+        **versions,
     }

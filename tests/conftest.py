@@ -12,7 +12,8 @@ from jaxtyping import install_import_hook
 
 _cache = tempfile.TemporaryDirectory(prefix="kent-tests-")
 os.environ.setdefault("KENT_CACHE", _cache.name)
-install_import_hook("kent", "beartype.beartype")
+ROOMS = ("models", "measure", "change", "learning", "runs", "pages")  # the world's own would slow it
+install_import_hook(["kent.text.corpora", *(f"kent.{room}" for room in ROOMS)], "beartype.beartype")
 
 import nbval.kernel  # noqa: E402
 import nbval.plugin  # noqa: E402

@@ -11,7 +11,7 @@ from kent.change.resuscitation import check_method
 from kent.files import expand
 from kent.measure.familiarity import check_source
 from kent.models import pretraining
-from kent.models.checkpoints import resolve
+from kent.models.revisions import resolve
 from kent.records import cache_folder, digest, hash_code
 from kent.runs.configurations import make_recipe, read_knowledge
 from kent.settings import Count, Several, Temperature, Whole, check, checked

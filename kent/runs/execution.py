@@ -27,7 +27,8 @@ from kent.measure.gradients import Gradients, measure_gradients
 from kent.measure.measurement import profile
 from kent.measure.profiles import Profile
 from kent.models import pretraining
-from kent.models.checkpoints import load, resolve
+from kent.models.checkpoints import load
+from kent.models.revisions import resolve
 from kent.records import cache_folder, expect_whole, hash_tensors, make_room, set_aside
 from kent.runs.configurations import SETTINGS, make_recipe, read_knowledge
 from kent.runs.definitions import Run, from_config, plan_coefficients

@@ -5,7 +5,7 @@ One shape is behind all of them (`vary`): checkpoints × variations of a setting
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kent.models.checkpoints import list_steps
+from kent.models.revisions import list_steps
 from kent.models.suites import SUITES, Suite
 from kent.paper import STAGES
 from kent.records import digest
