@@ -12,7 +12,8 @@ from jaxtyping import install_import_hook
 
 _cache = tempfile.TemporaryDirectory(prefix="kent-tests-")
 os.environ.setdefault("KENT_CACHE", _cache.name)
-ROOMS = ("models", "measure", "change", "learning", "runs", "pages")  # the world's own would slow it
+# The world is left out: it would write its documents twenty times slower.
+ROOMS = ("models", "measure", "change", "learning", "runs", "pages")
 install_import_hook(["kent.text.corpora", *(f"kent.{room}" for room in ROOMS)], "beartype.beartype")
 
 import nbval.kernel  # noqa: E402

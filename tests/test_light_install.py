@@ -81,7 +81,7 @@ def alone(tmp_path_factory) -> subprocess.CompletedProcess:
     make_model().save_pretrained(folder / "checkpoint")
     make_byte_tokenizer().save_pretrained(folder / "checkpoint")
     (folder / "text.txt").write_text("A text of some words, which a model reads. " * 20)
-    (folder / "run.yaml").write_text("run: pretrain\\nsuite: tiny")
+    (folder / "run.yaml").write_text("run: pretrain\nsuite: tiny")
     core = collect(CORE)
     blocked = {
         name
@@ -101,7 +101,7 @@ def test_the_core_is_light():
 def test_measuring_and_resuscitation_need_the_core_alone(alone):
     assert alone.returncode == 0, alone.stderr
     assert "knowledge entropy" in alone.stdout and "bound minus knowledge" in alone.stdout
-    assert "loaded:\\n" in alone.stdout
+    assert "loaded:\n" in alone.stdout
 
 
 @pytest.mark.parametrize("name", ["learn", "Knowledge", "Recipe", "probe"])
