@@ -130,13 +130,13 @@ def find_temperature(start: Temperature, step: Whole, total: Count, *, decay: bo
 class Cooling(TrainerCallback):
     """Attention resuscitation (figure 18, appendix B.8): a temperature lowered linearly to 1.
 
-    It begins at `start`, and stays there without `decay`. The next step is learned, and what follows
-    step s is evaluated, at `find_temperature(start, s, total)`, whose `total` is `state.max_steps`:
-    the Trainer calls `on_step_end`, where the temperature changes, before it logs, evaluates and
-    saves. Step 1 is thus learned at `start`, and only the finished model is at 1. (The public code
-    counts a step before it is learned: its step s is learned at `find_temperature(start, s,
-    total)`.) An evaluation before training begins finds the model as it was given, and a constant
-    temperature stays on the model after the run, but not in what is saved.
+    It begins at `start` and, without `decay`, stays there. The next step is learned, and what
+    follows step s evaluated, at `find_temperature(start, s, state.max_steps)`: the Trainer calls
+    `on_step_end`, where the temperature changes, before it logs, evaluates and saves. Step 1 is
+    thus learned at `start`, and only the finished model is at 1. (The public code counts a step
+    before it is learned: its step s is learned at `find_temperature(start, s, total)`.) An
+    evaluation before training begins finds the model as it was given, and a constant temperature
+    stays on the model after the run, but not in what is saved.
     """
 
     @checked

@@ -25,8 +25,9 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from kent.measure.copies import check_copyable, check_own, copy_model
-from kent.measure.measurement import profile
+from kent.measure.measurement import find_projection, profile
 from kent.measure.memory import Model, find_device, find_memories
+from kent.measure.streaming import name_dtypes
 from kent.precision import keep_precision
 from kent.records import expect_whole, load_tensors, save_tensors
 from kent.settings import Count, Positive, TokenIds, checked
@@ -165,14 +166,11 @@ def _move(
 
 
 def _check_model(model: PreTrainedModel) -> None:
-    if model.get_output_embeddings() is None:
-        missing = f"{type(model).__name__} has no vocabulary projection"
-        raise ValueError(f"{missing}: load it as a causal language model")
+    find_projection(model)
     # A bfloat16 weight moves by half a per cent of itself or not at all: small updates are lost.
     if others := {parameter.dtype for parameter in model.parameters()} - {torch.float32}:
-        named = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in others))
         only = "updates are measured on float32 weights only"
-        raise ValueError(f"the model holds {named} weights: {only}")
+        raise ValueError(f"the model holds {name_dtypes(others)} weights: {only}")
     check_copyable(model)
     check_own(model, [memory.values for memory in find_memories(model)])
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import torch
 from jaxtyping import Bool, Float
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
@@ -37,6 +37,7 @@ from kent.measure.streaming import (
     find_deviation,
     find_exact,
     freeze,
+    name_dtypes,
     read_mask,
     watch,
 )
@@ -64,6 +65,14 @@ def try_tokens(model: PreTrainedModel) -> Tensor:
     return logits
 
 
+def find_projection(model: PreTrainedModel) -> nn.Module:
+    """The vocabulary projection; `ValueError` for a model that has none."""
+    if (projection := model.get_output_embeddings()) is None:
+        missing = f"{type(model).__name__} has no vocabulary projection"
+        raise ValueError(f"{missing}: load it as a causal language model")
+    return projection
+
+
 def find_head(model: PreTrainedModel) -> Project:
     """The map from last hidden states to logits, tried against the model's own logits.
 
@@ -72,10 +81,7 @@ def find_head(model: PreTrainedModel) -> Project:
     way. Raises `ValueError` when the model has no vocabulary projection, or does more than to
     project and to soft-cap, and as `try_tokens` does.
     """
-    projection, decoder, kind = model.get_output_embeddings(), find_decoder(model), type(model)
-    if projection is None:
-        missing = f"{kind.__name__} has no vocabulary projection"
-        raise ValueError(f"{missing}: load it as a causal language model")
+    projection, decoder = find_projection(model), find_decoder(model)
     softcap = getattr(decoder.config, "final_logit_softcapping", None)
 
     def project(hidden: Tensor) -> Tensor:
@@ -89,7 +95,7 @@ def find_head(model: PreTrainedModel) -> Project:
     fits = getattr(projection, "in_features", hidden.shape[-1]) == hidden.shape[-1]
     if not fits or not torch.allclose(project(hidden).to(expected.dtype), expected, **near):
         more = "more than project and soft-cap its last hidden states"
-        raise ValueError(f"{kind.__name__} does {more}: not known")
+        raise ValueError(f"{type(model).__name__} does {more}: not known")
     return project
 
 
@@ -106,10 +112,7 @@ def _refuse(wrong: Bool[Tensor, " instance"], what: str) -> None:
         raise ValueError(f"instance {wrong.nonzero()[0].item()} {what}")
 
 
-def _check_input(model: PreTrainedModel, sequences: Tensor, mask: Tensor | None) -> None:
-    check_tokens(model, [sequences], "sequences")
-    if mask is None:
-        return
+def _check_mask(sequences: Tensor, mask: Tensor) -> None:
     if mask.shape != sequences.shape:
         shapes = f"{[*mask.shape]}, sequences {[*sequences.shape]}"
         raise ValueError(f"attention_mask has shape {shapes}")
@@ -119,12 +122,6 @@ def _check_input(model: PreTrainedModel, sequences: Tensor, mask: Tensor | None)
     starts = (mask.long().diff(dim=1) == 1).sum(dim=1) + mask[:, 0].long()
     gap = "has padding between its real tokens: padding may stand on either side only"
     _refuse(starts > 1, gap)
-
-
-def _check_targets(sequences: Tensor, mask: Tensor | None) -> None:
-    real = read_mask(sequences, mask)
-    alone = ~(real[:, :-1] & real[:, 1:]).any(dim=1)
-    _refuse(alone, "has no next token to predict: the loss needs two real tokens in a row")
 
 
 def _check_rows(
@@ -181,9 +178,13 @@ def profile(
     tokens too), weights whose dtypes do not go together, unknown measures or activation.
     """
     memories = find_memories(model)
-    _check_input(model, sequences, attention_mask)
+    check_tokens(model, [sequences], "sequences")
+    if attention_mask is not None:
+        _check_mask(sequences, attention_mask)
     if "token" in measures:
-        _check_targets(sequences, attention_mask)
+        real = read_mask(sequences, attention_mask)
+        alone = ~(real[:, :-1] & real[:, 1:]).any(dim=1)
+        _refuse(alone, "has no next token to predict: the loss needs two real tokens in a row")
     if activation == "relu" and any(memory.gate is None for memory in memories):
         plain = f"the feed-forward networks of {type(model).__name__} are plain"
         raise ValueError(f'activation="relu" needs a gated model; {plain}')
@@ -289,6 +290,6 @@ def describe_model(model: PreTrainedModel) -> dict[str, str]:
     return {
         "architecture": type(model).__name__,
         "name": model.config.name_or_path,
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "dtype": name_dtypes([model.dtype]),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }

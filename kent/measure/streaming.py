@@ -7,7 +7,7 @@ layer), head, width (numbers in a hidden state), vocabulary.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -38,6 +38,11 @@ Project = Callable[[Tensor], Tensor]
 def find_exact(dtype: torch.dtype) -> torch.dtype:
     """Float32, or the dtype itself where that is wider."""
     return torch.promote_types(dtype, torch.float32)
+
+
+def name_dtypes(dtypes: Iterable[torch.dtype]) -> str:
+    """Their names, sorted, without "torch."."""
+    return ", ".join(sorted(str(each).removeprefix("torch.") for each in dtypes))
 
 
 def read_mask(tokens: Tokens, mask: Tensor | None) -> Bool[Tensor, "instance position"]:
@@ -248,8 +253,7 @@ def _explain(model: nn.Module) -> Iterator[None]:
         kinds = {each.dtype for each in model.parameters() if each.is_floating_point()}
         if len(kinds) < 2:
             raise
-        named = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
-        what = f"{type(model).__name__} does not run with weights in {named}"
+        what = f"{type(model).__name__} does not run with weights in {name_dtypes(kinds)}"
         raise ValueError(f"{what}: load it in one dtype ({error})") from error
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 import kent
 from kent.errors import DamagedError
-from kent.measure.gradients import FIELDS, Gradients, _batch, measure_gradients
+from kent.measure.gradients import FIELDS, Gradients, _batch, _rank, measure_gradients
 from kent.measure.memory import find_memories
 from kent.records import save_tensors
 
@@ -209,6 +209,18 @@ def test_rank_correlation_by_hand(coefficients, others, expected):
     found, error = correlate(coefficients, others)
     assert found == pytest.approx(expected, abs=1e-12)
     assert error == pytest.approx(math.sqrt((1 + expected**2 / 2) / (len(coefficients) - 3)))
+
+
+def test_ranks_and_their_correlation_are_those_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    source = torch.Generator().manual_seed(0)
+    distinct = torch.randn(300, generator=source).double()
+    tied = (3 * distinct + torch.randn(300, generator=source)).round()
+    first, second = (pandas.Series(values.numpy()) for values in (distinct, tied))
+    assert _rank(distinct).tolist() == first.rank().tolist()
+    assert _rank(tied).tolist() == second.rank().tolist()
+    found, _ = correlate(distinct.tolist(), tied.tolist())
+    assert found == pytest.approx(first.corr(second, method="spearman"), abs=1e-12)
 
 
 def test_layers_and_quantities_are_kept_apart():
