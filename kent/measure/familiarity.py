@@ -29,7 +29,7 @@ from kent.errors import NotFiniteError
 from kent.files import expand
 from kent.measure.measurement import describe_model, find_head, rows_together
 from kent.measure.memory import Model, check_tokens, find_decoder, find_device
-from kent.measure.streaming import Batch, Project, freeze, measure_surprise
+from kent.measure.streaming import Batch, Project, freeze, measure_surprisal
 from kent.records import describe_run, expect_whole, load_tensors, save_tensors
 from kent.settings import Count, check_text, checked
 from kent.text.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED
@@ -240,12 +240,12 @@ def _score(
         row[[position for positions in instance.entities for position in positions]] = True
     # The state at a position is what its next token is predicted from.
     states = Batch(tokens, real).run(find_decoder(model))[:, :-1][asked[:, 1:]]
-    surprise = torch.zeros(tokens.shape, dtype=torch.float64)
-    surprise[asked] = measure_surprise(states, tokens[asked], project)
+    surprisal = torch.zeros(tokens.shape, dtype=torch.float64)
+    surprisal[asked] = measure_surprisal(states, tokens[asked], project)
     # Entities may share tokens, and one of many tokens counts as much as one of few.
     perplexities = [
         torch.stack([row[positions].mean().exp() for positions in instance.entities])
-        for row, instance in zip(surprise, instances, strict=True)
+        for row, instance in zip(surprisal, instances, strict=True)
     ]
     return torch.stack([each.mean() for each in perplexities])
 

@@ -1,10 +1,10 @@
 """Whether a memory vector's update follows its coefficient, as appendix A.1 says it should.
 
 Why: it is the paper's reason to expect that knowledge entropy bears on learning. A memory vector's
-gradient is the sum over tokens of its coefficient times what the layer's output is pulled by, so
-what is rarely used should hardly be trained. Compared here are sizes only, by their ranks; not
-which way an update goes, nor whether anything was learned by it; and Adam divides each gradient by
-its own size, which may undo the relation.
+gradient is its coefficient times the gradient by the layer's output, summed over tokens, so what is
+rarely used should hardly be trained. Compared are sizes only, by their ranks: not which way an
+update goes, nor whether anything was learned by it. Adam, unlike SGD, divides each gradient by its
+own size, which may undo the relation.
 
 Axes: instance (sequences), position (tokens of a sequence), neuron (memory vectors of a layer),
 layer; a vector "_" has one number per neuron of its layer.
@@ -43,7 +43,7 @@ Tokens = Int[Tensor, "instance position"]
 
 @dataclass(frozen=True)
 class Gradients:
-    """Each memory vector's coefficient, and how strongly training pulls at it.
+    """Each memory vector's coefficient, and how strongly training moves it.
 
     Per layer a float64 vector [m]: `coefficients` are mean magnitudes (section 3.1), `gradients`
     the Euclidean norms ‖∂L/∂vᵢ‖ of the gradient of the mean loss (nats), `sgd` and `adamw` the
@@ -123,16 +123,16 @@ def _measure_norms(vectors: list[Float[Tensor, "_ _"]], what: str, hint: str) ->
     return norms
 
 
-def _pull(model: PreTrainedModel, sequences: Tokens, batch_size: int) -> Layers:
+def _accumulate(model: PreTrainedModel, sequences: Tokens, batch_size: int) -> Layers:
     """Norms ‖∂L/∂vᵢ‖ of the mean loss over all sequences, accumulated batch by batch."""
-    student = copy_model(model).eval().requires_grad_(False)
-    memories = find_memories(student)
+    trained = copy_model(model).eval().requires_grad_(False)
+    memories = find_memories(trained)
     for memory in memories:
         memory.values.weight.requires_grad_(True)
     batches = sequences.split(min(batch_size, len(sequences)))
     for batch in tqdm(batches, desc="gradients", unit="batch", leave=False):
         # Weighed by its sequences, as the last batch may be smaller: the sum is the mean over all.
-        (_measure_loss(student, batch) * (len(batch) / len(sequences))).backward()
+        (_measure_loss(trained, batch) * (len(batch) / len(sequences))).backward()
     for memory in memories:  # in the weight's place, where `vectors` reads its rows in any layout
         memory.values.weight.data = memory.values.weight.grad
     rows = [memory.vectors for memory in memories]
@@ -151,14 +151,14 @@ def _move(
     model: PreTrainedModel, batches: Iterable[Tensor], name: str, learning_rate: float | int
 ) -> Layers:
     """How far each memory vector is moved by one step of the named optimiser on each batch."""
-    student = copy_model(model).eval().requires_grad_(True)
-    optimizer = OPTIMIZERS[name](student.parameters(), lr=learning_rate)
+    trained = copy_model(model).eval().requires_grad_(True)
+    optimizer = OPTIMIZERS[name](trained.parameters(), lr=learning_rate)
     for batch in batches:
         optimizer.zero_grad()
-        _measure_loss(student, batch).backward()
+        _measure_loss(trained, batch).backward()
         optimizer.step()
-    memories = find_memories(student)
-    check_own(student, [memory.values for memory in memories])  # nothing has put the weights back
+    memories = find_memories(trained)
+    check_own(trained, [memory.values for memory in memories])  # nothing has put the weights back
     pairs = zip(memories, find_memories(model), strict=True)
     moves = [after.vectors - before.vectors for after, before in pairs]
     hint = f"is a learning rate of {learning_rate:g} too large?"
@@ -208,11 +208,11 @@ def measure_gradients(
         raise ValueError(f"{none}: the loss needs at least 2")
     sequences = sequences.clone()  # what inference mode made cannot be trained on
     with torch.enable_grad():
-        pulled = _pull(model, sequences, batch_size)
+        gradients = _accumulate(model, sequences, batch_size)
         moved = {
             name: _move(model, _batch(sequences, batch_size, steps), name, learning_rate)
             for name in OPTIMIZERS
         }
     recipe = {"steps": steps, "learning_rate": learning_rate, "batch_size": batch_size}
     provenance = measured.provenance | recipe
-    return Gradients(measured.coefficients, pulled, **moved, provenance=provenance)
+    return Gradients(measured.coefficients, gradients, **moved, provenance=provenance)

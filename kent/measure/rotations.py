@@ -50,7 +50,7 @@ def start_afresh(model: nn.Module) -> Iterator[None]:
 
 def _reset(module: nn.Module, prefixes: list[str]) -> None:
     for prefix in prefixes:
-        setattr(module, f"{prefix}inv_freq", getattr(module, f"{prefix}original_inv_freq").clone())
+        setattr(module, f"{prefix}inv_freq", getattr(module, f"{prefix}original_inv_freq"))
         setattr(module, f"{prefix}max_seq_len_cached", module.original_max_seq_len)
 
 

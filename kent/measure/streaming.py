@@ -108,7 +108,7 @@ def _spread(
     return total.log() - torch.linalg.vecdot(weights, logits) / total, total.log() - answered
 
 
-def measure_surprise(
+def measure_surprisal(
     states: Float[Tensor, "answer width"], answers: Int[Tensor, " answer"], project: Project
 ) -> Float64[Tensor, " answer"]:
     """-ln p in nats of each answer after its hidden state, from 256 answers' logits at a time."""
@@ -238,7 +238,7 @@ def freeze(model: nn.Module) -> Iterator[None]:
         try:
             model.eval()
             yield
-        finally:  # flag by flag: `model.train()` would wake dropout that was set aside on purpose
+        finally:  # flag by flag: `model.train()` would turn all dropout on
             for module, flag in training.items():
                 module.training = flag
 

@@ -475,7 +475,10 @@ def test_the_original_its_mode_and_the_random_state_stay(method):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "wake"}, "changed by resuscitate, random, rescale, shrink, not by 'wake'"),
+        (
+            {"method": "enlarge"},
+            "changed by resuscitate, random, rescale, shrink, not by 'enlarge'",
+        ),
         ({"method": "rescale", "seed": 1}, "rescale has no seed; it has p, q"),
         ({"method": "random", "p": 0.5}, "for 0.5 write 50"),
         ({"method": "resuscitate", "q": 0}, "q must be greater than 0, not 0"),
