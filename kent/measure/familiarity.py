@@ -58,7 +58,7 @@ class Familiarity:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of it, in nats: sample deviation / √n; NaN for one instance."""
+        """Standard error of the mean log perplexity (deviation / √n), in nats; NaN for one."""
         spread = self.perplexities.log().var(correction=0)
         return (spread / (len(self.perplexities) - 1)).sqrt().item()
 

@@ -223,7 +223,7 @@ class Profile:
         def subtract(sizes: Tensor) -> Tensor:
             return self._estimate(measure, sizes) - earlier._estimate(measure, sizes)
 
-        # The difference is left out of, not the two values: their errors are not independent.
+        # One block is left out of both at a time: on the same text their errors go together.
         return subtract(self.sizes), lambda gather: jackknife(
             lambda sizes: gather(subtract(sizes)), self.sizes
         )
