@@ -1,1 +1,1 @@
-"""Section 4.3: a model changed, never trained."""
+"""Section 4.3: a model changed as a copy, never trained."""

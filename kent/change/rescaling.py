@@ -1,5 +1,11 @@
-"""Knowledge entropy moved at will without changing what a gated model computes: keys scaled up,
-memory vectors down."""
+"""Knowledge entropy moved at will without changing what a gated model computes.
+
+A gated network puts out Σᵢ cᵢ·vᵢ with cᵢ = σ(gᵢ·x)·(kᵢ·x): a key times s and its memory vector by s
+leave every product as it is, and multiply its coefficient. So what knowledge entropy measures is in
+part a choice of units; a control by which a change of entropy can be told from one of the function.
+
+Axes: m, the neurons of a layer.
+"""
 
 from collections.abc import Sequence
 
@@ -26,9 +32,8 @@ def _check_factors(
     for layer, factor in enumerate(factors):
         single = factor.float()
         if not ((single > 0) & single.isfinite() & single.reciprocal().isfinite()).all():
-            raise ValueError(
-                f"factors of layer {layer} must be positive and finite, as their reciprocals"
-            )
+            wrong = f"factors of layer {layer} must be positive and finite"
+            raise ValueError(f"{wrong}, as their reciprocals")
 
 
 def _list_projections(memories: Sequence[Memory]) -> list[nn.Module]:
@@ -36,8 +41,7 @@ def _list_projections(memories: Sequence[Memory]) -> list[nn.Module]:
 
 
 def _check_function(model: PreTrainedModel, changed: PreTrainedModel) -> None:
-    """Raise `ValueError` where a network does more to its coefficients than to read its memory with
-    them."""
+    """Raise `ValueError` where a network does more with coefficients than to read its memory."""
     states = []
     for each in (model, changed):
         with freeze(each):

@@ -1,8 +1,9 @@
-"""Resuscitation: rarely used memory made to fire more (Algorithm 1, section 4.3), and controls for
-it.
+"""Resuscitation of inactive memory vectors (Algorithm 1, section 4.3), and controls for it.
 
 Every method takes a model and its mean coefficients and returns a changed copy, which saves and
 loads like any model.
+
+Axes: neuron (keys and memory vectors of a layer), m of them; a vector "_" has one number for each.
 """
 
 import copy
@@ -36,9 +37,8 @@ Coefficients = Sequence[Array]
 def _read_layer(layer: int, coefficients: Tensor) -> Float[Tensor, " neuron"]:
     values = coefficients.float()
     if values.ndim != 1 or not len(values) or not (values.isfinite() & (values >= 0)).all():
-        raise ValueError(
-            f"coefficients of layer {layer} must be finite, not negative, and at least one"
-        )
+        needed = "must be finite, not negative, and at least one"
+        raise ValueError(f"coefficients of layer {layer} {needed}")
     return values
 
 
@@ -46,8 +46,7 @@ def _read_layer(layer: int, coefficients: Tensor) -> Float[Tensor, " neuron"]:
 def find_multipliers(
     coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0
 ) -> list[Float[Tensor, " _"]]:
-    """Algorithm 1 (section 4.3): what each neuron's key is multiplied by, one float32 vector [m]
-    per layer.
+    """Algorithm 1 (section 4.3): what keys are multiplied by, one float32 vector [m] per layer.
 
     Chosen in each layer are the neurons whose mean coefficient C̄ is at most its `p`-th percentile
     (in percent, by linear interpolation: torch.quantile in float32); their multiplier is
@@ -63,8 +62,12 @@ def find_multipliers(
     multipliers, silent = [], []
     for layer, vector in enumerate(coefficients):
         values = _read_layer(layer, vector)
+        # In float32 throughout, so that a neuron at the percentile is at most the percentile. No
+        # coefficient is at most -1: the threshold that chooses none.
         chosen = values <= (torch.quantile(values, p / 100) if p else -1)
+        # The mean is the whole layer's, and not that of the neurons that are left as they are.
         factors = torch.where(chosen, values.mean() / values * q, 1)
+        # Besides those of zero coefficients: what overflows float32, or vanishes in it.
         if lost := (~(factors.isfinite() & (factors > 0))).sum().item():
             silent.append(f"layer {layer}: {lost} of {chosen.sum().item()}")
         multipliers.append(factors)
@@ -88,11 +91,9 @@ def _scale_keys(model: PreTrainedModel, multipliers: Sequence[Tensor]) -> PreTra
     changed = copy_model(model)
     memories = find_memories(changed)
     for memory, factors in zip(memories, multipliers, strict=True):
-        for rows in memory.key_rows:
+        for rows in memory.key_rows:  # the bias too: only then is the key's whole output scaled
             scale_rows(rows, factors)
-    check_scalable(
-        changed, [memory.keys for memory in memories]
-    )  # what was changed is what computes
+    check_scalable(changed, [memory.keys for memory in memories])  # what changed is what computes
     return changed
 
 
@@ -126,17 +127,14 @@ def resuscitate(
 def resuscitate_random(
     model: Model, coefficients: Coefficients, *, p: Percent = 50, q: Positive = 1.0, seed: Seed = 0
 ) -> PreTrainedModel:
-    """Control: the multipliers of `resuscitate` on neurons drawn at random, whatever they are used
-    for.
+    """Control: the multipliers of `resuscitate` on neurons drawn at random, whatever their use.
 
     Within each layer the multipliers are permuted, by `seed`. Errors as for `resuscitate`.
     """
     source = torch.Generator().manual_seed(seed)
     multipliers = _plan(model, coefficients, p, q)
-    orders = [torch.randperm(len(each), generator=source, device="cpu") for each in multipliers]
-    return _scale_keys(
-        model, [each[order] for each, order in zip(multipliers, orders, strict=True)]
-    )
+    drawn = [each[torch.randperm(len(each), generator=source)] for each in multipliers]
+    return _scale_keys(model, drawn)
 
 
 @checked
@@ -155,8 +153,8 @@ def rescale_inactive(
 
 
 def _initialize(model: PreTrainedModel, seed: int) -> dict[str, Tensor]:
-    """Parameters of an untrained model of this configuration, by name, drawn on the CPU; torch's
-    own draws go on."""
+    """Parameters of an untrained model of this configuration, by name, drawn on the CPU."""
+    # Initialisation draws from torch's own numbers, which then go on as if nothing had been drawn.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         fresh = type(model)(copy.deepcopy(model.config))
@@ -169,15 +167,14 @@ def _initialize(model: PreTrainedModel, seed: int) -> dict[str, Tensor]:
 def shrink_and_perturb(
     model: Model, *, shrink: Share = 0.4, perturb: NotNegative = 0.1, seed: Seed = 0
 ) -> PreTrainedModel:
-    """Control: every parameter becomes `shrink` × itself + `perturb` × a fresh initialisation drawn
-    by `seed`.
+    """Control: every parameter becomes `shrink` × itself + `perturb` × a fresh initialisation.
 
     A known remedy for a network that learns on badly (Ash & Adams 2020, "On Warm-Starting Neural
     Network Training"); the defaults are those of its code (`run.py` in
-    github.com/JordanAsh/warm_start). As there, norms are no exception: with the defaults a gain of
-    1 becomes 0.5, except in Gemma, which stores gains less 1 (OLMo has none). Tied embeddings are
-    one parameter, changed once, and stay tied. Worked out in float32 at least and rounded once; the
-    state of torch's random numbers is left as found.
+    github.com/JordanAsh/warm_start). `seed` draws the initialisation. As there, norms are no
+    exception: with the defaults a gain of 1 becomes 0.5, except in Gemma, which stores gains less 1
+    (OLMo has none). Tied embeddings are one parameter, changed once, and stay tied. Worked out in
+    float32 at least and rounded once; the state of torch's random numbers is left as found.
 
     Raises `ValueError` for `shrink` outside 0 to 1, for `perturb` that is negative or not finite,
     for a model that its configuration does not make again (see `kent.measure.copies.check_remade`)
@@ -188,16 +185,13 @@ def shrink_and_perturb(
     fresh = _initialize(model, seed)
     for name, parameter in changed.named_parameters():
         if parameter.dtype not in PRECISIONS:
-            raise ValueError(
-                f"{name} is stored as {parameter.dtype}: shrink and perturb needs an unquantised "
-                "model"
-            )
+            stored = f"{name} is stored as {parameter.dtype}"
+            raise ValueError(f"{stored}: shrink and perturb needs an unquantised model")
         precision = torch.promote_types(parameter.dtype, torch.float32)
         drawn = fresh[name].to(parameter.device, precision)
         parameter.copy_(shrink * parameter.to(precision) + perturb * drawn)
-    check_own(
-        changed, [module for module in changed.modules() if isinstance(module, nn.Linear | Conv1D)]
-    )
+    kinds = nn.Linear | Conv1D
+    check_own(changed, [module for module in changed.modules() if isinstance(module, kinds)])
     return changed
 
 
@@ -212,16 +206,13 @@ METHODS = {
 
 @checked
 def check_method(method: str, **settings: object) -> None:
-    """Raise `ValueError` for a method that is not one of `METHODS`, and for settings it does not
-    have or accept."""
+    """Raise `ValueError` for a method not in `METHODS`, and for settings that it does not take."""
     if method not in METHODS:
         raise ValueError(f"a model is changed by {', '.join(METHODS)}, not by {method!r}")
     known = inspect.signature(METHODS[method]).parameters.values()
-    defaults = {each.name: each.default for each in known if each.kind is each.KEYWORD_ONLY}
-    if unknown := settings.keys() - defaults.keys():
-        raise ValueError(
-            f"{method} has no {', '.join(sorted(unknown))}; it has {', '.join(defaults)}"
-        )
+    names = [each.name for each in known if each.kind is each.KEYWORD_ONLY]
+    if unknown := settings.keys() - set(names):
+        raise ValueError(f"{method} has no {', '.join(sorted(unknown))}; it has {', '.join(names)}")
     check(get_type_hints(METHODS[method], include_extras=True), settings)
 
 
@@ -229,8 +220,7 @@ def check_method(method: str, **settings: object) -> None:
 def change_model(
     model: Model, coefficients: Coefficients, *, method: str, **settings: object
 ) -> PreTrainedModel:
-    """A copy changed by one of `METHODS`. Errors as for `check_method` and for the method
-    itself."""
+    """A copy changed by one of `METHODS`. Errors as for `check_method` and the method itself."""
     check_method(method, **settings)
     needed = () if method == "shrink" else (coefficients,)
     return METHODS[method](model, *needed, **settings)

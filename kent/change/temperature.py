@@ -1,5 +1,4 @@
-"""A softmax temperature in the attention of a Hugging Face model, constant or cooling over a
-training run (figure 18).
+"""A softmax temperature in attention, constant or cooling over a training run (figure 18).
 
 No model is forked: an attention module multiplies its logits (OPT: its queries) by its attribute
 `scaling`, whichever attention function is chosen, so dividing that attribute by the temperature
@@ -20,28 +19,19 @@ from kent.measure.streaming import draw_tokens, freeze
 from kent.settings import Count, Temperature, Whole, checked
 
 OWN = "kent_own_scaling"
-"""Where an attention module at another temperature than 1 keeps its own scaling: a plain attribute,
-never saved."""
+"""Where an attention module not at temperature 1 keeps its scaling: an attribute, never saved."""
 NAME = "kent_scaled_queries"
 
 _queries: ContextVar[list[Tensor]] = ContextVar("queries")
 
 
-def _note_queries(
-    module,
-    query,
-    key,
-    value,
-    attention_mask,
-    *,
-    scaling=None,
-    dropout=0.0,
-    is_causal=None,
-    **others,
-):
-    """Attention that notes its scaled queries and puts out nothing, so that no layer's depend on
-    another's scaling."""
-    check_known(module, attention_mask, others)
+def _note_queries(module, query, key, value, attention_mask, *, scaling=None, **others):
+    """Attention that notes its scaled queries [batch, head, position, width] and puts out zeros.
+
+    With nothing put out, no layer's queries depend on the scaling of the layers before it.
+    """
+    known = {"dropout": None, "is_causal": None}
+    check_known(module, attention_mask, others | known)
     _queries.get().append(query * (query.shape[-1] ** -0.5 if scaling is None else scaling))
     return value.new_zeros(*query.transpose(1, 2).shape[:3], value.shape[-1]), None
 
@@ -73,33 +63,29 @@ def _check_effect(model: PreTrainedModel, attentions: list[nn.Module]) -> None:
             module.scaling = scaling
     followed = [torch.allclose(2 * half, whole) for half, whole in zip(after, before, strict=True)]
     if len(followed) != len(attentions) or not all(followed):
-        raise ValueError(
-            f"the attention of {type(model).__name__} has no softmax temperature: its logits do "
-            "not follow its scaling"
-        )
+        raise _refuse(model, "its logits do not follow its scaling")
+
+
+def _refuse(model: PreTrainedModel, reason: str) -> ValueError:
+    kind = type(model).__name__
+    return ValueError(f"the attention of {kind} has no softmax temperature: {reason}")
 
 
 def _find_attentions(model: PreTrainedModel) -> list[nn.Module]:
-    """The attention modules of a decoder-only model, one a layer; `ValueError` where scaling is not
-    all they do."""
-    refusal = f"the attention of {type(model).__name__} has no softmax temperature: {{}}"
+    """The attention modules, one a layer; `ValueError` where their logits are more than scaled."""
     if not model._supports_attention_backend:
-        raise ValueError(refusal.format("its attention is its own"))
+        raise _refuse(model, "its attention is its own")
     decoder = find_decoder(model)
+    # What enters the softmax beside the scaled logits would stay as it is at every temperature.
     if getattr(decoder.config, "attn_logit_softcapping", None) is not None:
-        raise ValueError(refusal.format("a soft-cap stands between its scaling and the softmax"))
+        raise _refuse(model, "a soft-cap stands between its scaling and the softmax")
     if any(name.endswith("sinks") for name, _ in decoder.named_parameters()):
-        raise ValueError(refusal.format("its sinks enter the softmax unscaled"))
-    layers = decoder.config.num_hidden_layers
-    found = [
-        module
-        for module in decoder.modules()
-        if isinstance(getattr(module, "scaling", None), int | float)
-    ]
+        raise _refuse(model, "its sinks enter the softmax unscaled")
+    layers, modules = decoder.config.num_hidden_layers, decoder.modules()
+    found = [each for each in modules if isinstance(getattr(each, "scaling", None), int | float)]
     if len(found) != layers:
-        raise ValueError(
-            refusal.format(f"{len(found)} modules with a `scaling` were found in {layers} layers")
-        )
+        counted = f"{len(found)} modules with a `scaling` were found in {layers} layers"
+        raise _refuse(model, counted)
     return found
 
 
@@ -130,29 +116,27 @@ def _divide(model: PreTrainedModel, temperature: float | int) -> None:
 
 @checked
 def find_temperature(start: Temperature, step: Whole, total: Count, *, decay: bool) -> float:
-    """The temperature after `step` of `total` optimizer steps: linear from `start` to exactly 1, or
-    constant.
+    """The temperature after `step` of `total` optimizer steps: linear to exactly 1, or constant.
 
     Raises `ValueError` for a start outside 1e-6 to 1e6, and for a step outside 0 to `total`.
     """
     if step > total:
         raise ValueError(f"step {step} is not within a run of {total} steps")
     passed = step / total
+    # Not start + (1 - start)·passed, which need not round to 1 at the end.
     return start * (1 - passed) + passed if decay else start
 
 
 class Cooling(TrainerCallback):
-    """Attention resuscitation (figure 18, appendix B.8): a temperature of `start`, lowered linearly
-    to 1 with `decay`.
+    """Attention resuscitation (figure 18, appendix B.8): a temperature lowered linearly to 1.
 
-    The next step is learned, and what follows step s is evaluated (by
-    `kent.learning.evaluations.Evaluator`, or by the Trainer), at `find_temperature(start, s,
-    total)`, whose `total` is `state.max_steps`: the Trainer calls `on_step_end`, where the
-    temperature changes, before it logs, evaluates and saves. Step 1 is thus learned at `start`, and
-    only the finished model is at 1. (The public code counts a step before it is learned: its step s
-    is learned at `find_temperature(start, s, total)`.) An evaluation before training begins finds
-    the model as it was given, and a constant temperature stays on the model after the run, but not
-    in what is saved.
+    It begins at `start` and, without `decay`, stays there. The next step is learned, and what
+    follows step s evaluated, at `find_temperature(start, s, state.max_steps)`: the Trainer calls
+    `on_step_end`, where the temperature changes, before it logs, evaluates and saves. Step 1 is
+    thus learned at `start`, and only the finished model is at 1. (The public code counts a step
+    before it is learned: its step s is learned at `find_temperature(start, s, total)`.) An
+    evaluation before training begins finds the model as it was given, and a constant temperature
+    stays on the model after the run, but not in what is saved.
     """
 
     @checked
@@ -164,8 +148,7 @@ class Cooling(TrainerCallback):
         set_temperature(unwrap_model(model), self._find(state))
 
     def on_step_end(self, args, state, control, *, model, **kwargs) -> None:
-        """Set the temperature after an optimizer step; there is none between accumulated
-        gradients."""
+        """Set the temperature after an optimizer step: not between accumulated gradients."""
         _divide(unwrap_model(model), self._find(state))
 
     def _find(self, state) -> float:

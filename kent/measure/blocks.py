@@ -1,5 +1,7 @@
-"""Means over blocks of instances, and the jackknife over them: a statistic kept apart from the loop
-that feeds it."""
+"""Means over blocks of instances, and the jackknife over them, apart from the loop that feeds it.
+
+Axes: instance (sequences), block (neighbouring instances); "..." is whatever each of them has.
+"""
 
 from collections.abc import Callable
 
@@ -14,30 +16,23 @@ class BlockMeans:
     """Running float64 sums of per-instance values in at most 16 blocks of neighbouring instances.
 
     Instance i of n belongs to block i·g // n, with g = min(16, n); so neither the batch size nor
-    the order in which batches arrive changes a block. Neighbours share a block because they may
-    come from one document.
+    the order in which batches arrive changes a block.
     """
 
     def __init__(self, instances: int):
         self.instances, self.count = instances, min(BLOCKS, instances)
         self.sums: Tensor | None = None
-        self.sizes = torch.bincount(
-            self._block(torch.arange(instances, device="cpu")), minlength=self.count
-        )
+        self.sizes = self._find_blocks(0, instances).bincount()
 
-    def _block(self, index: Int[Tensor, " instance"]) -> Int[Tensor, " instance"]:
-        return index * self.count // self.instances
+    def _find_blocks(self, start: int, stop: int) -> Int[Tensor, " instance"]:
+        return torch.arange(start, stop) * self.count // self.instances
 
     def add(self, values: Float[Tensor, "instance ..."], start: int) -> None:
         """Add the values of instances start, start + 1, …"""
         values = values.detach().cpu().double()
         if self.sums is None:
-            self.sums = torch.zeros(
-                self.count, *values.shape[1:], dtype=torch.float64, device="cpu"
-            )
-        self.sums.index_add_(
-            0, self._block(torch.arange(start, start + len(values), device="cpu")), values
-        )
+            self.sums = values.new_zeros(self.count, *values.shape[1:])
+        self.sums.index_add_(0, self._find_blocks(start, start + len(values)), values)
 
     def means(self) -> Float[Tensor, "block ..."]:
         """Mean of each block's instances."""
@@ -57,11 +52,16 @@ def jackknife(
     """Standard error of `statistic` by leaving out one block of instances at a time.
 
     `statistic` maps the blocks' sizes to the estimate; a block is left out by giving it size 0.
-    With g blocks the error is sqrt((g-1)/g · Σ (θ₍ᵢ₎ - θ̄)²) (Efron and Stein 1981); NaN for a
-    single block.
+    With g blocks the error is sqrt((g-1)/g · Σ (θ₍ᵢ₎ - θ̄)²) (Efron and Stein 1981); NaN for one.
+
+    Why blocks: neighbours may come from one document, and an error that took them as independent
+    would be too small. Why a jackknife: knowledge entropy is that of mean coefficients, no mean of
+    entropies, so it has no standard deviation over instances. It says how far other text of the
+    same kind would move the value, not how far another training run would.
     """
     if len(sizes) < 2:
         return torch.full_like(statistic(sizes), torch.nan)
     kept = sizes.repeat(len(sizes), 1).fill_diagonal_(0)
     estimates = torch.stack([statistic(row) for row in kept])
+    # correction=0 divides by g: (g-1)·variance is (g-1)/g · Σ (θ₍ᵢ₎ - θ̄)²
     return ((len(sizes) - 1) * estimates.var(dim=0, correction=0)).sqrt()

@@ -1,63 +1,81 @@
-"""Entropy of memory coefficients, and the field's other measures of how concentrated a vector is.
-Pure maths."""
+"""Knowledge entropy, and the field's other measures of how concentrated a vector is. Pure maths.
+
+Every measure takes a layer's mean coefficients, which are not negative, and none changes when all
+are multiplied by one number. A mean forgets which token used what: a layer that reads each token
+with a few neurons of its own and one that reads every token with all may measure the same. Nor does
+a coefficient say what its memory vector does to the output: see `Profile.contribution_entropy`.
+
+Axes: neuron (memory vectors of a layer), layer.
+"""
 
 import math
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
 from kent.settings import Array, NotNegative, checked
 
-DORMANT = 0.025
-
 
 @checked
-def normalize(coefficients: Array) -> Float[Tensor, "*batch neuron"]:
-    """Divide non-negative coefficients by their sum: the distribution over memory vectors (section
-    3.1), in float64.
+def normalize(coefficients: Array) -> Float[Tensor, " neuron"]:
+    """The distribution over memory vectors (section 3.1): coefficients by their sum, in float64.
 
-    Raises `ValueError` for a vector that is empty, all zero, negative somewhere or not finite.
+    >>> normalize(torch.tensor([2.0, 1.0, 1.0]))
+    tensor([0.5000, 0.2500, 0.2500], dtype=torch.float64)
+
+    Raises `ValueError` for what is no row, empty, all zero, negative somewhere or not finite.
     """
-    return _divide(coefficients)
-
-
-def _divide(coefficients: Tensor) -> Float[Tensor, "*batch neuron"]:
-    if coefficients.ndim == 0 or coefficients.is_complex():
-        raise ValueError(f"coefficients must be rows of real numbers, not {coefficients.dtype} "
-                         f"{[*coefficients.shape]}")  # fmt: skip
+    if coefficients.ndim != 1 or coefficients.is_complex():
+        found = f"{coefficients.dtype} {[*coefficients.shape]}"
+        raise ValueError(f"coefficients must be a row of real numbers, not {found}")
     values = coefficients.double()
-    if values.shape[-1] == 0 or not torch.isfinite(values).all():
+    if not len(values) or not values.isfinite().all():
         raise ValueError("coefficients must be finite numbers and at least one per layer")
     if (values < 0).any():
         raise ValueError("coefficients must not be negative: pass mean absolute activations")
-    total = values.sum(dim=-1, keepdim=True)
-    if (total == 0).any():
+    if not values.any():
         raise ValueError("coefficients are all zero: their distribution is not defined")
-    return values / total
+    return values / values.sum()
 
 
-def measure_entropy(coefficients: Shaped[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch"]:
-    """Shannon entropy in nats of the normalised coefficients; 0·ln 0 counts as 0. Between 0 and
-    ln(neurons)."""
-    return torch.special.entr(normalize(coefficients)).sum(dim=-1)
+def measure_entropy(coefficients: Tensor) -> Float[Tensor, ""]:
+    """Shannon entropy in nats of the normalised coefficients, 0 to ln m; 0·ln 0 counts as 0.
+
+    >>> measure_entropy(torch.tensor([1.0, 1.0, 0.0]))  # ln 2
+    tensor(0.6931, dtype=torch.float64)
+
+    Errors as for `normalize`.
+    """
+    return torch.special.entr(normalize(coefficients)).sum()
 
 
-def _share(coefficients: Tensor) -> Float[Tensor, " neuron"]:
-    """The distribution of one row of coefficients; `ValueError` for anything else."""
-    if coefficients.ndim != 1:
-        raise ValueError(
-            f"coefficients must be a row of numbers, not of shape {[*coefficients.shape]}"
-        )
-    return _divide(coefficients)
+def measure_layers(
+    coefficients: Sequence[Tensor], measure: Callable[[Tensor], Tensor | float]
+) -> Float[Tensor, " layer"]:
+    """A measure of each layer's mean coefficients, in float64; `ValueError` names the layer.
+
+    >>> measure_layers([torch.ones(3), torch.tensor([3.0, 1.0])], gini)
+    tensor([0.0000, 0.2500], dtype=torch.float64)
+    """
+    values = []
+    for layer, vector in enumerate(coefficients):
+        try:
+            values.append(float(measure(vector)))
+        except ValueError as error:
+            raise ValueError(f"layer {layer}: {error}") from None
+    return torch.tensor(values, dtype=torch.float64, device="cpu")
 
 
 @checked
 def knowledge_entropy_by_layer(coefficients: Sequence[Array]) -> Float[Tensor, " layer"]:
     """H(θˡ) of each layer's mean coefficients, in nats (section 3.1).
+
+    >>> knowledge_entropy_by_layer([torch.ones(4), torch.tensor([5.0, 0.0])])  # ln 4, 0
+    tensor([1.3863, 0.0000], dtype=torch.float64)
 
     Raises `ValueError` naming the first layer whose coefficients have no distribution (see
     `normalize`).
@@ -67,82 +85,103 @@ def knowledge_entropy_by_layer(coefficients: Sequence[Array]) -> Float[Tensor, "
     return measure_layers(coefficients, measure_entropy)
 
 
-def measure_layers(
-    coefficients: Sequence[Tensor], measure: Callable[[Tensor], Tensor | float]
-) -> Float[Tensor, " layer"]:
-    """A measure of each layer's mean coefficients, in float64; `ValueError` names the layer that
-    has none."""
-    values = []
-    for layer, vector in enumerate(coefficients):
-        try:
-            if vector.ndim != 1:
-                raise ValueError(
-                    f"coefficients must be a row of numbers, not of shape {[*vector.shape]}"
-                )
-            values.append(float(measure(vector)))
-        except ValueError as error:
-            raise ValueError(f"layer {layer}: {error}") from None
-    return torch.tensor(values, dtype=torch.float64, device="cpu")
-
-
 @checked
 def knowledge_entropy(coefficients: Sequence[Array]) -> float:
-    """Knowledge entropy H(θ) = Σₗ H(θˡ) in nats (section 3.1) of mean coefficients, one vector [m]
-    per layer.
+    """Knowledge entropy H(θ) = Σₗ H(θˡ) in nats (section 3.1), of one vector [m] per layer.
 
-    At most Σₗ ln mₗ, reached when every memory vector is used alike. Raises `ValueError` naming a
-    layer whose coefficients are all zero, negative or not finite.
+    Why: it says how evenly a model draws on its memory vectors as it reads. The paper finds that it
+    falls in pretraining, and that a model where it is lower acquires less and forgets more of what
+    it learns on.
+
+    Not covered: it is no property of a model alone but of a model on a text; it is at most Σₗ ln mₗ
+    (`entropy_bound`), so models of other sizes do not compare; and it can be moved without changing
+    what a gated model computes (`kent.change.rescaling`).
+
+    >>> knowledge_entropy([torch.ones(4), torch.tensor([5.0, 0.0])])
+    1.3862943611198906
+
+    Raises `ValueError` naming a layer whose coefficients are all zero, negative or not finite.
     """
     return knowledge_entropy_by_layer(coefficients).sum().item()
 
 
 @checked
 def entropy_bound(coefficients: Sequence[Array]) -> float:
-    """Upper bound Σₗ ln mₗ of the knowledge entropy, in nats. Raises `ValueError` for no layer or
-    an empty one."""
-    if len(coefficients) == 0 or any(
-        vector.ndim != 1 or len(vector) == 0 for vector in coefficients
-    ):
+    """Upper bound Σₗ ln mₗ of the knowledge entropy, in nats: every memory vector is used alike.
+
+    >>> entropy_bound([torch.ones(4), torch.ones(2)]) == 3 * math.log(2)
+    True
+
+    Raises `ValueError` for no layer or an empty one.
+    """
+    if not len(coefficients) or any(each.ndim != 1 or not len(each) for each in coefficients):
         raise ValueError("coefficients must be a row of at least one number for each layer")
     return sum(math.log(len(vector)) for vector in coefficients)
 
 
 @checked
 def effective_number(coefficients: Array) -> float:
-    """exp(H): how many equally used memory vectors have the same entropy (Hill number of order 1; 1
-    to m)."""
-    return torch.special.entr(_share(coefficients)).sum().exp().item()
+    """exp(H): how many memory vectors, used alike, have this entropy (Hill number of order 1).
+
+    Entropy in the unit of a reader: memory vectors, 1 to m. Rarely used ones count for much of it.
+
+    >>> round(effective_number(torch.tensor([5.0, 5.0, 0.0])), 6)
+    2.0
+    """
+    return torch.special.entr(normalize(coefficients)).sum().exp().item()
 
 
 @checked
 def participation_ratio(coefficients: Array) -> float:
-    """1 / Σ p²: effective number that weighs large coefficients more (Hill number of order 2; 1 to
-    m)."""
-    return 1 / _share(coefficients).square().sum().item()
+    """1 / Σ p² (Hill number of order 2), 1 to m: what most of the use falls on.
+
+    Weighs large coefficients more than `effective_number` does, and hardly sees the rare ones.
+
+    >>> round(participation_ratio(torch.tensor([2.0, 1.0, 1.0])), 6)
+    2.666667
+    """
+    return 1 / normalize(coefficients).square().sum().item()
 
 
 @checked
 def gini(coefficients: Array) -> float:
-    """Gini coefficient: 0 when all are equal, (m - 1)/m when one has everything."""
-    share = _share(coefficients).sort().values
+    """Gini coefficient: 0 when all are equal, (m - 1)/m when one has everything.
+
+    Made for the middle of a distribution, where entropies hardly move. Unlike them it grows with
+    concentration, and it does not say whether that is a few large values or many small ones.
+
+    >>> gini(torch.tensor([3.0, 1.0]))
+    0.25
+    """
+    share = normalize(coefficients).sort().values
     rank = torch.arange(1, len(share) + 1, dtype=share.dtype, device=share.device)
     return (2 * (rank * share).sum().item() - len(share) - 1) / len(share)
 
 
 @checked
 def top_share(coefficients: Array, percent: Annotated[float, Field(gt=0, le=100)]) -> float:
-    """Share of the sum held by the largest `percent` % of neurons, at least one neuron."""
-    share = _share(coefficients)
+    """Share of the sum held by the largest `percent` % of neurons, at least one neuron.
+
+    The easiest to read; blind to all that happens below.
+
+    >>> top_share(torch.tensor([1.0, 1.0, 1.0, 5.0]), 25)
+    0.625
+    """
+    share = normalize(coefficients)
     return share.topk(max(1, round(len(share) * percent / 100))).values.sum().item()
 
 
 @checked
-def dormant_fraction(coefficients: Array, threshold: NotNegative = DORMANT) -> float:
+def dormant_fraction(coefficients: Array, threshold: NotNegative = 0.025) -> float:
     """Fraction of neurons whose coefficient is at most `threshold` times the layer's mean.
 
-    The τ-dormant neurons of Sokar et al. 2023 (ReDo), whose τ = 0.025 is the default.
+    The τ-dormant neurons of Sokar et al. 2023 (ReDo), whose τ = 0.025 is the default: what the
+    resuscitation of the field is about. It sees no difference among neurons above the threshold.
+
+    >>> dormant_fraction(torch.tensor([0.0, 0.01, 1.0, 2.0]))
+    0.5
     """
-    share = _share(coefficients)
+    share = normalize(coefficients)
     return (share * len(share) <= threshold).double().mean().item()
 
 

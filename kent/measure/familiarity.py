@@ -1,9 +1,16 @@
-"""How familiar a corpus is to a model: the perplexity of the entities that its documents name
-(figure 10)."""
+"""How familiar a corpus is to a model: the perplexity of the entities it names (figure 10).
+
+Why: knowledge entropy is measured on some text, and what falls on one corpus might not on another.
+Entities carry a corpus's knowledge, while words in between are alike everywhere: their perplexity
+says how much of it a model has met. It compares corpora under one tokenizer only, and says nothing
+of what the model would put in an entity's place.
+
+Axes: instance (documents with an entity), position (tokens of a document), answer (tokens asked).
+"""
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from numbers import Integral
@@ -14,7 +21,6 @@ import torch
 from jaxtyping import Float64, Int64
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -23,7 +29,7 @@ from kent.errors import NotFiniteError
 from kent.files import expand
 from kent.measure.measurement import describe_model, find_head, rows_together
 from kent.measure.memory import Model, check_tokens, find_decoder, find_device
-from kent.measure.streaming import POSITIONS, freeze
+from kent.measure.streaming import Batch, Project, freeze, measure_surprisal
 from kent.records import describe_run, expect_whole, load_tensors, save_tensors
 from kent.settings import Count, check_text, checked
 from kent.text.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED
@@ -36,8 +42,10 @@ FORMAT = "kent familiarity 1"
 
 @dataclass(frozen=True)
 class Familiarity:
-    """Per instance the mean perplexity of its entities, and how many of them were scored, in the
-    documents' order."""
+    """Each instance's mean perplexity of its entities, and how many of them were scored.
+
+    Instances stand in the documents' order.
+    """
 
     perplexities: Float64[Tensor, " instance"]
     entities: Int64[Tensor, " instance"]
@@ -50,16 +58,16 @@ class Familiarity:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean log perplexity, in nats: sample deviation / √n; NaN for one
-        instance."""
-        return (
-            (self.perplexities.log().var(correction=0) / (len(self.perplexities) - 1)).sqrt().item()
-        )
+        """Standard error of the mean log perplexity (deviation / √n), in nats; NaN for one."""
+        spread = self.perplexities.log().var(correction=0)
+        return (spread / (len(self.perplexities) - 1)).sqrt().item()
 
     @checked
     def difference_from(self, other: "Familiarity") -> tuple[float, float]:
-        """This mean log perplexity minus the other's, and its standard error, in nats; the samples
-        are independent."""
+        """This mean log perplexity minus the other's, and its standard error, in nats.
+
+        The samples are taken as independent.
+        """
         difference = self.mean_log_perplexity - other.mean_log_perplexity
         return difference, math.hypot(self.standard_error, other.standard_error)
 
@@ -72,8 +80,10 @@ class Familiarity:
     @classmethod
     @checked
     def load(cls, path: str | Path) -> "Familiarity":
-        """Read a familiarity; `DamagedError` (a ValueError) for a damaged file, `ValueError` for
-        something else."""
+        """Read what `save` wrote.
+
+        Raises `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else.
+        """
         tensors, provenance = load_tensors(path, FORMAT)
         with expect_whole(path):
             return cls(**tensors, provenance=provenance)
@@ -96,16 +106,13 @@ def read_entities(source: str | Path, *, limit: Count, column: str = "text") -> 
     else:
         documents = _read_spans(expand(source), column)
     found = list(islice((document for document in documents if document.entities), limit))
-    if len(found) < limit:
-        raise ValueError(
-            f"{source} ends after {len(found)} documents with entities; {limit} wanted"
-        )
+    if (count := len(found)) < limit:
+        raise ValueError(f"{source} ends after {count} documents with entities; {limit} wanted")
     return found
 
 
 def check_source(source: str | Path) -> None:
-    """Refuse a source whose entities are not known: `ValueError` for what `read_entities` does not
-    take."""
+    """Raise `ValueError` for a source that `read_entities` does not take."""
     if str(source) not in DOMAINS and not str(source).lower().endswith(".jsonl"):
         raise ValueError(
             f"{str(source)!r:.200} is no source of entities: it may be {', '.join(DOMAINS)} or the "
@@ -119,10 +126,8 @@ def _read_spans(path: Path, column: str) -> Iterator[Document]:
         found = record if isinstance(record, dict) else {}
         text, spans = found.get(column), found.get("entities")
         if not isinstance(text, str) or not isinstance(spans, list):
-            raise ValueError(
-                f"{place}: needed are {column!r}, a string, and 'entities', a list; found "
-                f"{record!r:.80}"
-            )
+            needed = f"needed are {column!r}, a string, and 'entities', a list"
+            raise ValueError(f"{place}: {needed}; found {record!r:.80}")
         _check_marks(text, spans, place)
         yield Document(text, tuple(map(tuple, spans)))
 
@@ -130,25 +135,24 @@ def _read_spans(path: Path, column: str) -> Iterator[Document]:
 def _check_marks(text: object, spans: object, place: str) -> None:
     length = len(check_text(text, place))
     spans = spans if isinstance(spans, tuple | list) else [spans]
-    wrong = [span for span in spans if not _is_span(span, length)]
-    if wrong:
-        raise ValueError(
-            f"{place}: an entity is two integers [start, end) with 0 <= start < end <= {length} "
-            f"(the text's length), not {wrong[0]!r:.80}"
-        )
+    for span in spans:
+        if not _is_span(span, length):
+            raise ValueError(
+                f"{place}: an entity is two integers [start, end) with 0 <= start < end <= "
+                f"{length}, the text's length, not {span!r:.80}"
+            )
 
 
 def _is_span(span: object, length: int) -> bool:
-    if not isinstance(span, tuple | list) or len(span) != 2:
-        return False
-    whole = all(isinstance(edge, Integral) and not isinstance(edge, bool) for edge in span)
-    return whole and 0 <= span[0] < span[1] <= length
+    match span:
+        case [Integral() as start, Integral() as end]:
+            return bool not in (type(start), type(end)) and 0 <= start < end <= length
+    return False
 
 
 @dataclass(frozen=True)
 class _Instance:
-    """A document's token ids behind the end-of-text token, and the positions of each entity that is
-    whole."""
+    """Token ids behind the end-of-text token, and the positions of each entity that is whole."""
 
     tokens: Int64[Tensor, " position"]
     entities: list[list[int]]
@@ -181,28 +185,25 @@ def measure_familiarity(
         _check_marks(document.text, document.entities, f"documents[{index}]")
     instances = [_tokenise(document, tokenizer, length) for document in documents]
     instances = [instance for instance in instances if instance.entities]
-    _check_instances(instances, model, length)
+    if not instances:
+        none = f"no document has a whole entity within {length} tokens"
+        raise ValueError(f"{none}: give longer ones, or other documents")
+    check_tokens(model, (instance.tokens for instance in instances), "documents")
+    perplexities = torch.empty(len(instances), dtype=torch.float64)
+    # The longest first: rows of one batch are about as long, so that little of it is padding.
     order = sorted(range(len(instances)), key=lambda index: -len(instances[index].tokens))
-    size, perplexities = (
-        rows_together(model, batch_size),
-        torch.empty(len(instances), dtype=torch.float64),
-    )
     with freeze(model):
-        project = find_head(model)
-        for start in tqdm(
-            range(0, len(order), size), desc="familiarity", unit="batch", leave=False
-        ):
+        project, size = find_head(model), rows_together(model, batch_size)
+        starts = range(0, len(order), size)
+        for start in tqdm(starts, desc="familiarity", unit="batch", leave=False):
             chosen = order[start : start + size]
             perplexities[chosen] = _score([instances[index] for index in chosen], model, project)
     if not perplexities.isfinite().all():
         raise NotFiniteError("a perplexity")
     entities = torch.tensor([len(instance.entities) for instance in instances])
-    counts = {
-        "documents": len(documents),
-        "instances": len(entities),
-        "entities": int(entities.sum()),
-    }
-    provenance = {**describe_model(model), **counts, "length": length, **describe_run()}
+    counts = {"documents": len(documents), "instances": len(entities)}
+    counts |= {"entities": int(entities.sum()), "length": length}
+    provenance = describe_model(model) | counts | describe_run()
     return Familiarity(perplexities, entities, provenance)
 
 
@@ -210,19 +211,17 @@ def _tokenise(document: Document, tokenizer: PreTrainedTokenizerBase, length: in
     encoded = tokenizer(
         document.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
     )
+    text, offsets = document.text, encoded["offset_mapping"]
     tokens = torch.tensor([tokenizer.eos_token_id, *encoded["input_ids"]][:length])
-    entities = [
-        _find_positions(document.text, span, encoded["offset_mapping"])
-        for span in document.entities
-    ]
-    return _Instance(
-        tokens, [positions for positions in entities if positions and positions[-1] < length]
-    )
+    entities = [_find_positions(text, span, offsets) for span in document.entities]
+    return _Instance(tokens, [each for each in entities if each and each[-1] < length])
 
 
 def _find_positions(text: str, span: tuple[int, int], offsets: list[tuple[int, int]]) -> list[int]:
-    """Positions, counted from 1, of the tokens that share a character other than white space with
-    the span."""
+    """Positions of the tokens that share a character other than white space with the span.
+
+    Counted from 1: at 0 stands the end-of-text token.
+    """
     first = bisect_right(offsets, span[0], key=lambda offset: offset[1])
     last = bisect_left(offsets, span[1], key=lambda offset: offset[0])
     shared = [text[max(span[0], start) : min(span[1], end)] for start, end in offsets[first:last]]
@@ -230,52 +229,31 @@ def _find_positions(text: str, span: tuple[int, int], offsets: list[tuple[int, i
 
 
 def _score(
-    batch: list[_Instance], model: PreTrainedModel, project: Callable[[Tensor], Tensor]
+    instances: list[_Instance], model: PreTrainedModel, project: Project
 ) -> Float64[Tensor, " instance"]:
     """Mean perplexity of each instance's entities."""
-    device = find_device(model)
-    tokens = pad_sequence([instance.tokens for instance in batch], batch_first=True).to(device)
-    real = pad_sequence(
-        [torch.ones_like(instance.tokens) for instance in batch], batch_first=True
-    ).to(device)
+    rows, device = [instance.tokens for instance in instances], find_device(model)
+    tokens = pad_sequence(rows, batch_first=True).to(device)
+    real = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(device)
     asked = torch.zeros(tokens.shape, dtype=torch.bool)
-    for row, instance in zip(asked, batch, strict=True):
+    for row, instance in zip(asked, instances, strict=True):
         row[[position for positions in instance.entities for position in positions]] = True
-    hidden = find_decoder(model)(
-        input_ids=tokens, attention_mask=real, use_cache=False, return_dict=True
-    ).last_hidden_state
-    blocks = zip(
-        hidden[:, :-1][asked[:, 1:]].split(POSITIONS), tokens[asked].split(POSITIONS), strict=True
-    )
-    losses = torch.cat(
-        [cross_entropy(project(states), answers, reduction="none") for states, answers in blocks]
-    )
-    surprise = torch.zeros(tokens.shape, dtype=torch.float64).masked_scatter(
-        asked, losses.cpu().double()
-    )
+    # The state at a position is what its next token is predicted from.
+    states = Batch(tokens, real).run(find_decoder(model))[:, :-1][asked[:, 1:]]
+    surprisal = torch.zeros(tokens.shape, dtype=torch.float64)
+    surprisal[asked] = measure_surprisal(states, tokens[asked], project)
+    # Entities may share tokens, and one of many tokens counts as much as one of few.
     perplexities = [
         torch.stack([row[positions].mean().exp() for positions in instance.entities])
-        for row, instance in zip(surprise, batch, strict=True)
+        for row, instance in zip(surprisal, instances, strict=True)
     ]
     return torch.stack([each.mean() for each in perplexities])
 
 
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
     if not tokenizer.is_fast:
-        raise ValueError(
-            f"{type(tokenizer).__name__} is slow and tells no offsets: a fast tokenizer is needed"
-        )
+        kind = type(tokenizer).__name__
+        raise ValueError(f"{kind} is slow and tells no offsets: a fast tokenizer is needed")
     if tokenizer.eos_token_id is None:
-        raise ValueError(
-            "the tokenizer has no end-of-text token (eos_token), which is to stand before every "
-            "document"
-        )
-
-
-def _check_instances(instances: list[_Instance], model: PreTrainedModel, length: int) -> None:
-    if not instances:
-        raise ValueError(
-            f"no document has a whole entity within {length} tokens: give longer ones, or other "
-            "documents"
-        )
-    check_tokens(model, (instance.tokens for instance in instances), "documents")
+        missing = "the tokenizer has no end-of-text token (eos_token)"
+        raise ValueError(f"{missing}, which is to stand before every document")

@@ -1,13 +1,16 @@
-"""One streaming forward pass over a checkpoint, at the cost of the bare forward pass:
-`kent.profile`."""
+"""One streaming forward pass over a checkpoint, at the cost of the bare pass: `kent.profile`.
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+Axes: instance (sequences), position (tokens of a sequence), width (numbers in a hidden state).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Literal
 
 import torch
+from jaxtyping import Bool, Float
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
@@ -16,7 +19,6 @@ from kent.measure.attention import listen
 from kent.measure.blocks import BlockMeans
 from kent.measure.copies import is_plain
 from kent.measure.memory import (
-    Memory,
     Model,
     check_tokens,
     count_vocabulary,
@@ -29,11 +31,14 @@ from kent.measure.rotations import depend_on_batch
 from kent.measure.streaming import (
     Batch,
     Mask,
+    Project,
     average_tokens,
     draw_tokens,
     find_deviation,
     find_exact,
     freeze,
+    name_dtypes,
+    read_mask,
     watch,
 )
 from kent.records import describe_run, hash_tensors
@@ -51,29 +56,32 @@ def try_tokens(model: PreTrainedModel) -> Tensor:
     them than tokens.
     """
     logits = model(draw_tokens(model), use_cache=False, return_dict=True).logits
-    if logits.shape[-1] < count_vocabulary(model):
-        raise ValueError(
-            f"{type(model).__name__} has logits for {logits.shape[-1]} tokens, and embeddings for "
-            f"{count_vocabulary(model)}: is its head another model's?"
-        )
+    kind, found, known = type(model).__name__, logits.shape[-1], count_vocabulary(model)
+    if found < known:
+        counts = f"{kind} has logits for {found} tokens, and embeddings for {known}"
+        raise ValueError(f"{counts}: is its head another model's?")
     if not logits.isfinite().all():
-        raise NotFiniteError(f"a logit of {type(model).__name__}")
+        raise NotFiniteError(f"a logit of {kind}")
     return logits
 
 
-def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
-    """The map from last hidden states to logits, tried on two tokens against the model's own
-    logits.
+def find_projection(model: PreTrainedModel) -> nn.Module:
+    """The vocabulary projection; `ValueError` for a model that has none."""
+    if (projection := model.get_output_embeddings()) is None:
+        missing = f"{type(model).__name__} has no vocabulary projection"
+        raise ValueError(f"{missing}: load it as a causal language model")
+    return projection
 
-    Raises `ValueError` when the model has no vocabulary projection, or does more than to project
-    and to soft-cap, and as `try_tokens` does.
+
+def find_head(model: PreTrainedModel) -> Project:
+    """The map from last hidden states to logits, tried against the model's own logits.
+
+    With it the logits of a few positions can be made at a time; the model itself makes all of them.
+    It is tried because architectures that also scale their logits (Granite) do not say so in one
+    way. Raises `ValueError` when the model has no vocabulary projection, or does more than to
+    project and to soft-cap, and as `try_tokens` does.
     """
-    projection, decoder = model.get_output_embeddings(), find_decoder(model)
-    if projection is None:
-        raise ValueError(
-            f"{type(model).__name__} has no vocabulary projection: load it as a causal language "
-            "model"
-        )
+    projection, decoder = find_projection(model), find_decoder(model)
     softcap = getattr(decoder.config, "final_logit_softcapping", None)
 
     def project(hidden: Tensor) -> Tensor:
@@ -81,82 +89,66 @@ def find_head(model: PreTrainedModel) -> Callable[[Tensor], Tensor]:
         return logits if softcap is None else logits.div_(softcap).tanh_().mul_(softcap)
 
     expected, hidden = try_tokens(model), Batch(draw_tokens(model), None).run(decoder)
+    # Rounding is relative to the largest logit: small ones are differences of large numbers.
     tolerance = 100 * torch.finfo(expected.dtype).eps
     near = {"rtol": tolerance, "atol": tolerance * expected.abs().max().item()}
     fits = getattr(projection, "in_features", hidden.shape[-1]) == hidden.shape[-1]
     if not fits or not torch.allclose(project(hidden).to(expected.dtype), expected, **near):
-        raise ValueError(
-            f"{type(model).__name__} does more than project and soft-cap its last hidden states: "
-            "not known"
-        )
+        more = "more than project and soft-cap its last hidden states"
+        raise ValueError(f"{type(model).__name__} does {more}: not known")
     return project
 
 
 def rows_together(model: PreTrainedModel, batch_size: int) -> int:
-    """How many rows that differ in length may share a batch: 1 where positions depend on the
-    longest of them."""
+    """How many rows that differ in length may share a batch.
+
+    One, where positions depend on the longest of them.
+    """
     return 1 if depend_on_batch(model) else batch_size
 
 
-def _check_input(model: PreTrainedModel, sequences: Tensor, mask: Tensor | None) -> None:
-    check_tokens(model, [sequences], "sequences")
-    if mask is None:
-        return
+def _refuse(wrong: Bool[Tensor, " instance"], what: str) -> None:
+    if wrong.any():
+        raise ValueError(f"instance {wrong.nonzero()[0].item()} {what}")
+
+
+def _check_mask(sequences: Tensor, mask: Tensor) -> None:
     if mask.shape != sequences.shape:
-        raise ValueError(
-            f"attention_mask has shape {[*mask.shape]}, sequences {[*sequences.shape]}"
-        )
+        shapes = f"{[*mask.shape]}, sequences {[*sequences.shape]}"
+        raise ValueError(f"attention_mask has shape {shapes}")
     if not ((mask == 0) | (mask == 1)).all():
         raise ValueError("attention_mask must hold 1 for a real token and 0 for padding")
-    if not mask.any(dim=1).all():
-        raise ValueError(
-            f"instance {(~mask.bool().any(dim=1)).nonzero()[0].item()} has no real token"
-        )
-    broken = (mask.long().diff(dim=1) == 1).sum(dim=1) + mask[:, 0].long() > 1
-    if broken.any():
-        raise ValueError(
-            f"instance {broken.nonzero()[0].item()} has padding between its real tokens: padding "
-            "may stand on either side only"
-        )
+    _refuse(~mask.any(dim=1), "has no real token")
+    starts = (mask.long().diff(dim=1) == 1).sum(dim=1) + mask[:, 0].long()
+    gap = "has padding between its real tokens: padding may stand on either side only"
+    _refuse(starts > 1, gap)
 
 
-def _check_targets(sequences: Tensor, mask: Tensor | None) -> None:
-    real = torch.ones_like(sequences, dtype=torch.bool) if mask is None else mask.bool()
-    alone = ~(real[:, :-1] & real[:, 1:]).any(dim=1)
-    if alone.any():
-        raise ValueError(
-            f"instance {alone.nonzero()[0].item()} has no next token to predict: the loss needs "
-            "two real tokens in a row"
-        )
+def _check_rows(
+    model: PreTrainedModel,
+    batch: Batch,
+    hidden: Float[Tensor, "instance position width"],
+    tried: set[int],
+) -> None:
+    """Raise `ValueError` unless a row is in the batch what the model makes of it alone.
 
-
-def _check_rows(model: PreTrainedModel, batch: Batch, hidden: Tensor, tried: set[int]) -> None:
-    """Raise `ValueError` unless a row is in the batch what it is alone, without padding, by the
-    model's own attention.
-
-    Tried on the longest row of each kind that was not tried yet: `tried` holds 0 for rows without
-    padding, 1 for padding on the right, 2 on the left, 3 on both sides, and takes in what is tried.
+    Alone it has no padding and the model's own attention. Tried on the longest row of each kind:
+    `tried` holds those that were, 0 for rows without padding, 1 for padding on the right, 2 on the
+    left, 3 on both sides.
     """
-    real = (
-        torch.ones_like(batch.tokens, dtype=torch.bool) if batch.mask is None else batch.mask.bool()
-    )
+    real = read_mask(batch.tokens, batch.mask)
     kinds, lengths = 2 * ~real[:, 0] + 1 * ~real[:, -1], real.sum(dim=1)
     for kind in {*kinds.tolist()} - tried:
-        _check_row(model, batch, hidden, real, lengths.where(kinds == kind, 0).argmax().item())
+        row = lengths.where(kinds == kind, 0).argmax().item()
+        alone = Batch(batch.tokens[row : row + 1, real[row]], None).run(find_decoder(model))[0]
+        if deviation := find_deviation(hidden[row, real[row]], alone):
+            raise ValueError(
+                f"{type(model).__name__} makes other states of a sequence alone (by "
+                f"{deviation:.1g} of their size): kent knows neither attention that is more than a "
+                "masked softmax, nor padding that counts. Without padding "
+                'measures=("knowledge", "token") can be measured'
+            )
         tried.add(kind)
-
-
-def _check_row(
-    model: PreTrainedModel, batch: Batch, hidden: Tensor, real: Tensor, row: int
-) -> None:
-    expected = Batch(batch.tokens[row : row + 1, real[row]], None).run(find_decoder(model))[0]
-    if deviation := find_deviation(hidden[row, real[row]], expected):
-        raise ValueError(
-            f"{type(model).__name__} makes other states of a sequence alone (by {deviation:.1g} of "
-            "their size): kent knows neither attention that is more than a masked softmax, nor "
-            "padding that "
-            'counts. Without padding measures=("knowledge", "token") can be measured'
-        )
 
 
 @checked
@@ -186,35 +178,28 @@ def profile(
     tokens too), weights whose dtypes do not go together, unknown measures or activation.
     """
     memories = find_memories(model)
-    _check_input(model, sequences, attention_mask)
+    check_tokens(model, [sequences], "sequences")
+    if attention_mask is not None:
+        _check_mask(sequences, attention_mask)
     if "token" in measures:
-        _check_targets(sequences, attention_mask)
+        real = read_mask(sequences, attention_mask)
+        alone = ~(real[:, :-1] & real[:, 1:]).any(dim=1)
+        _refuse(alone, "has no next token to predict: the loss needs two real tokens in a row")
     if activation == "relu" and any(memory.gate is None for memory in memories):
-        raise ValueError(
-            'activation="relu" needs a gated model; the feed-forward networks of '
-            f"{type(model).__name__} "
-            "are plain"
-        )
-    if attention_mask is not None and attention_mask.all():
-        attention_mask = None
+        plain = f"the feed-forward networks of {type(model).__name__} are plain"
+        raise ValueError(f'activation="relu" needs a gated model; {plain}')
+    whole = attention_mask is None or attention_mask.all()
+    mask = None if whole else attention_mask.long()
     with freeze(model):
-        means = _stream(
-            model, memories, sequences, attention_mask, batch_size, measures, activation
-        )
-        norms = _measure_norms(model, memories) if "knowledge" in measures else None
-    provenance = {
-        **describe_model(model),
-        **_describe_text(sequences, attention_mask),
-        "measures": list(measures),
-        "activation": activation,
-        **describe_run(),
-    }
-    return _collect(means, norms, provenance)
+        means = _stream(model, sequences, mask, batch_size, measures, activation)
+        norms = _measure_norms(model) if "knowledge" in measures else None
+    asked = {"measures": list(measures), "activation": activation}
+    text = _describe_text(sequences, mask)
+    return _collect(means, norms, describe_model(model) | text | asked | describe_run())
 
 
 def _stream(
     model: PreTrainedModel,
-    memories: Sequence[Memory],
     sequences: Tensor,
     mask: Mask,
     batch_size: int,
@@ -225,23 +210,14 @@ def _stream(
     decoder, device, means = find_decoder(model), find_device(model), {}
     size = batch_size if mask is None else rows_together(model, batch_size)
     project = find_head(model) if "token" in measures else None
-    tried = (
-        set() if "attention" in measures else {0}
-    )  # without kent's attention or padding a row is what it is
+    # By the model's own attention a row without padding is what it is: nothing is left to try.
+    tried = set() if "attention" in measures else {0}
     for start in tqdm(range(0, len(sequences), size), desc="profile", unit="batch", leave=False):
         chosen = slice(start, start + size)
-        real = None if mask is None else mask[chosen].long().to(device)
-        batch = Batch(sequences[chosen].long().to(device), real)
-        watching = watch(memories, batch, activation) if "knowledge" in measures else nullcontext()
-        listening = (
-            listen(model, batch.keep_attention) if "attention" in measures else nullcontext()
-        )
-        with watching, listening:
+        real = None if mask is None else mask[chosen].to(device)
+        batch = Batch(sequences[chosen].to(device), real)
+        with _hear(model, batch, measures, activation):
             hidden = batch.run(decoder)
-        if "knowledge" in measures:
-            batch.check_heard("coefficients", len(memories))
-        if "attention" in measures:
-            batch.check_heard("attention", len(memories))
         _check_rows(model, batch, hidden, tried)
         if project is not None:
             entropies, losses = average_tokens(hidden, batch.tokens, real, project)
@@ -251,46 +227,59 @@ def _stream(
     return means
 
 
-def _measure_norms(model: PreTrainedModel, memories: Sequence[Memory]) -> list[Tensor] | None:
+@contextmanager
+def _hear(
+    model: PreTrainedModel, batch: Batch, measures: Sequence[str], activation: str
+) -> Iterator[None]:
+    """Within the block `batch` hears of every layer what was asked for; after it, that it did."""
+    memories = find_memories(model)
+    with ExitStack() as stack:
+        if "knowledge" in measures:
+            stack.enter_context(watch(memories, batch, activation))
+        if "attention" in measures:
+            stack.enter_context(listen(model, batch.keep_attention))
+        yield
+    for measure, name in (("knowledge", "coefficients"), ("attention", "attention")):
+        if measure in measures:
+            batch.check_heard(name, len(memories))
+
+
+def _measure_norms(model: PreTrainedModel) -> list[Tensor] | None:
+    memories, exact = find_memories(model), find_exact(model.dtype)
     if not all(is_plain(memory.values) for memory in memories):
         return None
-    return [
-        memory.vectors.norm(dim=1, dtype=find_exact(model.dtype)).double().cpu()
-        for memory in memories
-    ]
+    return [memory.vectors.norm(dim=1, dtype=exact).double().cpu() for memory in memories]
 
 
 def _describe_text(sequences: Tensor, mask: Mask) -> dict[str, int | str]:
     """How many sequences and tokens, and a hash by which the same text is known again."""
-    text = {"tokens": sequences.long()} | ({} if mask is None else {"mask": mask.long()})
-    return {
-        "instances": len(sequences),
-        "length": sequences.shape[1],
-        "tokens": int(sequences.numel() if mask is None else mask.sum()),
-        "text": hash_tensors(text),
-    }
+    text = {"tokens": sequences} | ({} if mask is None else {"mask": mask})
+    tokens = int(sequences.numel() if mask is None else mask.sum())
+    counts = {"instances": len(sequences), "length": sequences.shape[1], "tokens": tokens}
+    return {**counts, "text": hash_tensors(text)}
 
 
 def _collect(
     means: dict[tuple[str, int], BlockMeans], norms: list[Tensor] | None, provenance: dict
 ) -> Profile:
-    """A profile from the block means, refusing what is not finite while the cause is still
-    known."""
-    blocks: dict[str, list[Tensor]] = {}
+    """A profile from the block means.
+
+    What is not finite is refused here, while the layer it comes from is still known.
+    """
+    blocks: dict[str, list[Tensor]] = {"coefficients": [], "attention": [], "token": [], "loss": []}
     for name, layer in sorted(means):
         values = means[name, layer].means()
         if not values.isfinite().all():
-            raise NotFiniteError(
-                f"{name} of layer {layer}" if name in ("coefficients", "attention") else name
-            )
-        blocks.setdefault(name, []).append(values)
+            layered = name in ("coefficients", "attention")
+            raise NotFiniteError(f"{name} of layer {layer}" if layered else name)
+        blocks[name].append(values)
     return Profile(
         sizes=next(iter(means.values())).sizes,
-        coefficient_blocks=blocks.get("coefficients"),
+        coefficient_blocks=blocks["coefficients"] or None,
         vector_norms=norms,
-        attention_blocks=torch.stack(blocks["attention"], dim=1) if "attention" in blocks else None,
-        token_blocks=blocks["token"][0] if "token" in blocks else None,
-        loss_blocks=blocks["loss"][0] if "loss" in blocks else None,
+        attention_blocks=torch.stack(blocks["attention"], dim=1) if blocks["attention"] else None,
+        token_blocks=next(iter(blocks["token"]), None),
+        loss_blocks=next(iter(blocks["loss"]), None),
         provenance=provenance,
     )
 
@@ -301,6 +290,6 @@ def describe_model(model: PreTrainedModel) -> dict[str, str]:
     return {
         "architecture": type(model).__name__,
         "name": model.config.name_or_path,
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "dtype": name_dtypes([model.dtype]),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }

@@ -1,8 +1,9 @@
-"""Where an architecture keeps its feed-forward memory: gates, keys and values (section 2 of the
-paper).
+"""Where an architecture keeps its feed-forward memory: gates, keys and values (section 2).
 
 The one file that knows names inside Hugging Face models. A layer's feed-forward network is found by
 the names of its projections, so a new model that is built like Llama needs no line here.
+
+Axes: neuron (memory vectors of a layer, and their keys), width (numbers in a hidden state).
 """
 
 from collections.abc import Iterable
@@ -41,6 +42,9 @@ class Memory:
     the up-projection of a gated network or the only first projection of a plain one; `gate` is None
     for a plain one. With `fused`, `keys` and `gate` are one module whose output is the gate's half
     followed by the keys' half.
+
+    >>> Memory(values=nn.Linear(4, 2), keys=nn.Linear(2, 4)).vectors.shape  # 4 neurons, width 2
+    torch.Size([4, 2])
     """
 
     values: nn.Module
@@ -59,8 +63,12 @@ class Memory:
 
     @property
     def key_rows(self) -> list[Float[Tensor, "neuron ..."]]:
-        """What makes the keys, one a row: views of their weight [neuron, width] and, where they
-        have one, bias."""
+        """What makes the keys, one a row: views of their weight and, where they have one, bias.
+
+        >>> plain = Memory(values=nn.Linear(4, 2), keys=nn.Linear(2, 4))
+        >>> [list(rows.shape) for rows in plain.key_rows]
+        [[4, 2], [4]]
+        """
         weight = self.keys.weight.T if isinstance(self.keys, Conv1D) else self.keys.weight
         return [rows[-len(self.vectors) :] for rows in (weight, self.keys.bias) if rows is not None]
 
@@ -84,40 +92,38 @@ def _memories_in(layer: nn.Module) -> list[Memory]:
     return [*dict.fromkeys(found)]  # what torch.compile wraps answers to its names as well
 
 
+def _refuse(model: PreTrainedModel, reason: str) -> ValueError:
+    kind = type(model).__name__
+    return ValueError(f"{kind} is not supported: {reason}. Supported: {SUPPORTED}.")
+
+
 def find_decoder(model: PreTrainedModel) -> PreTrainedModel:
-    """The part of a model that makes the last hidden states; `ValueError` where transformers does
-    not know it."""
+    """The part of a model that makes the last hidden states.
+
+    Raises `ValueError` where transformers does not know it.
+    """
     decoder = model.get_decoder()
     if not isinstance(decoder, PreTrainedModel):
-        raise ValueError(
-            f"{type(model).__name__} is not supported: its decoder was not found. Supported: "
-            f"{SUPPORTED}."
-        )
+        raise _refuse(model, "its decoder was not found")
     return decoder
 
 
 def find_device(model: PreTrainedModel) -> torch.device:
-    """The device that takes token ids: where the input embeddings are worked out, wherever
-    accelerate keeps them.
+    """The device that takes token ids: where the input embeddings are worked out.
 
-    Raises `ValueError` for a model whose weights are nowhere, or were made in torch's inference
-    mode.
+    That is also right where accelerate keeps them elsewhere. Raises `ValueError` for a model whose
+    weights are nowhere, or were made in torch's inference mode.
     """
-    embeddings = model.get_input_embeddings()
+    kind, embeddings = type(model).__name__, model.get_input_embeddings()
     offloaded = any(hasattr(module, "_hf_hook") for module in model.modules())
     if not offloaded and any(parameter.is_meta for parameter in model.parameters()):
-        raise ValueError(
-            f"weights of {type(model).__name__} are on the meta device, so there are none: load it "
-            "with from_pretrained"
-        )
+        nowhere = f"weights of {kind} are on the meta device, so there are none"
+        raise ValueError(f"{nowhere}: load it with from_pretrained")
     if any(parameter.is_inference() for parameter in model.parameters()):
-        raise ValueError(
-            f"{type(model).__name__} was made in torch's inference mode: load it outside"
-        )
+        raise ValueError(f"{kind} was made in torch's inference mode: load it outside")
+    hook = getattr(embeddings, "_hf_hook", None)
     kept = next(embeddings.parameters()).device
-    return torch.device(
-        getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None) or kept
-    )
+    return torch.device(getattr(hook, "execution_device", None) or kept)
 
 
 def count_vocabulary(model: PreTrainedModel) -> int:
@@ -130,53 +136,49 @@ def count_vocabulary(model: PreTrainedModel) -> int:
 
 
 def check_tokens(model: PreTrainedModel, tokens: Iterable[Int[Tensor, "..."]], noun: str) -> None:
-    """Raise `ValueError` for token ids [..., position] that a model does not know, or more
-    positions than it has.
+    """Raise `ValueError` for token ids or for more positions than a model has.
 
-    `noun` says whose they are.
+    `tokens` are arrays [..., position]; `noun` says whose they are.
     """
     vocabulary = count_vocabulary(model)
     longest = getattr(find_decoder(model).config, "max_position_embeddings", None)
     for each in tokens:
         if each.min() < 0 or each.max() >= vocabulary:
-            raise ValueError(
-                f"token ids of {noun} must lie in 0 to {vocabulary - 1}: do they come from another "
-                "model's tokenizer?"
-            )
+            known = f"token ids of {noun} must lie in 0 to {vocabulary - 1}"
+            raise ValueError(f"{known}: do they come from another model's tokenizer?")
         if longest is not None and each.shape[-1] > longest:
-            raise ValueError(
-                f"{noun} of {each.shape[-1]} tokens: {type(model).__name__} has positions for "
-                f"{longest}"
-            )
+            limit = f"{type(model).__name__} has positions for {longest}"
+            raise ValueError(f"{noun} of {each.shape[-1]} tokens: {limit}")
 
 
 def find_memories(model: PreTrainedModel) -> list[Memory]:
     """The feed-forward memory of every layer of a decoder-only model, first layer first.
 
+    >>> from transformers import GPT2Config, GPT2LMHeadModel
+    >>> model = GPT2LMHeadModel(GPT2Config(vocab_size=9, n_embd=8, n_layer=3, n_head=2))
+    >>> [list(memory.vectors.shape) for memory in find_memories(model)]  # [neuron, width]
+    [[32, 8], [32, 8], [32, 8]]
+
     Raises `ValueError` naming the architecture and what is supported when the model is an
     encoder-decoder, has experts, or has a layer without exactly one feed-forward network of a known
     form.
     """
-    refusal = f"{type(model).__name__} is not supported: {{}}. Supported: {SUPPORTED}."
     if getattr(model.config, "is_encoder_decoder", False):
-        raise ValueError(refusal.format("it is an encoder-decoder"))
+        raise _refuse(model, "it is an encoder-decoder")
     decoder = find_decoder(model)
     count = decoder.config.num_hidden_layers
-    stacks = [
-        part for part in decoder.modules() if isinstance(part, nn.ModuleList) and len(part) == count
-    ]
-    if not stacks:
-        raise ValueError(refusal.format(f"no stack of {count} decoder layers was found"))
+    lists = [part for part in decoder.modules() if isinstance(part, nn.ModuleList)]
+    stack = next((layers for layers in lists if len(layers) == count), None)
+    if stack is None:
+        raise _refuse(model, f"no stack of {count} decoder layers was found")
     memories = []
-    for index, layer in enumerate(stacks[0]):
+    for index, layer in enumerate(stack):
+        # Experts too have projections of known names, of which the router reads a few at a time.
         if any("expert" in name for name, _ in (*layer.named_modules(), *layer.named_parameters())):
-            raise ValueError(refusal.format(f"layer {index} is a mixture of experts"))
+            raise _refuse(model, f"layer {index} is a mixture of experts")
         found = _memories_in(layer)
         if len(found) != 1:
-            raise ValueError(
-                refusal.format(
-                    f"layer {index} has {len(found)} feed-forward networks of a known form"
-                )
-            )
+            networks = f"{len(found)} feed-forward networks of a known form"
+            raise _refuse(model, f"layer {index} has {networks}")
         memories += found
     return memories

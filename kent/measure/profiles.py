@@ -1,5 +1,7 @@
-"""What one pass over a checkpoint measured: coefficients, entropies, loss, their standard errors,
-and the file."""
+"""What one pass over a checkpoint measured: coefficients, entropies, loss, their errors, the file.
+
+Axes: block (neighbouring instances), layer; a vector "_" has one number per neuron of its layer.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,20 +12,31 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kent.measure.blocks import average, jackknife
-from kent.measure.entropy import MEASURES, entropy_bound, knowledge_entropy_by_layer, measure_layers
+from kent.measure.entropy import MEASURES, entropy_bound, measure_entropy, measure_layers
 from kent.records import expect_whole, load_tensors, save_tensors
 from kent.settings import checked
 
 FORMAT = "kent profile 2"
-COEFFICIENT_MEASURES = ("knowledge", "contribution")
+
+SOURCES = {
+    "knowledge": "coefficient_blocks",
+    "contribution": "vector_norms",
+    "attention": "attention_blocks",
+    "token": "token_blocks",
+    "loss": "loss_blocks",
+    **dict.fromkeys(MEASURES, "coefficient_blocks"),
+}
+"""Every measure, and the field of a profile without which it was not measured."""
+OF_COEFFICIENTS = {"knowledge": measure_entropy, "contribution": measure_entropy, **MEASURES}
+"""Those that are worked out from mean coefficients; all others are means themselves."""
 
 Blocks = list[Float[Tensor, "block _"]]
+Layers = Float[Tensor, " layer"]
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What one pass over a checkpoint measured; every quantity as means over blocks of neighbouring
-    instances.
+    """What one pass over a checkpoint measured, as means over blocks of neighbouring instances.
 
     `sizes` [block] are the instances per block; `vector_norms` the Euclidean norm of each memory
     vector, per layer [m], None where a model's memory vectors are not the rows of a weight (under
@@ -41,19 +54,17 @@ class Profile:
     @property
     def coefficients(self) -> list[Float[Tensor, " _"]] | None:
         """Mean coefficients C̄ˡ (section 3.1): per layer a float64 vector [m]."""
-        return self.coefficient_blocks and [
-            average(means, self.sizes) for means in self.coefficient_blocks
-        ]
+        return self.coefficient_blocks and self._average_coefficients(self.sizes)
 
     @property
-    def knowledge_entropy_by_layer(self) -> Float[Tensor, " layer"] | None:
+    def knowledge_entropy_by_layer(self) -> Layers | None:
         """H(θˡ) in nats."""
-        return self.coefficient_blocks and knowledge_entropy_by_layer(self.coefficients)
+        return self._find("knowledge")
 
     @property
     def knowledge_entropy(self) -> float | None:
-        """H(θ) in nats: the sum over layers."""
-        return self.coefficient_blocks and self.knowledge_entropy_by_layer.sum().item()
+        """H(θ) in nats, the sum over layers: see `kent.measure.entropy.knowledge_entropy`."""
+        return self._sum("knowledge")
 
     @property
     def entropy_bound(self) -> float | None:
@@ -61,77 +72,74 @@ class Profile:
         return self.coefficient_blocks and entropy_bound(self.coefficients)
 
     @property
-    def attention_entropy_by_layer(self) -> Float[Tensor, " layer"] | None:
-        """Attention entropy in nats: mean over a row's positions, instances and heads; not summed
-        over layers."""
-        return None if self.attention_blocks is None else average(self.attention_blocks, self.sizes)
+    def attention_entropy_by_layer(self) -> Layers | None:
+        """Attention entropy in nats: mean over a row's positions, instances and heads."""
+        return self._find("attention")
 
     @property
     def attention_entropy(self) -> float | None:
-        """Attention entropy in nats, summed over layers."""
-        return (
-            None if self.attention_blocks is None else self.attention_entropy_by_layer.sum().item()
-        )
+        """Attention entropy in nats, summed over layers: see `kent.measure.attention`."""
+        return self._sum("attention")
 
     @property
     def next_token_entropy(self) -> float | None:
-        """Entropy in nats of the predicted next-token distribution, mean over positions, then
-        instances."""
-        return None if self.token_blocks is None else average(self.token_blocks, self.sizes).item()
+        """Entropy in nats of the predicted next token, mean over positions, then instances.
+
+        Why: figure 3 sets it beside knowledge entropy, as what a model's memory comes to at its
+        output. It says how sure a model is, not how right: `loss` does that. Every real token
+        counts, also the last one, after which nothing is read.
+        """
+        return self._sum("token")
 
     @property
     def loss(self) -> float | None:
-        """Next-token cross-entropy in nats, mean over an instance's predicted tokens, then
-        instances."""
-        return None if self.loss_blocks is None else average(self.loss_blocks, self.sizes).item()
+        """Next-token cross-entropy in nats, mean over predicted tokens, then instances."""
+        return self._sum("loss")
 
     @property
     def contribution_entropy(self) -> float | None:
-        """Entropy in nats of coefficient × norm of its memory vector, summed over layers (not in
-        the paper).
+        """Entropy in nats of coefficient × norm of its memory vector, summed over layers.
 
-        Unlike knowledge entropy it cannot be moved by scaling a key up and its memory vector down
-        by the same factor.
+        Not in the paper. Unlike knowledge entropy it cannot be moved by scaling a key up and its
+        memory vector down by the same factor. It still does not see that memory vectors may point
+        the same way, or cancel.
         """
-        return self.vector_norms and self._estimate("contribution", self.sizes).sum().item()
+        return self._sum("contribution")
 
-    def _estimate(self, measure: str, sizes: Int[Tensor, " block"]) -> Float[Tensor, " layer"]:
-        """A measure layer by layer (one value where it has no layers), with blocks of these
-        sizes."""
-        blocks = {
-            "attention": self.attention_blocks,
-            "token": self.token_blocks,
-            "loss": self.loss_blocks,
-        }
-        if measure in blocks and blocks[measure] is not None:
-            return average(blocks[measure], sizes).reshape(-1)
-        needed = self.vector_norms if measure == "contribution" else self.coefficient_blocks
-        if measure in (*COEFFICIENT_MEASURES, *MEASURES) and needed is not None:
-            coefficients = [average(means, sizes) for means in self.coefficient_blocks]
-            if measure in MEASURES:
-                return measure_layers(coefficients, MEASURES[measure])
-            if measure == "contribution":
-                coefficients = [
-                    layer * norms
-                    for layer, norms in zip(coefficients, self.vector_norms, strict=True)
-                ]
-            return knowledge_entropy_by_layer(coefficients)
-        accepted = ", ".join([*COEFFICIENT_MEASURES, *blocks, *MEASURES])
-        raise ValueError(f"{measure!r} was not measured; accepted where measured: {accepted}")
+    def _find(self, measure: str) -> Layers | None:
+        measured = getattr(self, SOURCES[measure]) is not None
+        return self._estimate(measure, self.sizes) if measured else None
+
+    def _sum(self, measure: str) -> float | None:
+        layers = self._find(measure)
+        return None if layers is None else layers.sum().item()
+
+    def _average_coefficients(self, sizes: Int[Tensor, " block"]) -> list[Float[Tensor, " _"]]:
+        return [average(means, sizes) for means in self.coefficient_blocks]
+
+    def _estimate(self, measure: str, sizes: Int[Tensor, " block"]) -> Layers:
+        """A measure by layer (one value where it has no layers), with blocks of these sizes."""
+        blocks = getattr(self, SOURCES.get(measure, ""), None)
+        if blocks is None:
+            accepted = ", ".join(SOURCES)
+            raise ValueError(f"{measure!r} was not measured; accepted where measured: {accepted}")
+        if measure not in OF_COEFFICIENTS:
+            return average(blocks, sizes).reshape(-1)
+        layers = self._average_coefficients(sizes)
+        if measure == "contribution":
+            layers = [each * norms for each, norms in zip(layers, blocks, strict=True)]
+        return measure_layers(layers, OF_COEFFICIENTS[measure])
 
     @checked
-    def by_layer(
-        self, measure: str = "knowledge"
-    ) -> tuple[Float[Tensor, " layer"], Float[Tensor, " layer"]]:
+    def by_layer(self, measure: str = "knowledge") -> tuple[Layers, Layers]:
         """A measure layer by layer, and its jackknife standard errors.
 
         `measure` is "knowledge", "contribution", "attention" (nats), "token" or "loss" (nats, one
         value), or a name in `kent.measure.entropy.MEASURES`. Raises `ValueError` for any other, and
         for one that was not measured.
         """
-        return self._estimate(measure, self.sizes), jackknife(
-            lambda sizes: self._estimate(measure, sizes), self.sizes
-        )
+        errors = jackknife(lambda sizes: self._estimate(measure, sizes), self.sizes)
+        return self._estimate(measure, self.sizes), errors
 
     @property
     def standard_error(self) -> float | None:
@@ -139,51 +147,40 @@ class Profile:
         return self.coefficient_blocks and self.estimate()[1]
 
     @property
-    def standard_error_by_layer(self) -> Float[Tensor, " layer"] | None:
+    def standard_error_by_layer(self) -> Layers | None:
         """Jackknife standard error of each layer's knowledge entropy, in nats."""
         return self.coefficient_blocks and self.by_layer()[1]
 
     @checked
     def estimate(self, measure: str = "knowledge") -> tuple[float, float]:
-        """A measure and its jackknife standard error: entropies are summed over layers, all else is
-        their mean.
+        """A measure and its jackknife standard error.
 
-        Measures and errors as for `by_layer`.
+        Entropies are summed over layers, all else is their mean. Measures and errors as for
+        `by_layer`.
         """
         gather = torch.mean if measure in MEASURES else torch.sum
         error = jackknife(lambda sizes: gather(self._estimate(measure, sizes)), self.sizes)
         return gather(self._estimate(measure, self.sizes)).item(), error.item()
 
     def summarize(self) -> dict:
-        """All numbers of a whole profile as JSON-able values: totals with standard errors, and
-        layer by layer.
+        """All numbers of a whole profile as JSON-able values: totals with errors, and by layer.
 
         Raises `ValueError` when one of the three measures was not taken.
         """
-        named = {
-            "knowledge_entropy": "knowledge",
-            "attention_entropy": "attention",
-            "next_token_entropy": "token",
-            "loss": "loss",
+        names = {"knowledge_entropy": "knowledge", "attention_entropy": "attention"}
+        names |= {"next_token_entropy": "token", "loss": "loss"}
+        keys = ("value", "standard_error")
+        totals = {
+            name: dict(zip(keys, self.estimate(measure), strict=True))
+            for name, measure in names.items()
         }
-        totals = {name: self.estimate(measure) for name, measure in named.items()}
-        concentration = {
-            name: [measure(each) for each in self.coefficients]
-            for name, measure in MEASURES.items()
+        by_layer = {
+            "knowledge_entropy": self.knowledge_entropy_by_layer.tolist(),
+            "standard_error": self.standard_error_by_layer.tolist(),
+            "attention_entropy": self.attention_entropy_by_layer.tolist(),
+            **{name: self._find(name).tolist() for name in MEASURES},
         }
-        return {
-            **{
-                name: {"value": value, "standard_error": error}
-                for name, (value, error) in totals.items()
-            },
-            "entropy_bound": self.entropy_bound,
-            "by_layer": {
-                "knowledge_entropy": self.knowledge_entropy_by_layer.tolist(),
-                "standard_error": self.standard_error_by_layer.tolist(),
-                "attention_entropy": self.attention_entropy_by_layer.tolist(),
-                **concentration,
-            },
-        }
+        return {**totals, "entropy_bound": self.entropy_bound, "by_layer": by_layer}
 
     @checked
     def change_since(
@@ -201,49 +198,43 @@ class Profile:
         another size, or coefficients of another kind.
         """
         changes, spread = self._subtract(earlier, measure)
+        count = len(changes)
         if weights is None:
-            weights = [1 / len(changes) if measure in MEASURES else 1] * len(changes)
-        if len(weights) != len(changes):
-            raise ValueError(
-                f"weights are {len(weights)}, one for each of {len(changes)} layers are needed"
-            )
+            weights = [1 / count if measure in MEASURES else 1] * count
+        if len(weights) != count:
+            needed = f"one for each of {count} layers are needed"
+            raise ValueError(f"weights are {len(weights)}, {needed}")
         weights = torch.tensor(weights, dtype=torch.float64, device="cpu")
         return (weights @ changes).item(), spread(lambda layers: weights @ layers).item()
 
     @checked
-    def change_by_layer(
-        self, earlier: "Profile"
-    ) -> tuple[Float[Tensor, " layer"], Float[Tensor, " layer"]]:
-        """Knowledge entropy of each layer minus that of `earlier`, and its standard error, in
-        nats."""
+    def change_by_layer(self, earlier: "Profile") -> tuple[Layers, Layers]:
+        """Each layer's knowledge entropy minus that of `earlier`, and its standard error, in nats.
+
+        Errors as for `change_since`.
+        """
         changes, spread = self._subtract(earlier, "knowledge")
         return changes, spread(lambda layers: layers)
 
-    def _subtract(
-        self, earlier: "Profile", measure: str
-    ) -> tuple[Float[Tensor, " layer"], Callable]:
-        """The layers' differences, and a function that gives the standard error of what it is told
-        to make of them."""
+    def _subtract(self, earlier: "Profile", measure: str) -> tuple[Layers, Callable]:
+        """The layers' differences, and what gives the standard error of a function of them."""
         self._check_comparable(earlier, measure)
 
         def subtract(sizes: Tensor) -> Tensor:
             return self._estimate(measure, sizes) - earlier._estimate(measure, sizes)
 
+        # One block is left out of both at a time: on the same text their errors go together.
         return subtract(self.sizes), lambda gather: jackknife(
             lambda sizes: gather(subtract(sizes)), self.sizes
         )
 
     def _check_comparable(self, earlier: "Profile", measure: str) -> None:
-        """Raise `ValueError` for what differs; the text is compared where both profiles say what it
-        was."""
+        """Raise `ValueError` for what differs; the text only where both say what it was."""
         if not torch.equal(self.sizes, earlier.sizes):
             raise ValueError("the two profiles measured different numbers of sequences")
-        alike = {
-            "length": "sequences of another length",
-            "tokens": "other masks",
-            "text": "other tokens",
-        }
-        if measure in (*COEFFICIENT_MEASURES, *MEASURES):
+        alike = {"length": "sequences of another length", "tokens": "other masks"}
+        alike |= {"text": "other tokens"}
+        if measure in OF_COEFFICIENTS:
             alike["activation"] = "another activation"
         for key, other in alike.items():
             first, second = (each.provenance.get(key) for each in (earlier, self))
@@ -251,14 +242,12 @@ class Profile:
                 raise ValueError(f"the two profiles measured {other}: {key} {first} and {second}")
         first, second = (each._shape(measure) for each in (earlier, self))
         if first != second:
-            raise ValueError(
-                f"the two profiles measured models of another size: layers of {first} and {second} "
-                "values"
-            )
+            sizes = f"layers of {first} and {second} values"
+            raise ValueError(f"the two profiles measured models of another size: {sizes}")
 
     def _shape(self, measure: str) -> list[int]:
         """How many values each layer has; of what is one value a layer, just that."""
-        if measure in (*COEFFICIENT_MEASURES, *MEASURES) and self.coefficient_blocks is not None:
+        if measure in OF_COEFFICIENTS and self.coefficient_blocks is not None:
             return [means.shape[1] for means in self.coefficient_blocks]
         return [1] * len(self._estimate(measure, self.sizes))
 
@@ -266,25 +255,25 @@ class Profile:
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
         tensors = {"sizes": self.sizes}
-        for name, layers in (
-            ("coefficients", self.coefficient_blocks),
-            ("norms", self.vector_norms),
-        ):
+        layered = {"coefficients": self.coefficient_blocks, "norms": self.vector_norms}
+        for name, layers in layered.items():
             tensors |= {f"{name}.{layer}": values for layer, values in enumerate(layers or ())}
         for name in ("attention", "token", "loss"):
-            if (blocks := getattr(self, f"{name}_blocks")) is not None:
+            if (blocks := getattr(self, SOURCES[name])) is not None:
                 tensors[name] = blocks
         save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
 
     @classmethod
     @checked
     def load(cls, path: str | Path) -> "Profile":
-        """Read a profile; `DamagedError` (a ValueError) for a damaged file, `ValueError` for
-        something else."""
+        """Read what `save` wrote.
+
+        Raises `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else.
+        """
         tensors, provenance = load_tensors(path, FORMAT)
-        counts = [
-            sum(name.startswith(kind) for name in tensors) for kind in ("coefficients.", "norms.")
-        ]
+        # Both lists are as long as the longer one: what lacks a layer is not whole.
+        kinds = ("coefficients.", "norms.")
+        counts = [sum(name.startswith(kind) for name in tensors) for kind in kinds]
         layers = range(max(counts))
         with expect_whole(path):
             return cls(

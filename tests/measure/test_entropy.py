@@ -37,12 +37,6 @@ def test_entropy_of_two_to_one_to_one():
     assert measure_entropy(vector(2, 1, 1)).item() == pytest.approx(1.5 * math.log(2), **close)
 
 
-def test_entropy_takes_leading_axes_row_by_row():
-    assert measure_entropy(torch.tensor([[1.0, 1.0], [1.0, 0.0]])).tolist() == pytest.approx(
-        [math.log(2), 0]
-    )
-
-
 def test_normalize_divides_by_the_sum_in_float64():
     share = normalize(torch.tensor([1, 3], dtype=torch.float16))
     assert share.dtype == torch.float64
@@ -183,9 +177,7 @@ def test_what_holds_no_vectors_is_named(bad):
 
 
 def test_a_matrix_in_a_layers_place_is_refused():
-    with pytest.raises(
-        ValueError, match=r"layer 0: coefficients must be a row of numbers, not of shape \[2, 3\]"
-    ):
+    with pytest.raises(ValueError, match=r"layer 0: coefficients must be a row .* \[2, 3\]"):
         kent.knowledge_entropy([torch.ones(2, 3)])
 
 

@@ -415,9 +415,9 @@ def test_a_file_that_is_something_else_is_refused(tmp_path):
     ("source", "domain"), [("world", "pretraining"), ("world-near", "near"), ("world-far", "far")]
 )
 def test_entities_of_the_world_are_its_names(source, domain):
-    documents = read_entities(source, limit=20)
-    assert documents == list(islice(World(0).documents(domain, seed=1), 20))
-    entities = [entity for population in World(0).entities.values() for entity in population]
+    documents, world = read_entities(source, limit=20), World(0)
+    assert documents == list(islice(world.documents(domain, seed=1), 20))
+    entities = [entity for population in world.entities.values() for entity in population]
     names = {entity.name for entity in entities}
     names |= {
         str(fact) for entity in entities for fact in entity.facts.values() if isinstance(fact, Name)

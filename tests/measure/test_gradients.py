@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 import kent
 from kent.errors import DamagedError
-from kent.measure.gradients import QUANTITIES, Gradients, _batch, measure_gradients
+from kent.measure.gradients import FIELDS, Gradients, _batch, _rank, measure_gradients
 from kent.measure.memory import find_memories
 from kent.records import save_tensors
 
@@ -167,7 +167,7 @@ def test_dropout_is_off_and_old_gradients_do_not_count():
         parameter.grad = torch.ones_like(parameter)
     with torch.no_grad():
         found = measure_gradients(model, tokens, steps=2)
-    for quantity in QUANTITIES:
+    for quantity in FIELDS:
         for values, same in zip(getattr(found, quantity), getattr(expected, quantity), strict=True):
             torch.testing.assert_close(values, same, rtol=1e-6, atol=0)
 
@@ -209,6 +209,18 @@ def test_rank_correlation_by_hand(coefficients, others, expected):
     found, error = correlate(coefficients, others)
     assert found == pytest.approx(expected, abs=1e-12)
     assert error == pytest.approx(math.sqrt((1 + expected**2 / 2) / (len(coefficients) - 3)))
+
+
+def test_ranks_and_their_correlation_are_those_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    source = torch.Generator().manual_seed(0)
+    distinct = torch.randn(300, generator=source).double()
+    tied = (3 * distinct + torch.randn(300, generator=source)).round()
+    first, second = (pandas.Series(values.numpy()) for values in (distinct, tied))
+    assert _rank(distinct).tolist() == first.rank().tolist()
+    assert _rank(tied).tolist() == second.rank().tolist()
+    found, _ = correlate(distinct.tolist(), tied.tolist())
+    assert found == pytest.approx(first.corr(second, method="spearman"), abs=1e-12)
 
 
 def test_layers_and_quantities_are_kept_apart():
@@ -378,7 +390,7 @@ def test_gradients_come_back_from_their_file_with_layers_in_order(tmp_path, meas
     back = Gradients.load(tmp_path / "a.safetensors")
     assert list(tmp_path.iterdir()) == [tmp_path / "a.safetensors"]
     assert back.provenance == measured.provenance
-    for each in ("coefficients", *QUANTITIES):
+    for each in FIELDS:
         before, after = getattr(measured, each), getattr(back, each)
         assert len(before) == 12
         assert all(torch.equal(first, second) for first, second in zip(before, after, strict=True))

@@ -1,5 +1,5 @@
 """`kent.profile` against float64 numpy by hand, against eager attention and full logits on every
-architecture, and as a guest that leaves the model as it found it."""
+architecture, and that it leaves the model as it found it."""
 
 import copy
 import json
@@ -38,6 +38,7 @@ from transformers import (
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 import kent
+from kent.measure.attention import _listener
 from kent.measure.entropy import gini
 from kent.measure.familiarity import Familiarity
 from kent.measure.memory import find_memories
@@ -152,9 +153,13 @@ def test_entropies_and_loss_against_whole_matrices(name):
     assert profile.loss == pytest.approx(expected["loss"].mean().item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("side", ["left", "right", "both"])
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [(name, "both") for name in SUPPORTED]
+    + [(name, side) for name in ("Mistral", "Gemma 2", "OPT") for side in ("left", "right")],
+)
 def test_padding_never_enters(name, side):
-    lengths, longest = (LENGTH, 131, 7, 60), LENGTH + 3
+    lengths, longest = (LENGTH, 7, 60), LENGTH + 3
     tokens = draw_tokens(len(lengths), longest, seed=3)
     mask = torch.zeros_like(tokens)
     alone = []
@@ -163,7 +168,7 @@ def test_padding_never_enters(name, side):
         start = {"left": spare, "right": 0, "both": spare // 2}[side]
         mask[row, start : start + length] = 1
         alone.append(tokens[row : row + 1, start : start + length])
-    padded = kent.profile(build(name), tokens, attention_mask=mask, batch_size=3)
+    padded = kent.profile(build(name), tokens, attention_mask=mask, batch_size=2)
 
     eager = [read_eagerly(name, single) for single in alone]
     singles = [kent.profile(build(name), single, measures=["knowledge"]) for single in alone]
@@ -225,19 +230,18 @@ def test_bfloat16_stays_near_float32():
 # Batches, order, choice of measures
 
 
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_batch_size_changes_nothing(name, batch_size):
-    tokens = draw_tokens(10, 40)
-    assert_close(
-        kent.profile(build(name), tokens, batch_size=batch_size), kent.profile(build(name), tokens)
-    )
-
-
-def test_order_of_instances_changes_nothing(name):
+def test_size_of_batches_and_order_of_instances_change_nothing(name):
     tokens = draw_tokens(11, 40)
-    assert_close(
-        kent.profile(build(name), tokens.flip(0), batch_size=5), kent.profile(build(name), tokens)
-    )
+    expected = kent.profile(build(name), tokens)
+    assert_close(kent.profile(build(name), tokens, batch_size=3), expected)
+    assert_close(kent.profile(build(name), tokens.flip(0), batch_size=5), expected)
+
+
+@pytest.mark.parametrize("name", ["Llama", "Gemma 2", "OPT"])
+def test_a_batch_may_be_one_sequence(name):
+    tokens = draw_tokens(5, 40)
+    alone = kent.profile(build(name), tokens, batch_size=1)
+    assert_close(alone, kent.profile(build(name), tokens))
 
 
 def test_instances_of_unequal_length_weigh_alike():
@@ -251,25 +255,24 @@ def test_instances_of_unequal_length_weigh_alike():
     torch.testing.assert_close(both.coefficients[0], mean, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("measure", ["knowledge", "attention", "token"])
-def test_each_measure_alone(name, measure):
+VALUES = {
+    "knowledge": ("knowledge_entropy", "coefficients", "standard_error", "entropy_bound"),
+    "attention": ("attention_entropy", "attention_entropy_by_layer"),
+    "token": ("next_token_entropy", "loss"),
+}
+
+
+def test_each_measure_alone(name):
     tokens = draw_tokens(3, 20)
-    alone, together = (
-        kent.profile(build(name), tokens, **choice) for choice in ({"measures": [measure]}, {})
-    )
-    values = {
-        "knowledge": ("knowledge_entropy", "coefficients", "standard_error", "entropy_bound"),
-        "attention": ("attention_entropy", "attention_entropy_by_layer"),
-        "token": ("next_token_entropy", "loss"),
-    }
-    for owner, names in values.items():
-        for each in names:
+    together = kent.profile(build(name), tokens)
+    for measure in VALUES:
+        alone = kent.profile(build(name), tokens, measures=[measure])
+        for owner, each in [(owner, each) for owner, names in VALUES.items() for each in names]:
             if owner != measure:
                 assert getattr(alone, each) is None
             elif each not in ("coefficients", "attention_entropy_by_layer"):
-                tolerance = (
-                    1e-4 if each == "standard_error" else 1e-6
-                )  # a small difference of large numbers
+                # an error is a small difference of large numbers
+                tolerance = 1e-4 if each == "standard_error" else 1e-6
                 assert getattr(alone, each) == pytest.approx(getattr(together, each), rel=tolerance)
 
 
@@ -287,11 +290,14 @@ def test_vocabulary_projection_is_skipped_unless_asked_for(measures):
 # Errors of the mean
 
 
-def test_standard_error_is_the_delete_one_jackknife():
-    tokens = draw_tokens(16, 12)
-    means = np.stack(
-        [kent.profile(build("OLMo"), row[None]).coefficients[1].numpy() for row in tokens]
-    )
+@pytest.fixture(scope="module")
+def singles() -> list[kent.Profile]:
+    """Sixteen sequences, each measured alone."""
+    return [kent.profile(build("OLMo"), row[None]) for row in draw_tokens(16, 12)]
+
+
+def test_standard_error_is_the_delete_one_jackknife(singles):
+    means = np.stack([single.coefficients[1].numpy() for single in singles])
 
     def entropy_without(instance: int) -> float:
         left = np.delete(means, instance, axis=0).mean(axis=0)
@@ -299,14 +305,12 @@ def test_standard_error_is_the_delete_one_jackknife():
 
     left_out = np.array([entropy_without(instance) for instance in range(16)])
     expected = np.sqrt(15 / 16 * np.square(left_out - left_out.mean()).sum())
-    profile = kent.profile(build("OLMo"), tokens)
+    profile = kent.profile(build("OLMo"), draw_tokens(16, 12))
     assert profile.standard_error_by_layer[1].item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_standard_errors_of_the_other_measures():
-    tokens = draw_tokens(16, 12)
-    singles = [kent.profile(build("OLMo"), row[None]) for row in tokens]
-    profile = kent.profile(build("OLMo"), tokens)
+def test_standard_errors_of_the_other_measures(singles):
+    profile = kent.profile(build("OLMo"), draw_tokens(16, 12))
     for measure, attribute in {
         "attention": "attention_entropy",
         "token": "next_token_entropy",
@@ -480,9 +484,13 @@ def unsettle(name: str):
     return model
 
 
-@pytest.mark.parametrize("fails", [False, True], ids=["success", "exception"])
-@pytest.mark.parametrize("eager", [False, True], ids=["default", "eager"])
+@pytest.mark.parametrize(
+    ("name", "eager", "fails"),
+    [(name, eager, eager) for name in SUPPORTED for eager in (False, True)]
+    + [(name, eager, not eager) for name in ("OLMo", "OPT") for eager in (False, True)],
+)
 def test_the_model_is_left_as_found(name, eager, fails):
+    """By the default attention, and with an exception by the eager one; two models by all four."""
     model, tokens = unsettle(name), draw_tokens(2, 9)
     if eager:
         model.set_attn_implementation("eager")
@@ -498,7 +506,7 @@ def test_the_model_is_left_as_found(name, eager, fails):
     before = describe_state(model)
     with pytest.raises(Broken) if fails else nullcontext():
         kent.profile(model, tokens, activation="relu" if eager and name in GATED else "abs")
-    assert describe_state(model) == before
+    assert describe_state(model) == before and _listener.get() is None
 
 
 def test_logits_are_the_same_to_the_bit_afterwards(name):
@@ -559,7 +567,11 @@ class Recorder(TorchDispatchMode):
         return max(rows, default=0)
 
 
-@pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
+@pytest.mark.parametrize(
+    ("name", "padded"),
+    [(name, False) for name in SUPPORTED]
+    + [(name, True) for name in ("Mistral", "Gemma 2", "OPT")],
+)
 def test_no_attention_matrix_and_no_logits_are_held(name, padded):
     batch, length = 2, 300
     tokens = draw_tokens(batch, length)
