@@ -56,13 +56,13 @@ def do_profile(options: argparse.Namespace) -> None:
 
     from kent import records
     from kent.files import check_writable
-    from kent.models.checkpoints import find_device
+    from kent.models.checkpoints import choose_device
     from kent.settings import Count, Several, check
 
     check({"length": Several, "limit": Count, "batch_size": Count}, vars(options))
     _check_record(options)
     check_writable(options.record)
-    device = find_device(options.device)
+    device = choose_device(options.device)
     corpus = options.corpus[0] if len(options.corpus) == 1 else options.corpus
     column, dtype = options.column, getattr(torch, options.dtype)
     kent.describe(corpus, column=column)

@@ -45,7 +45,7 @@ def load(
     weights that its model has no place for or that are not floating-point, or in need of a package
     that is not here.
     """
-    device = find_device(device)
+    device = choose_device(device)
     if not dtype.is_floating_point:
         accepted = "a floating-point one (float32, bfloat16, float16)"
         raise ValueError(f"dtype must be {accepted}, not {dtype}")
@@ -65,7 +65,7 @@ def load(
     return model.to(device).eval(), tokenizer
 
 
-def find_device(device: str | torch.device | None) -> torch.device:
+def choose_device(device: str | torch.device | None) -> torch.device:
     """The device of that name (ValueError where it is not here); of none, the GPU or the CPU."""
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
