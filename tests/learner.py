@@ -11,7 +11,7 @@ from hub import make_byte_tokenizer
 from safetensors.torch import save_file
 from transformers import OlmoConfig, OlmoForCausalLM, Trainer
 
-from kent.learning import evaluations
+from kent.learning import evaluations, training
 from kent.learning.knowledge import Knowledge
 from kent.learning.outcomes import Outcome
 from kent.learning.recipes import Recipe
@@ -52,7 +52,7 @@ def die_at(moment: str) -> None:
     owner, name = {
         "probe": (evaluations, "probe"),
         "save": (Trainer, "_save_optimizer_and_scheduler"),
-        "finish": (learning, "_finish"),
+        "finish": (training, "_finish"),
     }[kind]
     work, calls = getattr(owner, name), count(1)
 

@@ -230,7 +230,7 @@ def test_what_becomes_of_a_fact_told_once_is_followed_from_its_injection_on(eval
     )
     scores = {"knowledge": {"per_target_token": facts}, "control": {"per_target_token": control}}
     outcome = replace(make_told(), steps=torch.arange(evaluations), **scores)
-    found, style = outcome.follow_tellings(), control[:, :20].mean(dim=1)
+    found, style = outcome.follow_injections(), control[:, :20].mean(dim=1)
     assert found.shape == (9, 18), "two paragraphs are in the first injection"
     for paragraph in range(2, 20):
         own = 1 + paragraph // 2
