@@ -46,15 +46,8 @@ TASKS = {
 }
 """The paper's tasks (section 5): lm-evaluation-harness's metric that it reports, and what guessing
 scores (nearly all questions of ARC-Easy have four choices)."""
-WORLD_TASKS = {
-    "facts": "sciq",
-    "coreference": "winogrande",
-    "procedure": "piqa",
-    "open_book": "openbookqa",
-    "continuation": "hellaswag",
-    "exam": "arc_easy",
-}
-"""The tasks about the world, each with the paper's task that it is like, whose metric it has."""
+WORLD_TASKS = ("facts", "coreference", "procedure", "open_book", "continuation", "exam")
+"""The tasks about the world, each like the paper's task in the same place."""
 DOCUMENTS = 200
 """Documents of a task about the world."""
 
@@ -68,16 +61,14 @@ def evaluate(
     limit: Count | None = None,
     batch_size: Count = 64,
 ) -> pd.DataFrame:
-    """Zero-shot scores: a row per task, which is the index.
+    """Zero-shot scores: a row per task, whose mean is P(θ) of section 5.
 
-    Columns: score (0 to 1), standard_error, documents (how many), and correct (a list with 0 or 1
-    for each, in the task's order). P(θ) of section 5 is the unweighted mean of the scores.
-
-    `tasks` is "paper" (the six, read from the Hub), "world" (the six about the world) or a list of
-    names out of either; `limit` asks only the first documents of each. The standard error is the
-    documents' sample deviation / √n, NaN for one document. Log probabilities are taken in float32
-    at least, whatever the model's dtype; what a batch holds besides never moves a score. The model,
-    the tokenizer and the global random states are left as found.
+    Columns: score (0 to 1), standard_error (over documents; NaN for one), documents (how many), and
+    correct (a list with 0 or 1 for each, in the task's order). `tasks` is "paper" (the six, read
+    from the Hub), "world" (the six about the world) or a list of names out of either; `limit` asks
+    only the first documents of each. Log probabilities are taken in float32 at least, whatever the
+    model's dtype; what a batch holds besides never moves a score. The model, the tokenizer and the
+    global random states are left as found.
 
     Raises ValueError for an unknown or repeated task, an argument of another type, logits that are
     not finite, weights that are kept elsewhere, another model's tokenizer or one without an
@@ -121,13 +112,13 @@ def _check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
 def find_chance(task: str) -> float:
     """What guessing scores in a task, from 0 to 1; ValueError for an unknown one."""
     choose_tasks([task])
-    return TASKS[WORLD_TASKS.get(task, task)][1]
+    return TASKS[task][1] if task in TASKS else 1 / _read(task)["metadata"]["choices"]
 
 
 @checked
 def choose_tasks(tasks: str | Sequence[str]) -> list[str]:
     """The names that `evaluate` takes `tasks` for; ValueError for an unknown or repeated one."""
-    sets = {"paper": list(TASKS), "world": list(WORLD_TASKS)}
+    sets = {"paper": [*TASKS], "world": [*WORLD_TASKS]}
     names = sets.get(tasks, [tasks]) if isinstance(tasks, str) else list(tasks)
     accepted = [*TASKS, *WORLD_TASKS]
     if not names or len(set(names)) < len(names) or not set(names) <= set(accepted):
@@ -163,7 +154,7 @@ def _score(language_model, name: str, limit: int | None) -> dict:
             f"the task {name!r} cannot be asked: a document has a choice of no token, or of more "
             f"tokens than the model's {language_model.max_length} positions {error}"
         ) from error
-    metric, _ = TASKS[WORLD_TASKS.get(name, name)]
+    metric = TASKS[name][0] if name in TASKS else _read(name)["metric_list"][0]["metric"]
     correct = np.array([sample[metric] for sample in found["samples"][name]])
     return {
         "task": name,
@@ -204,6 +195,7 @@ def _configure(name: str) -> dict:
 
 
 def _read(name: str) -> dict:
+    """A task about the world, as lm-evaluation-harness reads it, but without documents."""
     return yaml.safe_load(files(__package__).joinpath(f"tasks/{name}.yaml").read_text("utf-8"))
 
 

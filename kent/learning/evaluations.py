@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,7 +20,10 @@ from kent.records import load_tensors, save_tensors
 
 FORMAT = "kent evaluation 1"
 
+Stop = dict[str, float | int]
 
+
+@dataclass(eq=False)
 class Evaluator(TrainerCallback):
     """Scores probes after every injection and tasks in their turn; stops at a loss not finite.
 
@@ -30,19 +34,13 @@ class Evaluator(TrainerCallback):
     gradient or a probe was first not finite; all that is asked from there on is NaN.
     """
 
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        asked: Mapping[str, Knowledge],
-        run: str,
-        folder: Path,
-        *,
-        tasks: str,
-        along: bool,
-    ):
-        self.tokenizer, self.asked, self.run, self.folder = tokenizer, asked, run, folder
-        self.tasks, self.along = tasks, along
-        self.bar = self.stopped = None
+    tokenizer: PreTrainedTokenizerBase
+    asked: Mapping[str, Knowledge]
+    run: str
+    folder: Path
+    tasks: str
+    along: bool
+    stopped: Stop | None = None
 
     def examine(
         self, model: PreTrainedModel, step: int, *, rate: float = 0.0, last: bool = False
@@ -135,7 +133,7 @@ class Evaluator(TrainerCallback):
         self.bar.close()
 
 
-def find_stop(logs: Sequence[Mapping[str, float | int]]) -> dict[str, float | int] | None:
+def find_stop(logs: Sequence[Mapping[str, float | int]]) -> Stop | None:
     """Step and learning rate of the first of the Trainer's logs not finite in loss or gradient."""
     for log in logs:
         if "loss" in log and not (math.isfinite(log["loss"]) and math.isfinite(log["grad_norm"])):

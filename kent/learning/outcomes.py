@@ -124,13 +124,13 @@ class Outcome:
         """A: the rise of K from before to the end, in % of |K| before (section 4.1), or in nats.
 
         `since` is the run whose K before counts (default: this one): that of the unchanged model,
-        for a changed one. Raises as `average_paragraphs`, and ValueError for a run that was taught
-        or asked something else.
+        for a changed one. Raises as `average_paragraphs`, and ValueError for a run with other
+        facts or probes.
         """
         start = since or self
         if any(start._recall(key, of) != self._recall(key, of) for key in ("facts", "probes")):
             raise ValueError(
-                f"the run since which K is to have changed was taught or asked other {of}"
+                f"the run since which K is to have changed was injected or asked other {of}"
             )
         before = start.performance(setting, measure=measure, of=of)[0]
         after = self.performance(setting, measure=measure, of=of)[-1]

@@ -71,7 +71,7 @@ def learn(
     *,
     control: Knowledge | None = None,
 ) -> Outcome:
-    """Teach `knowledge` to `model`, in place, within `sequences` [row, position].
+    """Have `model` learn on in place from `sequences` [row, position] with `knowledge` injected.
 
     Probes are scored at step 0 and after every injection, those of `control` (facts never injected)
     too, tasks when the recipe says so. The folder `out`, new or empty at first, keeps `model/` (the
@@ -104,11 +104,12 @@ def learn(
     if recipe.temperature != 1:
         set_temperature(model, recipe.temperature)
     steps = range(arguments.save_steps, arguments.max_steps + 1, arguments.save_steps)
-    folder = RunFolder(out, _identify(model, sequences, knowledge, recipe, control), steps)
+    facts = {"knowledge": knowledge, "control": control}
+    folder = RunFolder(out, _identify(model, sequences, recipe, **facts), steps)
     folder.claim()
     if (out / OUTCOME).exists():
         return _load_finished(model, recipe, folder)
-    asked = {"knowledge": knowledge} | ({"control": control} if control else {})
+    asked = {name: known for name, known in facts.items() if known}
     when = {"tasks": recipe.tasks, "along": recipe.tasks_along}
     evaluator = Evaluator(tokenizer, asked, folder.run, out / "evaluations", **when)
     set_seed(recipe.seed)
@@ -140,11 +141,7 @@ def _check_model(model: PreTrainedModel, rows: InjectedRows) -> None:
 
 
 def _identify(
-    model: PreTrainedModel,
-    sequences: Tensor,
-    knowledge: Knowledge,
-    recipe: Recipe,
-    control: Knowledge | None,
+    model: PreTrainedModel, sequences: Tensor, recipe: Recipe, **facts: Knowledge | None
 ) -> dict:
     """What makes a run the run it is; the rows at once on a device do not."""
     settings = asdict(recipe) | {"betas": list(recipe.betas)}  # as JSON has them
@@ -152,8 +149,7 @@ def _identify(
     return {
         "weights": hash_tensors(model.state_dict()),
         "sequences": hash_tensors({"sequences": sequences}),
-        "knowledge": knowledge.describe(),
-        "control": control.describe() if control else None,
+        **{name: known and known.describe() for name, known in facts.items()},
         **settings,
     }
 
@@ -186,13 +182,9 @@ def _make_trainer(
     """The Trainer of a run; ValueError where accelerate's precision is not the recipe's."""
     cooling = [Cooling(recipe.temperature, decay=recipe.cooling)] if recipe.temperature != 1 else []
     # Cooling comes first, so that what is logged and evaluated has the temperature of its step.
-    trainer = Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=rows,
-        callbacks=[*cooling, *watchers],
-        decay_embeddings=recipe.decay_embeddings,
-    )
+    settings = {"train_dataset": rows, "callbacks": [*cooling, *watchers]}
+    decayed = recipe.decay_embeddings
+    trainer = Trainer(model=model, args=arguments, decay_embeddings=decayed, **settings)
     trainer.remove_callback(PrinterCallback)
     wanted, found = "bf16" if arguments.bf16 else "no", trainer.accelerator.mixed_precision
     if found != wanted:

@@ -242,9 +242,9 @@ def test_white_space_of_the_files_counts_once_too(model, tmp_path):
             for key in KEYS.values()
             for part, text in (("input", start), ("target", end))
         }
-        (tmp_path / "told.json").write_text(json.dumps([texts | asked]))
+        (tmp_path / "facts.json").write_text(json.dumps([texts | asked]))
         (tmp_path / "none.json").write_text("[]")
-        return Knowledge.from_json(tmp_path / "none.json", tmp_path / "told.json")
+        return Knowledge.from_json(tmp_path / "none.json", tmp_path / "facts.json")
 
     plain, spaced = (
         probe(model, BPE, read("Ada met", "Bo")),

@@ -175,13 +175,20 @@ def test_two_processes_come_to_what_one_does(tmp_path, monkeypatch):
     for part in (make_model(), make_byte_tokenizer()):
         part.save_pretrained(tmp_path / "model")
     (tmp_path / "text.txt").write_text("what is read beside the facts\n" * 800)
-    lesson = {"length": 400, "batch": 4, "rows": 2, "steps": 10, "learning_rate": 1e-2, "tasks": ""}
-    lesson |= {"corpus": str(tmp_path / "text.txt"), "once": 10, "paraphrase": 2}
-    plan = definitions.plan_learning(str(tmp_path / "model"), None, **lesson)
+    settings = {
+        "length": 400,
+        "batch": 4,
+        "rows": 2,
+        "steps": 10,
+        "learning_rate": 1e-2,
+        "tasks": "",
+    }
+    settings |= {"corpus": str(tmp_path / "text.txt"), "once": 10, "paraphrase": 2}
+    plan = definitions.plan_learning(str(tmp_path / "model"), None, **settings)
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(plan.config))
     caches = {name: tmp_path / name for name in ("one", "two")}
-    settings = {"KENT_CACHE": str(caches["two"]), "KEEP_FED": str(tmp_path)}
-    done = start(*PAIR, str(LEARNER), str(tmp_path / "run.yaml"), **settings)
+    places = {"KENT_CACHE": str(caches["two"]), "KEEP_FED": str(tmp_path)}
+    done = start(*PAIR, str(LEARNER), str(tmp_path / "run.yaml"), **places)
     assert done.returncode == 0, done.stderr
     monkeypatch.setenv("KENT_CACHE", str(caches["one"]))
     complete(definitions.from_config(plan.config))
