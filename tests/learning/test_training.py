@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from architectures import make
 from hub import make_byte_tokenizer
 from learner import RECIPE, ROWS, die_at, keep_what_is_fed, make_knowledge, make_model, run
@@ -635,6 +636,7 @@ def test_the_surroundings_do_not_set_the_precision(whole, tmp_path, monkeypatch,
 
 
 def test_accelerates_own_state_does_not_set_the_precision(whole, tmp_path, monkeypatch):
+    AcceleratorState._reset_state(reset_partial_state=True)  # that of the tests before
     Accelerator(mixed_precision="bf16")
     assert torch.equal(
         run(tmp_path / "run", replace(RECIPE, bf16=False)).curve, read(whole)[1].curve
