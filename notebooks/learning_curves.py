@@ -105,7 +105,7 @@ figure = learning.plot_learning_curves(outcomes)
 
 # %% mystnb={"figure": {"name": "fig-injections", "caption": "What is left of a single injection, by the number of injections since: the gain of K over the never injected control, from four stages of pretraining, with two standard errors over paragraphs."}, "image": {"alt": "A line chart over the injections since a fact was injected once: the gain of K over the control in nats, one line with error bars per initial model.", "width": "100%"}} tags=["hide-input"]
 followed = {
-    f"from step {step:,}": each.follow_tellings()
+    f"from step {step:,}": each.follow_injections()
     for step, each in zip(label_steps(outcomes), outcomes, strict=True)
 }
 figure = learning.plot_injections(followed)

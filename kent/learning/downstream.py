@@ -1,5 +1,4 @@
-"""P: what a model can do, by lm-evaluation-harness, zero-shot: the paper's six tasks, or six about
-the world.
+"""P: zero-shot scores by lm-evaluation-harness, on the paper's six tasks or six about the world.
 
 The tasks about the world are files of lm-evaluation-harness (`tasks/*.yaml`). Their metadata say
 how documents are made: a form takes each of the `first` entities of a kind with each opening and
@@ -34,39 +33,21 @@ from kent.measure.streaming import find_exact, freeze
 from kent.records import cache_folder, digest, make_room
 from kent.settings import Count, checked
 from kent.text.corpora import WORLD_SEED
-from kent.text.templates import Chance, Subject, fill, shuffle
+from kent.text.templates import Chance, fill, shuffle
 from kent.text.world import World
 
 TASKS = {
-    "sciq": "acc",
-    "winogrande": "acc",
-    "piqa": "acc_norm",
-    "openbookqa": "acc_norm",
-    "hellaswag": "acc_norm",
-    "arc_easy": "acc",
+    "sciq": ("acc", 0.25),
+    "winogrande": ("acc", 0.5),
+    "piqa": ("acc_norm", 0.5),
+    "openbookqa": ("acc_norm", 0.25),
+    "hellaswag": ("acc_norm", 0.25),
+    "arc_easy": ("acc", 0.25),
 }
-"""The paper's tasks and which of lm-evaluation-harness's metrics it reports for each (section
-5)."""
-WORLD_TASKS = {
-    "facts": "sciq",
-    "coreference": "winogrande",
-    "procedure": "piqa",
-    "open_book": "openbookqa",
-    "continuation": "hellaswag",
-    "exam": "arc_easy",
-}
-"""The tasks about the world, each with the paper's task that it is in the spirit of, whose metric
-it has."""
-CHANCE = {
-    "sciq": 0.25,
-    "winogrande": 0.5,
-    "piqa": 0.5,
-    "openbookqa": 0.25,
-    "hellaswag": 0.25,
-    "arc_easy": 0.25,
-}
-"""What guessing scores in each of the paper's tasks, by the number of choices (nearly always four
-in ARC-Easy)."""
+"""The paper's tasks (section 5): lm-evaluation-harness's metric that it reports, and what guessing
+scores (nearly all questions of ARC-Easy have four choices)."""
+WORLD_TASKS = ("facts", "coreference", "procedure", "open_book", "continuation", "exam")
+"""The tasks about the world, each like the paper's task in the same place."""
 DOCUMENTS = 200
 """Documents of a task about the world."""
 
@@ -80,15 +61,14 @@ def evaluate(
     limit: Count | None = None,
     batch_size: Count = 64,
 ) -> pd.DataFrame:
-    """Zero-shot scores, one row a task, which is the index: score (0 to 1), standard_error,
-    documents (how many), and correct (a list with 0 or 1 for each, in the task's order). P(θ) of
-    section 5 is the unweighted mean of the scores.
+    """Zero-shot scores: a row per task, whose mean is P(θ) of section 5.
 
-    `tasks` is "paper" (the six, read from the Hub), "world" (the six about the world) or a list of
-    names out of either; `limit` asks only the first documents of each. The standard error is the
-    documents' sample deviation / √n, NaN for one document. Log probabilities are taken in float32
-    at least, whatever the model's dtype; what a batch holds besides never moves a score. The model,
-    the tokenizer and the global random states are left as found.
+    Columns: score (0 to 1), standard_error (over documents; NaN for one), documents (how many), and
+    correct (a list with 0 or 1 for each, in the task's order). `tasks` is "paper" (the six, read
+    from the Hub), "world" (the six about the world) or a list of names out of either; `limit` asks
+    only the first documents of each. Log probabilities are taken in float32 at least, whatever the
+    model's dtype; what a batch holds besides never moves a score. The model, the tokenizer and the
+    global random states are left as found.
 
     Raises ValueError for an unknown or repeated task, an argument of another type, logits that are
     not finite, weights that are kept elsewhere, another model's tokenizer or one without an
@@ -97,42 +77,33 @@ def evaluate(
     """
     names = choose_tasks(tasks)
     _check_tokenizer(model, tokenizer)
-    with (
-        tqdm(names, desc="tasks", unit="task", leave=False) as progress,
-        _undisturbed(),
-        freeze(model),
-    ):
+    progress = tqdm(names, desc="tasks", unit="task", leave=False)
+    with progress, _undisturbed(), freeze(model):
         from lm_eval.models.huggingface import HFLM
 
         if find_device(model) != model.device:
+            kind = type(model).__name__
             raise ValueError(
-                f"the weights of {type(model).__name__} are kept elsewhere: load it without "
-                "offloading"
+                f"the weights of {kind} are kept elsewhere: load it without offloading"
             )
         try_tokens(model)
-        precision, size = find_exact(model.dtype), rows_together(model, batch_size)
-        language_model = HFLM(
-            pretrained=model,
-            tokenizer=deepcopy(tokenizer),
-            batch_size=size,
-            softmax_dtype=precision,
-        )
-        return pd.DataFrame([_score(language_model, name, limit) for name in progress]).set_index(
-            "task"
-        )
+        # The harness pads the rows of a batch, and would normalise in the model's own dtype.
+        exact, rows = find_exact(model.dtype), rows_together(model, batch_size)
+        settings = {"batch_size": rows, "softmax_dtype": exact}
+        language_model = HFLM(pretrained=model, tokenizer=deepcopy(tokenizer), **settings)
+        found = [_score(language_model, name, limit) for name in progress]
+    return pd.DataFrame(found).set_index("task")
 
 
 def _check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    added = (
-        tokenizer.get_added_vocab()
-    )  # of which a model may lack those that no text holds (Gemma 3's image)
-    largest = max(
-        (number for token, number in tokenizer.get_vocab().items() if token not in added), default=0
-    )
-    if largest >= count_vocabulary(model):
+    """ValueError for another model's tokenizer, or one without an end-of-text token."""
+    added = tokenizer.get_added_vocab()  # a model may lack those that no text has (Gemma 3's image)
+    ids = [number for token, number in tokenizer.get_vocab().items() if token not in added]
+    largest, last = max(ids, default=0), count_vocabulary(model) - 1
+    if largest > last:
         raise ValueError(
-            f"the tokenizer has token ids up to {largest}, {type(model).__name__} up to "
-            f"{count_vocabulary(model) - 1}: it is another model's"
+            f"the tokenizer has token ids up to {largest}, {type(model).__name__} up to {last}: "
+            "it is another model's"
         )
     if tokenizer.eos_token_id is None:
         raise ValueError("the tokenizer has no end-of-text token (eos_token), which the tasks need")
@@ -141,27 +112,24 @@ def _check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
 def find_chance(task: str) -> float:
     """What guessing scores in a task, from 0 to 1; ValueError for an unknown one."""
     choose_tasks([task])
-    return CHANCE[WORLD_TASKS.get(task, task)]
+    return TASKS[task][1] if task in TASKS else 1 / _read(task)["metadata"]["choices"]
 
 
 @checked
 def choose_tasks(tasks: str | Sequence[str]) -> list[str]:
     """The names that `evaluate` takes `tasks` for; ValueError for an unknown or repeated one."""
-    sets = {"paper": list(TASKS), "world": list(WORLD_TASKS)}
+    sets = {"paper": [*TASKS], "world": [*WORLD_TASKS]}
     names = sets.get(tasks, [tasks]) if isinstance(tasks, str) else list(tasks)
     accepted = [*TASKS, *WORLD_TASKS]
     if not names or len(set(names)) < len(names) or not set(names) <= set(accepted):
-        raise ValueError(
-            f"tasks may be 'paper', 'world' or different names out of {', '.join(accepted)}, not "
-            f"{tasks!r}"
-        )
+        wanted = f"'paper', 'world' or different names out of {', '.join(accepted)}"
+        raise ValueError(f"tasks may be {wanted}, not {tasks!r}")
     return names
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Within the block lm-evaluation-harness says nothing; the global random states are put back
-    after it."""
+    """Within the block the harness is silent; the global random states are put back after it."""
     logger, states = logging.getLogger("lm_eval"), (random.getstate(), np.random.get_state())
     level = logger.level
     try:
@@ -181,23 +149,20 @@ def _score(language_model, name: str, limit: int | None) -> dict:
     task = _load(name)
     try:
         found = lm_eval.evaluate(language_model, task, limit=limit, bootstrap_iters=0)
-    except (
-        AssertionError
-    ) as error:  # it asserts that a choice has tokens, and no more than the model has positions
+    except AssertionError as error:  # of how many tokens a choice has
         raise ValueError(
             f"the task {name!r} cannot be asked: a document has a choice of no token, or of more "
             f"tokens than the model's {language_model.max_length} positions {error}"
         ) from error
-    metric = TASKS[WORLD_TASKS.get(name, name)]
+    metric = TASKS[name][0] if name in TASKS else _read(name)["metric_list"][0]["metric"]
     correct = np.array([sample[metric] for sample in found["samples"][name]])
-    error = correct.std(ddof=1) / np.sqrt(len(correct)) if len(correct) > 1 else np.nan
-    row = {
+    return {
         "task": name,
         "score": correct.mean(),
-        "standard_error": error,
+        "standard_error": pd.Series(correct).sem(),
         "documents": len(correct),
+        "correct": correct.astype(int).tolist(),
     }
-    return row | {"correct": correct.astype(int).tolist()}
 
 
 def _load(name: str) -> dict:
@@ -206,9 +171,8 @@ def _load(name: str) -> dict:
 
     if name in WORLD_TASKS:
         return tasks.TaskManager(include_defaults=False).load([_configure(name)])
-    folder = (
-        Path(tasks.__file__).parent / name.partition("_")[0]
-    )  # reading its whole registry takes ten seconds
+    # One folder of its registry: reading the whole takes ten seconds.
+    folder = Path(tasks.__file__).parent / name.partition("_")[0]
     try:
         return tasks.TaskManager(include_path=folder, include_defaults=False).load([name])
     except UNREACHABLE as error:
@@ -219,72 +183,51 @@ def _load(name: str) -> dict:
 
 
 def _configure(name: str) -> dict:
-    """A task about the world with its documents, which are written to the cache where they are not
-    there as a whole."""
+    """A task about the world; its documents are in the cache, written where they are not whole."""
     documents = write_documents(name)
     path = make_room(cache_folder() / "tasks" / f"{name}-{digest(documents)}.jsonl")
     text = "".join(json.dumps(document) + "\n" for document in documents)
     if not path.exists() or path.read_bytes() != text.encode():
         with write_atomically(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return _read(name) | {
-        "dataset_kwargs": {"data_files": {"test": str(path)}, "cache_dir": str(path.parent)}
-    }
+    data = {"data_files": {"test": str(path)}, "cache_dir": str(path.parent)}
+    return _read(name) | {"dataset_kwargs": data}
 
 
 def _read(name: str) -> dict:
-    return yaml.safe_load(
-        files(__package__).joinpath(f"tasks/{name}.yaml").read_text(encoding="utf-8")
-    )
+    """A task about the world, as lm-evaluation-harness reads it, but without documents."""
+    return yaml.safe_load(files(__package__).joinpath(f"tasks/{name}.yaml").read_text("utf-8"))
 
 
 @checked
 @cache
 def write_documents(name: str) -> list[dict]:
-    """The documents of a task about the world, always the same: opening, text, choices, and label,
-    the answer's place.
+    """The documents of a task about the world, always the same.
 
-    The places take turns; no two documents are the same. Raises ValueError for a task that is not
-    about the world.
+    Each has opening, text, choices, and label, the answer's place; the places take turns, and no
+    two documents are the same. Raises ValueError for a task that is not about the world.
     """
     if name not in WORLD_TASKS:
-        raise ValueError(
-            f"{name!r} is no task about the world; these are: {', '.join(WORLD_TASKS)}"
-        )
+        known = ", ".join(WORLD_TASKS)
+        raise ValueError(f"{name!r} is no task about the world; these are: {known}")
     plan, entities = _read(name)["metadata"], World(WORLD_SEED).entities
     chance, drafts = random.Random(f"task {name}").random, []
     for form in plan["forms"]:
-        known = entities[form["about"]][: form["first"]]
-        drafts += product(
-            [(known, form.get("differ"))], known, form.get("openings", [""]), form["endings"]
-        )
-    chosen = islice(shuffle(drafts, chance), DOCUMENTS)
-    return [
-        _ask(*draft, number % plan["choices"], plan["choices"], chance)
-        for number, draft in enumerate(chosen)
-    ]
+        known, openings = entities[form["about"]][: form["first"]], form.get("openings", [""])
+        drafts += product([(known, form.get("differ"))], known, openings, form["endings"])
+    count, chosen = plan["choices"], islice(shuffle(drafts, chance), DOCUMENTS)
+    return [_ask(draft, at % count, count, chance) for at, draft in enumerate(chosen)]
 
 
-def _ask(
-    others: tuple,
-    subject: Subject,
-    opening: str,
-    ending: list,
-    label: int,
-    count: int,
-    chance: Chance,
-) -> dict:
+def _ask(draft: tuple, label: int, count: int, chance: Chance) -> dict:
     """One document: `count` choices, the one about the subject in the place `label`."""
-    (text, choice), (known, differ) = ending, others
+    (known, differ), subject, opening, (text, choice) = draft
+    # Two entities are apart by `differ`, which may be less than what a choice says of them.
     chosen = {fill(differ or choice, subject): subject}
     for other in shuffle(known, chance):
         if len(chosen) < count:
             chosen.setdefault(fill(differ or choice, other), other)
     choices = [fill(choice, entity) for entity in chosen.values()]
     choices.insert(label, choices.pop(0))
-    return {
-        "opening": fill(opening, subject),
-        "text": fill(text, subject),
-        "choices": choices,
-        "label": label,
-    }
+    asked = {"opening": fill(opening, subject), "text": fill(text, subject)}
+    return asked | {"choices": choices, "label": label}

@@ -1,9 +1,9 @@
-"""What is asked of a model while it learns on: its probes after every injection, its tasks before
-and at the end."""
+"""What is asked along a run: probes after every injection, tasks before it and at its end."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,17 +14,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from kent.errors import DamagedError, NotFiniteError
 from kent.learning.downstream import evaluate
 from kent.learning.knowledge import Knowledge
+from kent.learning.outcomes import Tables, split_tables
 from kent.learning.probes import MEASURES, probe
 from kent.records import load_tensors, save_tensors
 
 FORMAT = "kent evaluation 1"
 
-Tables = dict[str, dict[str, Tensor]]
+Stop = dict[str, float | int]
 
 
+@dataclass(eq=False)
 class Evaluator(TrainerCallback):
-    """Scores probes after every injection and tasks in their turn, and stops at a loss that is not
-    finite.
+    """Scores probes after every injection and tasks in their turn; stops at a loss not finite.
 
     Every evaluation is a file in `folder` that names the `run`, so that an interrupted run keeps
     those it has. `asked` are the facts under their names (knowledge, control); `tasks` as for
@@ -33,89 +34,72 @@ class Evaluator(TrainerCallback):
     gradient or a probe was first not finite; all that is asked from there on is NaN.
     """
 
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        asked: Mapping[str, Knowledge],
-        run: str,
-        folder: Path,
-        *,
-        tasks: str,
-        along: bool,
-    ):
-        self.tokenizer, self.asked, self.run, self.folder = tokenizer, asked, run, folder
-        self.tasks, self.along = tasks, along
-        self.bar = self.stopped = None
+    tokenizer: PreTrainedTokenizerBase
+    asked: Mapping[str, Knowledge]
+    run: str
+    folder: Path
+    tasks: str
+    along: bool
+    stopped: Stop | None = None
 
     def examine(
         self, model: PreTrainedModel, step: int, *, rate: float = 0.0, last: bool = False
     ) -> None:
-        """Evaluate the model as it is after `step`, learned at a learning rate, and keep the
-        scores."""
+        """Evaluate the model as it is after `step`, learned at a learning rate; keep the scores."""
         scores, tasks = None, self.tasks if step == 0 or last or self.along else ""
         try:
-            with _without_autocast(model):
-                scores = None if self.stopped else self._score(model, tasks)
+            if not self.stopped:
+                scores = self._score(model, tasks)
         except NotFiniteError:
-            if step == 0:
+            if step == 0:  # the model came so, and nothing was learned
                 raise
             self.stopped = {"step": step, "learning_rate": rate}
         if scores is None:
             before, _ = self._read(0)
-            asked = {
-                name: tensor
-                for name, tensor in before.items()
-                if tasks or not name.startswith("answers/")
-            }
-            scores = {name: torch.full_like(tensor, torch.nan) for name, tensor in asked.items()}
+            asked = [name for name in before if tasks or not name.startswith("answers/")]
+            scores = {name: torch.full_like(before[name], torch.nan) for name in asked}
         kept = {"run": self.run, "step": step, "stopped": self.stopped}
-        save_tensors(
-            scores, self.folder / f"step{step}.safetensors", format=FORMAT, provenance=kept
-        )
+        save_tensors(scores, self._locate(step), format=FORMAT, provenance=kept)
 
     def _score(self, model: PreTrainedModel, tasks: str) -> dict[str, Tensor]:
         scores = {}
-        for name, knowledge in self.asked.items():
-            table = probe(model, self.tokenizer, knowledge)
-            scores |= {
-                f"{name}/{measure}": torch.tensor(table[measure].to_numpy()) for measure in MEASURES
-            }
-        for task, correct in (
-            evaluate(model, self.tokenizer, tasks).correct.items() if tasks else ()
-        ):
-            scores[f"answers/{task}"] = torch.tensor(correct, dtype=torch.float64)
+        with _without_autocast(model):
+            for name, knowledge in self.asked.items():
+                table = probe(model, self.tokenizer, knowledge)
+                scores |= {f"{name}/{key}": torch.tensor(table[key].to_numpy()) for key in MEASURES}
+            if tasks:
+                answered = evaluate(model, self.tokenizer, tasks).correct
+                scores |= {
+                    f"answers/{task}": torch.tensor(each).double()
+                    for task, each in answered.items()
+                }
         return scores
 
     def collect(self, last: int, every: int) -> tuple[list[int], Tables]:
-        """The steps of all evaluations up to the last, in order, and what was scored there, as
-        `Outcome` has it.
+        """The steps of all evaluations up to the last, and their scores, as `Outcome` has them.
 
         Raises ValueError (DamagedError as a rule) for an evaluation that is missing or not whole.
         """
         steps = sorted({*range(0, last + 1, every), last})
-        evaluations, tables = (
-            [self._read(step)[0] for step in steps],
-            {"knowledge": {}, "control": {}, "answers": {}},
-        )
-        for name in evaluations[0]:
-            table, key = name.split("/", 1)
-            tables[table][key] = torch.stack(
-                [scores[name] for scores in evaluations if name in scores]
-            )
-        return steps, tables
+        found = [self._read(step)[0] for step in steps]
+        # Tasks may be asked at the two ends only: their tables have fewer rows.
+        rows = {name: [each[name] for each in found if name in each] for name in found[0]}
+        return steps, split_tables({name: torch.stack(each) for name, each in rows.items()})
 
     def find_gap(self, last: int, every: int) -> str | None:
-        """What is wrong with the first evaluation that is missing or not whole up to a step; None
-        if none is."""
+        """What is wrong with the first evaluation not whole up to a step; None if none is."""
         try:
             self.collect(last, every)
         except ValueError as error:
             return str(error)
         return None
 
+    def _locate(self, step: int) -> Path:
+        return self.folder / f"step{step}.safetensors"
+
     def _read(self, step: int) -> tuple[dict[str, Tensor], dict]:
         """One evaluation, scores and header."""
-        path = self.folder / f"step{step}.safetensors"
+        path = self._locate(step)
         try:
             scores, header = load_tensors(path, FORMAT)
         except FileNotFoundError:
@@ -126,24 +110,14 @@ class Evaluator(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         """Show a bar, where the run has got to already; remember that it was stopped, if it was."""
-        marks = [
-            self._read(step)[1]["stopped"]
-            for step in range(0, state.global_step + 1, args.save_steps)
-        ]
-        stops = [each for each in (*marks, find_stop(state.log_history)) if each]
-        self.stopped = min(stops, key=lambda each: each["step"], default=None)
-        hidden = not state.is_world_process_zero
-        self.bar = tqdm(
-            total=state.max_steps,
-            initial=state.global_step,
-            desc="learning",
-            unit="step",
-            disable=hidden,
-        )
+        asked = range(0, state.global_step + 1, args.save_steps)
+        marks = [*(self._read(step)[1]["stopped"] for step in asked), find_stop(state.log_history)]
+        self.stopped = min(filter(None, marks), key=lambda each: each["step"], default=None)
+        hidden, shown = not state.is_world_process_zero, {"desc": "learning", "unit": "step"}
+        self.bar = tqdm(total=state.max_steps, initial=state.global_step, disable=hidden, **shown)
 
     def on_log(self, args, state, control, *, model, logs, **kwargs) -> None:
-        """After a step, before its checkpoint: stop at a loss that is not finite, examine after an
-        injection."""
+        """After a step, before its checkpoint: stop at a loss not finite, examine an injection."""
         if "loss" not in logs:
             return
         self.bar.update()
@@ -159,9 +133,8 @@ class Evaluator(TrainerCallback):
         self.bar.close()
 
 
-def find_stop(logs: Sequence[Mapping[str, float | int]]) -> dict[str, float | int] | None:
-    """Step and learning rate of the first step whose loss or gradient was not finite, out of the
-    Trainer's logs."""
+def find_stop(logs: Sequence[Mapping[str, float | int]]) -> Stop | None:
+    """Step and learning rate of the first of the Trainer's logs not finite in loss or gradient."""
     for log in logs:
         if "loss" in log and not (math.isfinite(log["loss"]) and math.isfinite(log["grad_norm"])):
             return {"step": log["step"], "learning_rate": log["learning_rate"]}
@@ -170,8 +143,10 @@ def find_stop(logs: Sequence[Mapping[str, float | int]]) -> dict[str, float | in
 
 @contextmanager
 def _without_autocast(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluate in the weights' own dtype, as before learning: under bf16 accelerate wraps `forward`
-    on the instance."""
+    """Evaluate in the weights' own dtype, as before learning.
+
+    Under bf16 accelerate wraps `forward` on the instance, where no context reaches it.
+    """
     wrapped = model.__dict__.pop("forward", None)
     try:
         yield

@@ -1,8 +1,7 @@
-"""Injection is data: a dataset whose rows already hold the injected texts (section 4.1 of the
-paper).
+"""Injection is data: a dataset whose rows already hold the injected texts (section 4.1).
 
 Row r of step s is what it is however the rows reach the model: one by one, accumulated, on several
-devices, in several epochs, or in a run that was interrupted.
+devices, in several epochs, or in a run that was interrupted. Axes: position (tokens of a row).
 """
 
 import numpy as np
@@ -18,8 +17,7 @@ from kent.settings import Count, TokenIds, checked
 
 
 class InjectedRows(Dataset):
-    """The rows of a run, in the order of its steps: `epochs` times the first `steps · batch` of
-    `sequences`.
+    """The rows of a run in the order of its steps: `epochs` times `steps · batch` of `sequences`.
 
     Injection k is in the batch of step k · steps / 10 of every epoch (steps count from 1). Text i,
     followed by the end-of-text token, stands in front of row i of the batch, and the row is cut
@@ -42,19 +40,14 @@ class InjectedRows(Dataset):
         steps: Count,
         epochs: Count = 1,
     ):
-        schedule = list_injections(knowledge, batch=batch, steps=steps)
-        if len(sequences) < steps * batch:
+        schedule, needed = list_injections(knowledge, batch=batch, steps=steps), steps * batch
+        if len(sequences) < needed:
+            enough = len(sequences) // batch // INJECTIONS * INJECTIONS
             raise ValueError(
-                f"{steps} steps of {batch} rows need {steps * batch} sequences; {len(sequences)} "
-                "are given. They are enough for "
-                f"{len(sequences) // batch // INJECTIONS * INJECTIONS} steps"
+                f"{steps} steps of {batch} rows need {needed} sequences; {len(sequences)} are "
+                f"given. They are enough for {enough} steps"
             )
-        self.sequences, self.batch, self.steps, self.epochs = (
-            sequences[: steps * batch],
-            batch,
-            steps,
-            epochs,
-        )
+        self.sequences, self.batch, self.epochs = sequences[:needed], batch, epochs
         heads = _join_texts(schedule, tokenizer, sequences.shape[1])
         self.heads = {(step - 1) * batch + row: head for (step, row), head in heads.items()}
 
@@ -65,7 +58,7 @@ class InjectedRows(Dataset):
         """Row `index % batch` of step `index // batch + 1`, as the Trainer wants it."""
         if not 0 <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
-        place = index % len(self.sequences)
+        place = index % len(self.sequences)  # every epoch has the same rows, injections included
         row = self.sequences[place]
         if place in self.heads:
             row = torch.cat([self.heads[place], row])[: len(row)]
@@ -76,48 +69,41 @@ class InjectedRows(Dataset):
 def list_injections(
     knowledge: Knowledge, *, batch: Count, steps: Count, epochs: Count = 1
 ) -> pd.DataFrame:
-    """Which text goes in front of which row (from 0) at which step (from 1): one line per text, in
-    order.
+    """Which text goes in front of which row (from 0) at which step (from 1): a line per text.
 
     Columns: step, injection (1 to 10, again in every epoch), row, setting, item, version (0 the
     original paragraph, else the number of its paraphrase), text. Raises ValueError for steps that
     ten injections do not divide.
     """
     if steps % INJECTIONS:
-        raise ValueError(
-            f"the steps of an epoch must be a multiple of {INJECTIONS} (the injections), not "
-            f"{steps}"
-        )
+        rule = f"a multiple of {INJECTIONS} (the injections)"
+        raise ValueError(f"the steps of an epoch must be {rule}, not {steps}")
     lines = []
     for number in range(1, epochs * INJECTIONS + 1):
-        injection = (number - 1) % INJECTIONS + 1
-        texts = knowledge.injections(injection)
-        share = len(texts) - len(knowledge.paraphrase)
-        items = [("paraphrase", item, injection - 1) for item in range(len(knowledge.paraphrase))]
-        items += [("once", item, 0) for item in range(share * (injection - 1), share * injection)]
+        k = (number - 1) % INJECTIONS + 1
+        texts, repeated = knowledge.injections(k), len(knowledge.paraphrase)
+        share = len(texts) - repeated
+        items = [("paraphrase", item, k - 1) for item in range(repeated)]
+        items += [("once", item, 0) for item in range(share * (k - 1), share * k)]
+        # Neighbours share a row where rows are few: the sizes of the parts differ by one at most.
         parts = np.array_split(np.arange(len(texts)), min(batch, len(texts)))
         rows = [row for row, part in enumerate(parts) for _ in part]
-        lines += [
-            (number * steps // INJECTIONS, injection, row, *item, text)
-            for row, item, text in zip(rows, items, texts, strict=True)
-        ]
-    return pd.DataFrame(
-        lines, columns=["step", "injection", "row", "setting", "item", "version", "text"]
-    )
+        step = number * steps // INJECTIONS
+        placed = zip(rows, items, texts, strict=True)
+        lines += [(step, k, row, *item, text) for row, item, text in placed]
+    columns = ["step", "injection", "row", "setting", "item", "version", "text"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def _join_texts(schedule: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, length: int) -> dict:
-    """The tokens to stand in front of each row, under (step, row); every text is followed by the
-    end-of-text token."""
-    if tokenizer.eos_token_id is None:
+    """The tokens in front of each row, under (step, row); an end-of-text token ends every text."""
+    if (end := tokenizer.eos_token_id) is None:
         raise ValueError(
-            "the tokenizer has no end-of-text token (eos_token), which is to stand after an "
-            "injected text"
+            "the tokenizer has no end-of-text token (eos_token) to stand after an injected text"
         )
-    encoded = tokenizer(schedule.text.tolist(), add_special_tokens=False, verbose=False)[
-        "input_ids"
-    ]
-    ended = [[*ids, tokenizer.eos_token_id] for ids in encoded]
+    # Each text is tokenised alone, so that joining it to others does not change its tokens.
+    encoded = tokenizer(schedule.text.tolist(), add_special_tokens=False, verbose=False)
+    ended = [[*ids, end] for ids in encoded["input_ids"]]
     joined: dict[tuple[int, int], list[int]] = {}
     for step, row, ids in zip(schedule.step, schedule.row, ended, strict=True):
         joined.setdefault((step, row), []).extend(ids)

@@ -1,5 +1,9 @@
-"""What a run of continual learning came to: K and P before, along the way and after; acquisition
-and forgetting."""
+"""What a run of continual learning came to: K and P along it, acquisition and forgetting.
+
+Axes: evaluation (step 0 and every injection), probe, paragraph (probes about one), step (optimizer
+steps), occasion (when tasks were asked), document (of a task), sample (of the bootstrap; column 0
+is the value itself), lag (injections since a paragraph's own).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,12 +28,13 @@ SEED = 0
 Setting = Literal["once", "paraphrase"]
 Measure = Literal["per_target_token", "padded_mean"]
 Facts = Literal["knowledge", "control"]
+Tables = dict[str, dict[str, Tensor]]
+"""Scores by name under what was asked: knowledge, control (by measure), answers (by task)."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Scores of every probe at every evaluation, answers to every task document, and the loss of
-    every step.
+    """Scores of every probe at every evaluation, answers to every task, the loss of every step.
 
     `steps` are the optimizer steps of the evaluations, 0 first. `knowledge` and `control` hold, per
     measure (per_target_token, padded_mean: see `kent.probe`), log probabilities in nats; the
@@ -50,20 +55,17 @@ class Outcome:
     def average_paragraphs(
         self, setting: Setting, *, measure: Measure = MEASURES[0], of: Facts = "knowledge"
     ) -> Float64[Tensor, "evaluation paragraph"]:
-        """Mean log probability of each paragraph's probes, in nats; `setting` is once or
-        paraphrase.
+        """Mean log probability of each paragraph's probes, in nats, in a setting.
 
         Raises ValueError for a setting or measure that is not one, and where no control or no such
         setting was probed.
         """
-        scores = self._find_scores(of)
-        probes = self.provenance["probes"][of]
+        scores, probes = self._find_scores(of), self.provenance["probes"][of]
         chosen = torch.tensor([each == setting for each in probes["setting"]])
         if not chosen.any():
             raise ValueError(f"this run probed no {of} of the setting {setting!r}")
-        items = torch.tensor(probes["item"])[chosen]
-        paragraphs = torch.nn.functional.one_hot(items).double()
-        return scores[measure][:, chosen] @ paragraphs / paragraphs.sum(0)
+        owners = torch.nn.functional.one_hot(torch.tensor(probes["item"])[chosen]).double()
+        return scores[measure][:, chosen] @ owners / owners.sum(0)
 
     def _find_scores(self, of: Facts) -> Mapping[str, Float64[Tensor, "evaluation probe"]]:
         if not (scores := getattr(self, of)):
@@ -85,31 +87,28 @@ class Outcome:
         so that differences of runs are paired. Raises as `average_paragraphs`.
         """
         self._find_scores(of)
-        probed = {*self.provenance["probes"][of]["setting"]}
+        probed = self.provenance["probes"][of]["setting"]
         chosen = [each for each in SETTINGS if each in probed] if setting == "all" else [setting]
-        tables = [self.average_paragraphs(each, measure=measure, of=of).numpy() for each in chosen]
-        random = {
-            each: np.random.default_rng([SEED, number]) for number, each in enumerate(SETTINGS)
-        }
-        totals = [
-            table @ _draw(table.shape[1], random[each])
-            for each, table in zip(chosen, tables, strict=True)
-        ]
-        return sum(totals) / sum(table.shape[1] for table in tables)
+        tables = {each: self.average_paragraphs(each, measure=measure, of=of) for each in chosen}
+        totals = []
+        for each, table in tables.items():
+            # A setting's draws depend on nothing but its number of paragraphs: runs are paired.
+            random = np.random.default_rng([SEED, SETTINGS.index(each)])
+            totals.append(table.numpy() @ _draw(table.shape[1], random))
+        return sum(totals) / sum(table.shape[1] for table in tables.values())
 
     def downstream(self) -> Float64[np.ndarray, "occasion sample"]:
-        """P as a rate from 0 to 1 (mean score of the tasks) and its bootstrap samples over tasks
-        and their documents.
+        """P from 0 to 1 (mean score of the tasks) and its bootstrap samples.
 
-        Column 0 is the value itself. Raises ValueError where no tasks were asked.
+        Column 0 is the value itself. Tasks and the documents of each are drawn. Raises ValueError
+        where no tasks were asked.
         """
         if not self.answers:
             raise ValueError("this run asked no downstream tasks")
         random = np.random.default_rng(SEED)
-        scores = [
-            answers.numpy() @ _draw(answers.shape[1], random) / answers.shape[1]
-            for answers in self.answers.values()
-        ]
+        tables = [each.numpy() for each in self.answers.values()]
+        # Two levels: documents within a task, then how often each task counts (t task).
+        scores = [each @ _draw(each.shape[1], random) / each.shape[1] for each in tables]
         return np.einsum("tos,ts->os", np.stack(scores), _draw(len(scores), random)) / len(scores)
 
     @checked
@@ -122,30 +121,29 @@ class Outcome:
         relative: bool = True,
         since: "InstanceOf[Outcome] | None" = None,
     ) -> Float64[np.ndarray, " sample"]:
-        """A: the rise of K from before to the end, in % of its size before (section 4.1), or in
-        nats.
+        """A: the rise of K from before to the end, in % of |K| before (section 4.1), or in nats.
 
         `since` is the run whose K before counts (default: this one): that of the unchanged model,
-        for a changed one. Raises as `average_paragraphs`, and ValueError for a run that was taught
-        or asked something else.
+        for a changed one. Raises as `average_paragraphs`, and ValueError for a run with other
+        facts or probes.
         """
         start = since or self
         if any(start._recall(key, of) != self._recall(key, of) for key in ("facts", "probes")):
             raise ValueError(
-                f"the run since which K is to have changed was taught or asked other {of}"
+                f"the run since which K is to have changed was injected or asked other {of}"
             )
         before = start.performance(setting, measure=measure, of=of)[0]
         after = self.performance(setting, measure=measure, of=of)[-1]
+        # K is a mean log probability, so negative: its size keeps a rise positive.
         return 100 * (after - before) / np.abs(before) if relative else after - before
 
     @checked
     def forgetting(
         self, *, relative: bool = True, since: "InstanceOf[Outcome] | None" = None
     ) -> Float64[np.ndarray, " sample"]:
-        """F: the fall of P from before to the end, in % of P before (section 4.1), or in points if
-        not `relative`.
+        """F: the fall of P from before to the end, in % of P before (section 4.1), or in points.
 
-        `since` as for `acquisition`.
+        `relative` and `since` as for `acquisition`.
         """
         start = since or self
         if start.provenance.get("tasks") != self.provenance.get("tasks"):
@@ -157,82 +155,78 @@ class Outcome:
         return self.provenance.get(key, {}).get(of)
 
     def compare_injections(self) -> Float64[Tensor, " paragraph"]:
-        """What the one injection of a fact does to its K, in nats, paragraph by paragraph: the gain
-        over the injection that holds it, minus the mean gain over each of the others.
+        """What its one injection does to K of each fact injected once, in nats.
 
-        The first injection is left out, with the paragraphs in it: it changes the style of
+        That is the gain over the injection that holds it, minus the mean gain over each of the
+        others. The first injection is left out, with the paragraphs in it: it changes the style of
         everything.
         """
         gains = self.average_paragraphs("once").diff(dim=0)
-        paragraphs = gains.shape[1]
-        holds = (
-            torch.arange(len(gains))[:, None] % INJECTIONS
-            == torch.arange(paragraphs) * INJECTIONS // paragraphs
-        )
+        injection = torch.arange(len(gains))[:, None] % INJECTIONS  # again in every epoch
+        holds = injection == _find_injections(gains.shape[1])
         gains, holds = gains[1:, ~holds[0]], holds[1:, ~holds[0]]
         when, others = ((gains * chosen).sum(0) / chosen.sum(0) for chosen in (holds, ~holds))
         return when - others
 
-    def follow_tellings(self) -> Float64[Tensor, "lag paragraph"]:
-        """How K of a fact injected once moves from before its injection to `lag` injections after,
-        in nats.
+    def follow_injections(self) -> Float64[Tensor, "lag paragraph"]:
+        """How K of a fact injected once moves from before its injection to `lag` after, in nats.
 
         Minus what K of the control's facts injected once does meanwhile (mean), which is style. NaN
         where the run ends before; facts that the first injection holds are left out, as in
         `compare_injections`.
         """
         facts, control = (self.average_paragraphs("once", of=of) for of in ("knowledge", "control"))
-        excess = (facts - control.mean(dim=1, keepdim=True))[: INJECTIONS + 1]
-        paragraphs = excess.shape[1]
-        own = 1 + torch.arange(paragraphs) * INJECTIONS // paragraphs
-        after = own + torch.arange(INJECTIONS - 1)[:, None]
-        columns, last = torch.arange(paragraphs), len(excess) - 1
-        found = (
-            excess[after.clamp(max=last), columns.expand_as(after)]
-            - excess[(own - 1).clamp(max=last), columns]
-        )
-        return found.where(after < len(excess), torch.nan)[:, own > 1]
+        excess = (facts - control.mean(dim=1, keepdim=True))[: INJECTIONS + 1]  # the first epoch
+        own = 1 + _find_injections(excess.shape[1])
+        after, last = own + torch.arange(INJECTIONS - 1)[:, None], len(excess) - 1
+        # Row 0 is before all injections: own - 1 is the evaluation just before a paragraph's own.
+        before = excess.gather(0, (own - 1).clamp(max=last)[None])
+        found = excess.gather(0, after.clamp(max=last)) - before
+        return found.where(after <= last, torch.nan)[:, own > 1]
 
     @checked
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
-        tables = {"knowledge": self.knowledge, "control": self.control, "answers": self.answers}
-        tensors = {
-            f"{name}/{key}": tensor
-            for name, table in tables.items()
-            for key, tensor in table.items()
-        }
-        tensors |= {"steps": self.steps, "curve": self.curve}
+        tensors = {"steps": self.steps, "curve": self.curve}
+        for name in ("knowledge", "control", "answers"):
+            tensors |= {f"{name}/{key}": tensor for key, tensor in getattr(self, name).items()}
         save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
 
     @classmethod
     @checked
     def load(cls, path: str | Path) -> "Outcome":
-        """Read an outcome; `DamagedError` (a ValueError) for a damaged file, `ValueError` for
-        something else."""
+        """Read an outcome; DamagedError for a file not whole, ValueError for another kind."""
         tensors, provenance = load_tensors(path, FORMAT)
-        tables: dict[str, dict[str, Tensor]] = {"knowledge": {}, "control": {}, "answers": {}}
         with expect_whole(path):
-            for name in [name for name in tensors if "/" in name]:
-                table, key = name.split("/", 1)
-                tables[table][key] = tensors.pop(name)
-            tables["answers"] = {
-                task: tables["answers"][task] for task in provenance.get("tasks", tables["answers"])
-            }
+            tables = split_tables({name: tensors.pop(name) for name in [*tensors] if "/" in name})
+            answers, tasks = tables["answers"], provenance.get("tasks", tables["answers"])
+            tables["answers"] = {task: answers[task] for task in tasks}  # a file sorts its names
             return cls(**tables, **tensors, provenance=provenance)
 
 
+def split_tables(tensors: Mapping[str, Tensor]) -> Tables:
+    """Tensors named table/key by table and key; KeyError for a table that an outcome has not."""
+    tables: Tables = {"knowledge": {}, "control": {}, "answers": {}}
+    for name, tensor in tensors.items():
+        table, key = name.split("/", 1)
+        tables[table][key] = tensor
+    return tables
+
+
+def _find_injections(paragraphs: int) -> Int64[Tensor, " paragraph"]:
+    """The injection, from 0, that holds each of the paragraphs injected once: a tenth in each."""
+    return torch.arange(paragraphs) * INJECTIONS // paragraphs
+
+
 def _draw(number: int, random: np.random.Generator) -> Float64[np.ndarray, "item sample"]:
-    """How often each of `number` items is drawn: once each in column 0, with replacement in the
-    others."""
+    """How often each of `number` items is drawn: once each in column 0, else with replacement."""
     samples = random.multinomial(number, [1 / number] * number, size=RESAMPLES).T
     return np.concatenate([np.ones((number, 1)), samples], axis=1)
 
 
 @checked
 def estimate(samples: Float64[np.ndarray, " sample"]) -> tuple[float, float]:
-    """A statistic's value and its bootstrap standard error, from what the methods of `Outcome`
-    return."""
+    """A statistic's value and its bootstrap standard error, from what `Outcome` returns."""
     return float(samples[0]), float(np.std(samples[1:], ddof=1))
 
 

@@ -1,5 +1,7 @@
-"""How well a model knows new facts: the log probability of every probe's target, and K(θ) (section
-4 of the paper)."""
+"""Probes: the log probability of what each asks for, and K(θ) (section 4.1 of the paper).
+
+Axes: probe (one input and its target).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ PADDED = 16
 
 @dataclass(frozen=True)
 class _Line:
-    """The token ids of a probe's "input target", and how many of them come before the target."""
+    """The token ids of "input target", and how many of them come before the target."""
 
     tokens: list[int]
     start: int
@@ -75,74 +77,61 @@ def _tokenise(probes: Sequence[Probe], tokenizer: PreTrainedTokenizerBase) -> li
     if not probes:
         raise ValueError("the knowledge has no probes: at least one is needed")
     starts = [each.input.rstrip() for each in probes]
-    texts = [
-        f"{start} {each.target.strip()}".rstrip()
-        for start, each in zip(starts, probes, strict=True)
-    ]
-    inputs = tokenizer(starts, add_special_tokens=False, verbose=False)["input_ids"]
-    joined = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-    return [_Line(tokens, len(before)) for tokens, before in zip(joined, inputs, strict=True)]
+    ends = [each.target.strip() for each in probes]
+    texts = [f"{start} {end}".rstrip() for start, end in zip(starts, ends, strict=True)]
+    before, whole = (
+        tokenizer(each, add_special_tokens=False, verbose=False)["input_ids"]
+        for each in (starts, texts)
+    )
+    # Counted, not compared, as the public code does, where a token reaches over the border.
+    return [_Line(tokens, len(start)) for tokens, start in zip(whole, before, strict=True)]
 
 
 def _check_lines(probes: Sequence[Probe], lines: list[_Line], model: PreTrainedModel) -> None:
     for each, line in zip(probes, lines, strict=True):
-        name, length = (
-            f"{each.kind} probe {each.input!r:.60} of {each.setting} item {each.item}",
-            len(line.tokens),
-        )
-        if not 0 < line.start < length:
-            raise ValueError(
-                f"{name}: of {length} tokens, {line.start} are the input's; both parts need at "
-                "least one"
-            )
+        name = f"{each.kind} probe {each.input!r:.60} of {each.setting} item {each.item}"
+        if not 0 < line.start < len(line.tokens):
+            counts = f"of {len(line.tokens)} tokens, {line.start} are the input's"
+            raise ValueError(f"{name}: {counts}; both parts need at least one")
         check_tokens(model, [torch.tensor(line.tokens, device="cpu")], f"the {name}")
 
 
 def _gather(lines: list[_Line], size: int) -> list[list[int]]:
-    """Indices of lines of one length, at most `size` together, the longest first: no batch is
-    padded."""
+    """Indices of lines of one length, at most `size` together: no batch is padded."""
     order = sorted(range(len(lines)), key=lambda index: -len(lines[index].tokens))
-    groups = [
-        list(group) for _, group in groupby(order, key=lambda index: len(lines[index].tokens))
-    ]
+    groups = [[*each] for _, each in groupby(order, key=lambda index: len(lines[index].tokens))]
+    # The longest come first: what does not fit into memory is known at once.
     return [group[at : at + size] for group in groups for at in range(0, len(group), size)]
 
 
 def _score(
     batch: list[_Line], model: PreTrainedModel, project: Callable[[Tensor], Tensor]
 ) -> Float64[Tensor, " probe"]:
-    """Sum of the log probabilities of each target's tokens, in nats; every line has the same
-    length."""
+    """Log probability of each target, in nats, in lines of one length."""
     device = find_device(model)
     tokens = torch.tensor([line.tokens for line in batch], device=device)
     starts = torch.tensor([[line.start] for line in batch], device=device)
+    # Position t predicts token t + 1, so a target's first token is asked one before its start.
     asked = torch.arange(1, tokens.shape[1], device=device) >= starts
-    hidden = find_decoder(model)(
-        input_ids=tokens[:, :-1], use_cache=False, return_dict=True
-    ).last_hidden_state[asked]
-    blocks = zip(hidden.split(POSITIONS), tokens[:, 1:][asked].split(POSITIONS), strict=True)
-    losses = torch.cat(
-        [cross_entropy(project(states), answers, reduction="none") for states, answers in blocks]
-    )
-    owners = asked.nonzero()[:, 0]
-    return -torch.zeros(len(batch), dtype=torch.float64).index_add(
-        0, owners.cpu(), losses.cpu().double()
-    )
+    output = find_decoder(model)(input_ids=tokens[:, :-1], use_cache=False, return_dict=True)
+    hidden, answers = output.last_hidden_state[asked], tokens[:, 1:][asked]
+    blocks = zip(hidden.split(POSITIONS), answers.split(POSITIONS), strict=True)
+    losses = torch.cat([cross_entropy(project(h), a, reduction="none") for h, a in blocks])
+    # Sums are taken on the CPU in float64, in one order: a GPU's index_add has none.
+    owners, sums = asked.nonzero()[:, 0].cpu(), torch.zeros(len(batch), dtype=torch.float64)
+    return -sums.index_add(0, owners, losses.cpu().double())
 
 
 def _tabulate(
     probes: Sequence[Probe], lines: list[_Line], sums: Float64[Tensor, " probe"]
 ) -> pd.DataFrame:
-    """Both normalisations; the padded length is that of the longest probe of the public code's
-    batch."""
-    table = pd.DataFrame(
-        {name: [getattr(each, name) for each in probes] for name in ("item", "setting", "kind")}
-    )
-    lengths = pd.Series([len(line.tokens) for line in lines])
-    groups = [table["setting"], table["kind"]]
-    padded = lengths.groupby([*groups, lengths.groupby(groups).cumcount() // PADDED]).transform(
-        "max"
-    )
+    """Both normalisations of the sums."""
+    columns = ("item", "setting", "kind")
+    table = pd.DataFrame({name: [getattr(each, name) for each in probes] for name in columns})
+    lengths, groups = pd.Series([len(each.tokens) for each in lines]), [table.setting, table.kind]
+    # The public code averages over all positions of a batch padded to its longest probe, but one.
+    batches = lengths.groupby(groups).cumcount() // PADDED
+    padded = lengths.groupby([*groups, batches]).transform("max")
     return table.assign(
         per_target_token=sums.numpy() / [len(line.tokens) - line.start for line in lines],
         padded_mean=sums.numpy() / (padded - 1),

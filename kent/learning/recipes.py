@@ -1,5 +1,4 @@
-"""How a model learns on: the settings of a run of continual learning, and what the Trainer makes of
-them."""
+"""Recipes of continual learning, and what the Trainer makes of them (section 4.1)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,14 +58,11 @@ class Recipe:
         """Raise ValueError, naming the setting, for what no run can have."""
         check_fields(self)
         if self.steps % INJECTIONS:
-            raise ValueError(
-                f"the steps of an epoch must be a multiple of {INJECTIONS} injections, not "
-                f"{self.steps}"
-            )
+            rule = f"a multiple of {INJECTIONS} injections"
+            raise ValueError(f"the steps of an epoch must be {rule}, not {self.steps}")
         if self.batch % min(self.rows, self.batch):
-            raise ValueError(
-                f"a batch of {self.batch} rows is not a multiple of {self.rows} rows at once"
-            )
+            rows = f"{self.rows} rows at once"
+            raise ValueError(f"a batch of {self.batch} rows is not a multiple of {rows}")
         if self.tasks:
             choose_tasks(self.tasks)
 
@@ -99,10 +95,8 @@ def arrange(recipe: Recipe, out: Path) -> TrainingArguments:
     )
     together = arguments.train_batch_size * arguments.world_size
     if recipe.batch % together:
-        raise ValueError(
-            f"a batch of {recipe.batch} rows is not a multiple of {together}: rows at once × "
-            "devices"
-        )
+        parts = f"{together}: rows at once × devices"
+        raise ValueError(f"a batch of {recipe.batch} rows is not a multiple of {parts}")
     arguments.gradient_accumulation_steps = recipe.batch // together
     return arguments
 
@@ -113,8 +107,8 @@ def _schedule(recipe: Recipe) -> dict:
     Its two cosines differ by where the warm-up starts, and by a step: from 0, the first step learns
     nothing.
     """
-    shares = {"min_lr_rate": recipe.min_rate}
-    if not recipe.warmup_from:
-        return {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": shares}
-    shares["warmup_lr_rate"] = recipe.warmup_from
-    return {"lr_scheduler_type": "cosine_warmup_with_min_lr", "lr_scheduler_kwargs": shares}
+    name, shares = "cosine_with_min_lr", {"min_lr_rate": recipe.min_rate}
+    if recipe.warmup_from:
+        name = "cosine_warmup_with_min_lr"
+        shares["warmup_lr_rate"] = recipe.warmup_from
+    return {"lr_scheduler_type": name, "lr_scheduler_kwargs": shares}

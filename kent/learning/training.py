@@ -1,5 +1,4 @@
-"""Continual knowledge learning (section 4): the Hugging Face Trainer over rows that already hold
-the injected texts."""
+"""Continual knowledge learning (section 4): the Hugging Face Trainer over injected rows."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,8 +21,8 @@ from transformers import (
 from kent.change.temperature import Cooling, set_temperature
 from kent.errors import DamagedError
 from kent.learning.evaluations import Evaluator, find_stop
+from kent.learning.folder import RunFolder
 from kent.learning.injection import InjectedRows
-from kent.learning.keeping import Keeper
 from kent.learning.knowledge import Knowledge
 from kent.learning.outcomes import Outcome
 from kent.learning.recipes import Recipe, arrange
@@ -36,24 +35,21 @@ from kent.settings import TokenIds, checked
 
 STATE, OUTCOME = "trainer_state.json", "outcome.safetensors"
 WIDE = (torch.float32, torch.bfloat16, torch.float64)
-"""The dtypes that a model can learn in; the range of float16 is too narrow without a scaled
-loss."""
+"""Dtypes that a model can learn in; float16's range is too narrow without a scaled loss."""
 
 
 class Trainer(transformers.Trainer):
-    """The Hugging Face Trainer, but embeddings decay only if asked to, and losses are per token
-    predicted."""
+    """The Hugging Face Trainer: embeddings decay if asked to, losses are per predicted token."""
 
     def __init__(self, *, decay_embeddings: bool, **settings):
         self.decay_embeddings = decay_embeddings
         super().__init__(**settings)
-        # It divides by the first token of a row too where it does not know the model's `loss_type`
-        # (GPT-2), but no causal model predicts that token.
+        # Where it does not know the model's `loss_type` (GPT-2), it would divide by a row's first
+        # token too, which no causal model predicts.
         self._loss_shifts_labels = True
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        """Names of the parameters that decay; an output projection that is tied to the embeddings
-        is one with them."""
+        """Names of the parameters that decay; what is tied to the embeddings is one with them."""
         names = super().get_decay_parameter_names(model)
         if self.decay_embeddings:
             return names
@@ -75,20 +71,20 @@ def learn(
     *,
     control: Knowledge | None = None,
 ) -> Outcome:
-    """Teach `knowledge` to `model`, in place, within `sequences` [row, position]; K and P before,
-    along the way, after.
+    """Have `model` learn on in place from `sequences` [row, position] with `knowledge` injected.
 
     Probes are scored at step 0 and after every injection, those of `control` (facts never injected)
-    too. The folder `out`, new or empty at first, keeps `model/` (the weights at the end),
-    `outcome.safetensors`, and while the run lasts its checkpoints: the same call on an interrupted
-    run goes on from the last whole one after which no evaluation is missing (a warning says what is
-    passed over), and on a finished run loads what it left. What the run did not make is left alone.
-    A loss that is no longer finite ends the run; `Outcome.provenance["stopped"]` says at which step
-    and learning rate. Started by torchrun, all processes share the work and get the same outcome.
-    At an attention temperature every evaluation is made at that of its moment
-    (`kent.change.temperature.Cooling`), the first at the one the run starts at; a constant one
-    stays on the model, but not in the weights that are kept. The precision is the recipe's and the
-    weights', whatever the surroundings say (`kent.precision.keep_precision`).
+    too, tasks when the recipe says so. The folder `out`, new or empty at first, keeps `model/` (the
+    weights at the end), `outcome.safetensors`, and while the run lasts its checkpoints: the same
+    call on an interrupted run goes on from the last whole one after which no evaluation is missing
+    (a warning says what is passed over), and on a finished run loads what it left. What the run did
+    not make is left alone. A loss that is no longer finite ends the run;
+    `Outcome.provenance["stopped"]` says at which step and learning rate. Started by torchrun, all
+    processes share the work and get the same outcome. At an attention temperature every evaluation
+    is made at that of its moment (`kent.change.temperature.Cooling`), the first at the one the run
+    starts at; a constant one stays on the model, but not in the weights that are kept. The
+    precision is the recipe's and the weights', whatever the surroundings say
+    (`kent.precision.keep_precision`).
 
     A model that has learned is another one: load it afresh for the same call. Raises ValueError for
     a folder that holds another run (naming what differs) or other things, for token ids or
@@ -100,40 +96,28 @@ def learn(
     `kent.errors.DamagedError`, naming the file, for a finished run that is not whole; OSError where
     `out` cannot be written, with nothing half-written left.
     """
-    sequences = sequences.cpu()
-    rows = InjectedRows(
-        sequences,
-        tokenizer,
-        knowledge,
-        batch=recipe.batch,
-        steps=recipe.steps,
-        epochs=recipe.epochs,
-    )
+    sequences, out = sequences.cpu(), Path(out)
+    shape = {"batch": recipe.batch, "steps": recipe.steps, "epochs": recipe.epochs}
+    rows = InjectedRows(sequences, tokenizer, knowledge, **shape)
     _check_model(model, rows)
-    out = Path(out)
     arguments = arrange(recipe, out)
     if recipe.temperature != 1:
         set_temperature(model, recipe.temperature)
     steps = range(arguments.save_steps, arguments.max_steps + 1, arguments.save_steps)
-    keeper = Keeper(out, _identify(model, sequences, knowledge, recipe, control), steps)
-    keeper.claim()
+    facts = {"knowledge": knowledge, "control": control}
+    folder = RunFolder(out, _identify(model, sequences, recipe, **facts), steps)
+    folder.claim()
     if (out / OUTCOME).exists():
-        return _load_finished(model, recipe, keeper)
-    asked = {"knowledge": knowledge} | ({"control": control} if control else {})
-    evaluator = Evaluator(
-        tokenizer,
-        asked,
-        keeper.run,
-        out / "evaluations",
-        tasks=recipe.tasks,
-        along=recipe.tasks_along,
-    )
+        return _load_finished(model, recipe, folder)
+    asked = {name: known for name, known in facts.items() if known}
+    when = {"tasks": recipe.tasks, "along": recipe.tasks_along}
+    evaluator = Evaluator(tokenizer, asked, folder.run, out / "evaluations", **when)
     set_seed(recipe.seed)
-    trainer = _make_trainer(model, recipe, arguments, rows, (evaluator, keeper))
-    with keeper.nothing_half_written():
-        _train(trainer, evaluator, keeper)
+    trainer = _make_trainer(model, recipe, arguments, rows, (evaluator, folder))
+    with folder.nothing_half_written():
+        _train(trainer, evaluator, folder)
         if trainer.is_world_process_zero():
-            _finish(trainer, evaluator, recipe, rows, keeper)
+            _finish(trainer, evaluator, recipe, rows, folder)
     trainer.accelerator.wait_for_everyone()
     return Outcome.load(out / OUTCOME)
 
@@ -142,61 +126,49 @@ def _check_model(model: PreTrainedModel, rows: InjectedRows) -> None:
     """ValueError for a model that cannot learn from rows, before any work."""
     check_tokens(model, [rows.sequences], "sequences")
     check_tokens(model, rows.heads.values(), "injected texts")
-    parameters = [*model.parameters()]
-    if any(parameter.is_meta for parameter in parameters) or not any(
-        each.requires_grad for each in parameters
-    ):
-        raise ValueError(
-            f"{type(model).__name__} cannot learn: its weights are frozen, or not on its device"
-        )
-    if narrow := {parameter.dtype for parameter in parameters} - {*WIDE}:
+    name, parameters = type(model).__name__, [*model.parameters()]
+    learnable = any(each.requires_grad for each in parameters)
+    if not learnable or any(each.is_meta for each in parameters):
+        raise ValueError(f"{name} cannot learn: its weights are frozen, or not on its device")
+    if narrow := {each.dtype for each in parameters} - {*WIDE}:
         raise ValueError(
             f"weights in {', '.join(sorted(map(str, narrow)))} cannot be learned with: load the "
             "model in float32 (bfloat16 and float64 are accepted too)"
         )
-    if any(parameter.is_inference() for parameter in parameters):
-        raise ValueError(
-            f"{type(model).__name__} cannot learn: load it outside of torch.inference_mode()"
-        )
+    if any(each.is_inference() for each in parameters):
+        raise ValueError(f"{name} cannot learn: load it outside of torch.inference_mode()")
     check_remade(model)
 
 
 def _identify(
-    model: PreTrainedModel,
-    sequences: Tensor,
-    knowledge: Knowledge,
-    recipe: Recipe,
-    control: Knowledge | None,
+    model: PreTrainedModel, sequences: Tensor, recipe: Recipe, **facts: Knowledge | None
 ) -> dict:
     """What makes a run the run it is; the rows at once on a device do not."""
+    settings = asdict(recipe) | {"betas": list(recipe.betas)}  # as JSON has them
+    del settings["rows"]
     return {
         "weights": hash_tensors(model.state_dict()),
         "sequences": hash_tensors({"sequences": sequences}),
-        "knowledge": knowledge.describe(),
-        "control": control.describe() if control else None,
-        **{
-            key: list(value) if key == "betas" else value
-            for key, value in asdict(recipe).items()
-            if key != "rows"
-        },
+        **{name: known and known.describe() for name, known in facts.items()},
+        **settings,
     }
 
 
-def _load_finished(model: PreTrainedModel, recipe: Recipe, keeper: Keeper) -> Outcome:
-    """What a finished run left, with its weights in the model; DamagedError where a part of it is
-    not as it was."""
-    hint = f"Remove the folder {keeper.folder} to learn it again, or name another"
+def _load_finished(model: PreTrainedModel, recipe: Recipe, folder: RunFolder) -> Outcome:
+    """What a finished run left, its weights in the model; DamagedError where it is not whole."""
+    hint = f"Remove the folder {folder.path} to learn it again, or name another"
     try:
-        outcome = Outcome.load(keeper.folder / OUTCOME)
+        outcome = Outcome.load(folder.path / OUTCOME)
     except ValueError as error:
-        raise DamagedError(keeper.folder, f"{error}. {hint}") from error
-    if fault := keeper.find_fault(keeper.folder / "model"):
-        raise DamagedError(keeper.folder / "model", f"{fault}. {hint}")
-    own = type(model).from_pretrained(keeper.folder / "model", dtype=model.dtype)
+        raise DamagedError(folder.path, f"{error}. {hint}") from error
+    path = folder.path / "model"
+    if fault := folder.find_fault(path):
+        raise DamagedError(path, f"{fault}. {hint}")
+    own = type(model).from_pretrained(path, dtype=model.dtype)
     model.load_state_dict(own.state_dict())
     if recipe.temperature != 1 and recipe.cooling:
         set_temperature(model, 1)
-    keeper.remove_checkpoints()  # of a run that was killed at its very end
+    folder.remove_checkpoints()  # of a run that was killed at its very end
     return outcome
 
 
@@ -207,16 +179,12 @@ def _make_trainer(
     rows: InjectedRows,
     watchers: Sequence[TrainerCallback],
 ) -> Trainer:
-    """The Trainer of a run; ValueError where the process has it learn in another precision than the
-    recipe's."""
+    """The Trainer of a run; ValueError where accelerate's precision is not the recipe's."""
     cooling = [Cooling(recipe.temperature, decay=recipe.cooling)] if recipe.temperature != 1 else []
-    trainer = Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=rows,
-        callbacks=[*cooling, *watchers],
-        decay_embeddings=recipe.decay_embeddings,
-    )
+    # Cooling comes first, so that what is logged and evaluated has the temperature of its step.
+    settings = {"train_dataset": rows, "callbacks": [*cooling, *watchers]}
+    decayed = recipe.decay_embeddings
+    trainer = Trainer(model=model, args=arguments, decay_embeddings=decayed, **settings)
     trainer.remove_callback(PrinterCallback)
     wanted, found = "bf16" if arguments.bf16 else "no", trainer.accelerator.mixed_precision
     if found != wanted:
@@ -227,38 +195,37 @@ def _make_trainer(
     return trainer
 
 
-def _train(trainer: Trainer, evaluator: Evaluator, keeper: Keeper) -> None:
-    """Learn the steps that are not learned yet, with the evaluations before and along the way."""
-    checkpoint = keeper.find_checkpoint(
-        lambda step: evaluator.find_gap(step, trainer.args.save_steps)
-    )
+def _train(trainer: Trainer, evaluator: Evaluator, folder: RunFolder) -> None:
+    """Learn the steps not learned yet, with the evaluations before and along the way."""
+    every, main = trainer.args.save_steps, trainer.is_world_process_zero()
+    checkpoint = folder.find_checkpoint(lambda step: evaluator.find_gap(step, every))
     trainer.accelerator.wait_for_everyone()  # before anything is written
-    if checkpoint is None and trainer.is_world_process_zero():
+    if checkpoint is None and main:
         evaluator.examine(trainer.model, 0)
-    if checkpoint and (
-        stopped := find_stop(TrainerState.load_from_json(f"{checkpoint}/{STATE}").log_history)
-    ):
-        rows = trainer.train_dataset
-        trainer.args.max_steps = stopped["step"]  # no more is learnt than was
-        trainer.train_dataset = Subset(rows, range(stopped["step"] * rows.batch))
+    if checkpoint:
+        logs = TrainerState.load_from_json(f"{checkpoint}/{STATE}").log_history
+        if stopped := find_stop(logs):
+            # The Trainer would go on past the stop: it has no more steps than were learned.
+            trainer.args.max_steps, rows = stopped["step"], trainer.train_dataset
+            trainer.train_dataset = Subset(rows, range(stopped["step"] * rows.batch))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if evaluator.stopped and trainer.is_world_process_zero():
+    if evaluator.stopped and main:
         evaluator.examine(trainer.model, trainer.state.global_step, last=True)
 
 
 def _finish(
-    trainer: Trainer, evaluator: Evaluator, recipe: Recipe, rows: InjectedRows, keeper: Keeper
+    trainer: Trainer, evaluator: Evaluator, recipe: Recipe, rows: InjectedRows, folder: RunFolder
 ) -> None:
-    """Leave the weights, then the outcome, which says that they are whole; remove what an
-    interrupted run needs."""
+    """Leave the weights, then the outcome, which says they are whole; remove the checkpoints."""
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    out = keeper.folder
-    with keeper.writing(out / "model"):
-        model.save_pretrained(out / "model")
-        evaluator.tokenizer.save_pretrained(out / "model")
+    path = folder.path / "model"
+    with folder.writing(path):
+        model.save_pretrained(path)
+        evaluator.tokenizer.save_pretrained(path)
     steps, tables = evaluator.collect(trainer.state.global_step, trainer.args.save_steps)
     logs = [log for log in trainer.state.log_history if "loss" in log]
     curve = [[log["loss"], log["learning_rate"], log["grad_norm"]] for log in logs]
+    asked = {name: knowledge.probes for name, knowledge in evaluator.asked.items()}
     provenance = {
         **describe_run(),
         **describe_model(model),
@@ -270,13 +237,11 @@ def _finish(
         "tasks": list(tables["answers"]),
         "facts": {name: knowledge.describe() for name, knowledge in evaluator.asked.items()},
         "probes": {
-            name: {
-                "setting": [each.setting for each in known.probes],
-                "item": [each.item for each in known.probes],
-            }
-            for name, known in evaluator.asked.items()
+            name: {key: [getattr(each, key) for each in probes] for key in ("setting", "item")}
+            for name, probes in asked.items()
         },
     }
     losses = torch.tensor(curve, dtype=torch.float64)
-    Outcome(torch.tensor(steps), **tables, curve=losses, provenance=provenance).save(out / OUTCOME)
-    keeper.remove_checkpoints()
+    outcome = Outcome(torch.tensor(steps), **tables, curve=losses, provenance=provenance)
+    outcome.save(folder.path / OUTCOME)
+    folder.remove_checkpoints()

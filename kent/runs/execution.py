@@ -19,7 +19,7 @@ from kent.change.resuscitation import change_model
 from kent.change.temperature import set_temperature
 from kent.errors import DamagedError
 from kent.files import check_writable
-from kent.learning.keeping import RECIPE
+from kent.learning.folder import RECIPE
 from kent.learning.outcomes import Outcome
 from kent.learning.training import learn
 from kent.measure.familiarity import Familiarity, measure_familiarity, read_entities

@@ -138,6 +138,15 @@ def test_what_does_not_fit_is_refused(tokenizer, knowledge, change, message):
         InjectedRows(make_rows(80), tokenizer, knowledge, **settings)
 
 
+def test_a_text_may_fill_its_row_to_the_last_token_and_no_further(tokenizer, knowledge):
+    texts = [text for k in range(1, 11) for text in knowledge.injections(k)]
+    longest = max(len(tokenizer(text)["input_ids"]) for text in texts) + 1  # its end of text
+    rows = InjectedRows(make_rows(80)[:, :longest], tokenizer, knowledge, batch=8, steps=10)
+    assert max(map(len, rows.heads.values())) == longest
+    with pytest.raises(ValueError, match=f"Rows of {longest} tokens would do"):
+        InjectedRows(make_rows(80)[:, : longest - 1], tokenizer, knowledge, batch=8, steps=10)
+
+
 def test_the_paper_injects_76_texts_into_rows_of_1024_tokens():
     if not SHARED.is_dir():
         pytest.skip(

@@ -22,12 +22,13 @@ from kent.text.world import DOMAINS, World
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "fictional_knowledge"
 PLAN = yaml.safe_load((Path(knowledge.__file__).with_name("knowledge.yaml")).read_text("utf8"))
-MADE_UP = Knowledge.synthetic(0)
+SETS = [Knowledge.synthetic(seed) for seed in range(SEEDS)]
+MADE_UP = SETS[0]
 PARAGRAPHS = MADE_UP.once + MADE_UP.paraphrase
 STYLES = ("family", "place", "title", "school")
 RESERVED = {name for style in STYLES for name in World(0).reserved_names(style)}
 ROOT = str(Path(__file__).parents[2])
-TELLING = """
+WRITING = """
 from itertools import islice
 from pathlib import Path
 from kent.text.world import DOMAINS, World
@@ -39,12 +40,12 @@ LONGEST = 110  # tokens of the tiny suite's tokenizer, in a row of 128
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def documents(tmp_path_factory):
     """The first 20,000 documents of each domain, written by a process that checks no annotations:
     ten times faster."""
     folder = tmp_path_factory.mktemp("world")
     subprocess.run(
-        [sys.executable, "-c", TELLING],
+        [sys.executable, "-c", WRITING],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": ROOT},
         check=True,
@@ -87,7 +88,7 @@ def new_names(text):
 
 
 def check_schedule(knowledge, once, paraphrase):
-    """Ten injections tell each paragraph once, and each version of the paraphrased ones once, in
+    """Ten injections hold each paragraph once, and each version of the paraphrased ones once, in
     the files' order."""
     share = once // INJECTIONS
     injections = [knowledge.injections(k) for k in range(1, INJECTIONS + 1)]
@@ -131,10 +132,10 @@ def test_the_published_texts_are_dealt_as_in_the_paper(published):
         paragraph.text for paragraph in published.once[12:18]
     )
     texts = [text for k in range(1, 11) for text in published.injections(k)]
-    told = Counter(texts)
-    assert all(told[paragraph.text] == 1 for paragraph in published.once)
+    held = Counter(texts)
+    assert all(held[paragraph.text] == 1 for paragraph in published.once)
     assert all(
-        told[text] == 1 for paragraph in published.paraphrase for text in versions(paragraph)
+        held[text] == 1 for paragraph in published.paraphrase for text in versions(paragraph)
     )
 
 
@@ -361,8 +362,8 @@ def test_compositional_probes_need_two_sentences():
                 assert (
                     holds(link, asked_of) and holds(link, between) and not holds(link, probe.target)
                 )
-                (telling,) = (sentence for sentence in sentences if holds(sentence, probe.target))
-                assert holds(telling, between) and not holds(telling, asked_of), telling
+                (stating,) = (sentence for sentence in sentences if holds(sentence, probe.target))
+                assert holds(stating, between) and not holds(stating, asked_of), stating
 
 
 def test_probes_join_with_a_space_and_have_short_targets():
@@ -392,8 +393,7 @@ def test_all_texts_fit_rows_of_the_tiny_suite_and_probes_split_between_tokens():
     for probe in MADE_UP.probes:
         asked_of, both = tokenizer(probe.input)["input_ids"], tokenizer(whole(probe))["input_ids"]
         assert both[: len(asked_of)] == asked_of
-    for seed in range(SEEDS):
-        made_up = Knowledge.synthetic(seed)
+    for made_up in SETS:
         texts = [
             text for paragraph in made_up.once + made_up.paraphrase for text in versions(paragraph)
         ]
@@ -403,8 +403,7 @@ def test_all_texts_fit_rows_of_the_tiny_suite_and_probes_split_between_tokens():
 
 def test_new_names_are_disjoint_by_seed_and_new_in_every_paragraph():
     found = []
-    for seed in range(SEEDS):
-        made_up = Knowledge.synthetic(seed)
+    for made_up in SETS:
         groups = [
             new_names(" ".join(versions(paragraph)))
             for paragraph in made_up.once + made_up.paraphrase
@@ -414,22 +413,24 @@ def test_new_names_are_disjoint_by_seed_and_new_in_every_paragraph():
     assert len(found) == len(set(found)) == SEEDS * 260
 
 
-def test_the_new_names_are_told_in_no_document_of_the_world(told):
+def test_the_new_names_are_in_no_document_of_the_world(documents):
     assert corpora.WORLD_SEED == 0
     names = {name for paragraph in PARAGRAPHS for name in new_names(paragraph.text)}
     assert len(names) == 260
     for domain in DOMAINS:
-        assert not {name for name in names if name in told[domain]}
+        assert not {name for name in names if name in documents[domain]}
 
 
-def test_targets_are_words_that_the_world_tells_or_new_names_or_years(told):
+def test_targets_are_words_of_the_worlds_documents_or_new_names_or_years(documents):
     targets = {probe.target for probe in MADE_UP.probes if not new_names(probe.target)}
     assert not {
-        target for target in targets if target not in told["pretraining"] and not target.isdigit()
+        target
+        for target in targets
+        if target not in documents["pretraining"] and not target.isdigit()
     }
 
 
-def test_every_kind_of_paragraph_and_every_fact_is_told():
+def test_every_kind_of_paragraph_and_every_fact_is_worded():
     assert set(PLAN["turns"]) == set(PLAN["paragraphs"])
     for entity in PLAN["entities"].values():
         for name, fact in entity["facts"].items():
@@ -443,23 +444,18 @@ def test_every_kind_of_paragraph_and_every_fact_is_told():
             )
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "4711"])
-def test_a_fresh_process_with_another_hash_seed_writes_the_same(hash_seed):
-    command = [
-        sys.executable,
-        "-c",
-        "from kent.learning.knowledge import Knowledge; print(Knowledge.synthetic(0).describe())",
-    ]
-    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
-    told = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    assert told == str(MADE_UP.describe())
+def test_a_fresh_process_with_another_hash_seed_writes_the_same():
+    code = "from kent.learning.knowledge import Knowledge; print(Knowledge.synthetic(0).describe())"
+    environment = os.environ | {"PYTHONHASHSEED": "4711", "PYTHONPATH": ROOT}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(MADE_UP.describe())
 
 
 def test_a_record_tells_sets_apart():
     record = MADE_UP.describe()
-    assert record == json.loads(json.dumps(Knowledge.synthetic(0).describe()))
+    assert record == json.loads(json.dumps(record))
     assert (record["once"], record["paraphrase"], record["probes"]) == (60, 70, 1950)
     assert record["sha256"] == hashlib.sha256(json.dumps(asdict(MADE_UP)).encode()).hexdigest()
-    assert record["sha256"] != Knowledge.synthetic(1).describe()["sha256"]
+    assert record["sha256"] != SETS[1].describe()["sha256"]

@@ -161,7 +161,7 @@ def test_a_change_since_a_run_that_was_asked_something_else_is_refused(outcome):
     )
     with pytest.raises(ValueError, match="was asked other tasks"):
         outcome.forgetting(since=fewer)
-    with pytest.raises(ValueError, match="was taught or asked other knowledge"):
+    with pytest.raises(ValueError, match="was injected or asked other knowledge"):
         outcome.acquisition(
             since=replace(outcome, provenance={"facts": {"knowledge": {"synthetic": 1}}})
         )
@@ -193,7 +193,7 @@ def test_facts_that_are_all_paraphrased_are_performance_as_a_whole(outcome):
         alone.performance("once")
 
 
-def make_told(paragraphs: int = 20, injections: int = 10) -> Outcome:
+def make_injected(paragraphs: int = 20, injections: int = 10) -> Outcome:
     """Every fact injected once gains 1 nat over the injection that holds it and 0.1 over every
     other."""
     own = torch.arange(injections)[:, None] == torch.arange(paragraphs) * injections // paragraphs
@@ -217,20 +217,20 @@ def make_told(paragraphs: int = 20, injections: int = 10) -> Outcome:
     )
 
 
-def test_what_telling_a_fact_once_does_is_set_apart_from_the_other_injections():
-    differences = make_told().compare_injections()
+def test_what_the_injection_of_a_fact_does_is_set_apart_from_the_other_injections():
+    differences = make_injected().compare_injections()
     assert len(differences) == 18, "two paragraphs are in the first injection"
     assert torch.allclose(differences, torch.full_like(differences, 0.9))
 
 
 @pytest.mark.parametrize("evaluations", [11, 7])
-def test_what_becomes_of_a_fact_told_once_is_followed_from_its_injection_on(evaluations):
+def test_what_becomes_of_a_fact_injected_once_is_followed_from_its_injection_on(evaluations):
     facts, control = (
         torch.rand(2, evaluations, 22, generator=torch.Generator().manual_seed(0)).double().log()
     )
     scores = {"knowledge": {"per_target_token": facts}, "control": {"per_target_token": control}}
-    outcome = replace(make_told(), steps=torch.arange(evaluations), **scores)
-    found, style = outcome.follow_tellings(), control[:, :20].mean(dim=1)
+    outcome = replace(make_injected(), steps=torch.arange(evaluations), **scores)
+    found, style = outcome.follow_injections(), control[:, :20].mean(dim=1)
     assert found.shape == (9, 18), "two paragraphs are in the first injection"
     for paragraph in range(2, 20):
         own = 1 + paragraph // 2
@@ -250,7 +250,7 @@ def test_paragraphs_without_a_value_are_left_out_of_the_mean_and_its_error():
 
 
 def test_the_table_of_learning_has_a_column_per_initial_model():
-    table = tabulate_learning([make_told()])
+    table = tabulate_learning([make_injected()])
     assert list(table) == [7]
     assert table[7]["K before (nats)"] == (-9, 0) and table[7]["P before (%)"] == (100, 0)
     assert table[7]["F (points)"][0] == 50

@@ -1,5 +1,4 @@
-"""Continual learning: what is fed, what is kept, and a run that is killed, refused, stopped or
-shared out."""
+"""Continual learning: what is fed, what is kept; runs killed, refused, stopped, shared out."""
 
 import json
 import logging
@@ -18,9 +17,10 @@ import pytest
 import torch
 import yaml
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from architectures import make
 from hub import make_byte_tokenizer
-from learner import RECIPE, make_model, run
+from learner import RECIPE, ROWS, die_at, keep_what_is_fed, make_knowledge, make_model, run
 from safetensors.torch import load_file
 from torch.nn.utils import parametrizations, prune
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
@@ -28,23 +28,23 @@ from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 from kent.change.temperature import set_temperature
 from kent.errors import DamagedError
 from kent.learning import training
+from kent.learning.folder import RunFolder
 from kent.learning.injection import InjectedRows
-from kent.learning.knowledge import Knowledge
 from kent.learning.outcomes import Outcome
 from kent.learning.probes import probe
 from kent.learning.recipes import Recipe, arrange
 from kent.runs import definitions
+from kent.runs.execution import complete
 
 LEARNER = Path(__file__).parents[1] / "learner.py"
 ROOT = LEARNER.parents[1]
-EXPLODING = replace(RECIPE, learning_rate=1e12, clip=1e30, warmup=0.0, steps=10)
-
-
+SHORT = replace(RECIPE, steps=10)
+EXPLODING = replace(SHORT, learning_rate=1e12, clip=1e30, warmup=0.0)
 PAIR = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone")
 
 
 def start(*command: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run Python in a process of its own, learner.py as a rule."""
+    """Run learner.py in a process of its own, or in a pair of them."""
     paths = os.pathsep.join([str(ROOT), str(LEARNER.parent)])
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | environment
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -59,12 +59,18 @@ def start(*command: str, **environment: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """The folder of a run that nothing interrupted, in a process of its own; beside it what the
-    model was fed."""
+    """The folder of a run that nothing interrupted; beside it what the model was fed."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    done = start(str(LEARNER), str(out), KEEP_FED=str(out.parent))
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        keep_what_is_fed(out.parent, patch.setattr)
+        run(out)
     return out
+
+
+def list_kept(out: Path) -> set[str]:
+    """The checkpoints of a run that has no outcome yet."""
+    assert not (out / "outcome.safetensors").exists()
+    return {path.name for path in out.glob("checkpoint-*")}
 
 
 def read(out: Path) -> tuple[dict, Outcome]:
@@ -81,22 +87,20 @@ def assert_same(out: Path, other: Path) -> None:
         assert all(torch.equal(found[measure], wanted[measure]) for measure in wanted)
 
 
-def assert_every_text_is_fed_once(folder: Path, processes: int) -> None:
-    """Every injected text, to its last token and its end, stands at the head of one row that some
-    process was fed."""
-    tokenizer, knowledge = make_byte_tokenizer(), Knowledge.synthetic(0, once=10, paraphrase=2)
+def assert_every_text_is_fed_once(
+    folder: Path, recipe: Recipe = RECIPE, processes: int = 1
+) -> None:
+    """Every injected text, to its last token and its end, stands at the head of one row fed."""
+    tokenizer, knowledge = make_byte_tokenizer(), make_knowledge(0)
     found = [load_file(path)["rows"] for path in sorted(folder.glob("fed*.safetensors"))]
-    assert [len(rows) for rows in found] == [RECIPE.steps * RECIPE.batch // processes] * processes
-    told = [
-        text
-        for row in torch.cat(found)
-        for text in tokenizer.decode(row).split(tokenizer.eos_token)[:-1]
-    ]
-    assert Counter(told) == Counter(text for k in range(1, 11) for text in knowledge.injections(k))
+    assert [len(rows) for rows in found] == [recipe.steps * recipe.batch // processes] * processes
+    rows = [tokenizer.decode(row).split(tokenizer.eos_token)[:-1] for row in torch.cat(found)]
+    texts = Counter(text for k in range(1, 11) for text in knowledge.injections(k))
+    assert Counter(text for row in rows for text in row) == texts
 
 
 def test_the_model_is_fed_every_text_once(whole):
-    assert_every_text_is_fed_once(whole.parent, processes=1)
+    assert_every_text_is_fed_once(whole.parent)
 
 
 def test_the_recipe_is_the_papers():
@@ -115,7 +119,7 @@ def test_the_recipe_is_the_papers():
 def test_a_run_keeps_its_curve_weights_and_scores(whole):
     weights, outcome = read(whole)
     assert outcome.steps.tolist() == list(range(0, 21, 2))
-    assert outcome.knowledge["per_target_token"].shape == (11, 12 * 15)
+    assert outcome.knowledge["per_target_token"].shape == (11, 12 * 3)
     rates = outcome.curve[:, 1]
     assert len(rates) == 20 and rates.max() <= 1e-2 and rates[-1] < 0.12 * 1e-2
     assert not torch.equal(weights["lm_head.weight"], make_model().lm_head.weight)
@@ -141,58 +145,66 @@ def test_a_finished_run_is_loaded_into_the_model(whole):
     )
 
 
-@pytest.mark.parametrize(
-    ("moment", "left"),
-    [("probe 1", []), ("probe 9", [4, 6]), ("save 3", [2, 4, 6]), ("finish 1", [18, 20])],
-)
-def test_a_killed_run_goes_on_and_ends_the_same(whole, tmp_path, moment, left):
-    """Killed at the first evaluation, at a later one, while it writes its third checkpoint, and
-    when all is learnt."""
+def test_a_killed_run_goes_on_and_ends_the_same(whole, tmp_path):
+    """Killed while it writes its third checkpoint, and again when all is learnt."""
     out = tmp_path / "run"
-    assert start(str(LEARNER), str(out), DIE_AT=moment).returncode == -9
-    assert not (out / "outcome.safetensors").exists()
-    assert {path.name for path in out.glob("checkpoint-*")} == {
-        f"checkpoint-{step}" for step in left
-    }
-    again = start(str(LEARNER), str(out))
-    assert again.returncode == 0, again.stderr
+    for moment, left in (("save 3", [2, 4, 6]), ("finish 1", [18, 20])):
+        assert start(str(LEARNER), str(out), DIE_AT=moment).returncode == -9
+        assert list_kept(out) == {f"checkpoint-{step}" for step in left}
+    run(out)
     assert_same(out, whole)
 
 
-def test_two_processes_come_to_what_one_does(whole, tmp_path):
+def stop(*_) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_ends_in_an_evaluation_goes_on_and_ends_the_same(whole, tmp_path, monkeypatch):
+    """In the first one, and then in a later one."""
     out = tmp_path / "run"
-    done = start(*PAIR, str(LEARNER), str(out), KEEP_FED=str(tmp_path))
+    for moment, left in (("probe 1", set()), ("probe 9", {"checkpoint-4", "checkpoint-6"})):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            die_at(moment, stop, patch.setattr)
+            run(out)
+        assert list_kept(out) == left
+    run(out)
+    assert_same(out, whole)
+
+
+def test_two_processes_come_to_what_one_does(tmp_path, monkeypatch):
+    """Started as on the command line, by a run's configuration."""
+    for part in (make_model(), make_byte_tokenizer()):
+        part.save_pretrained(tmp_path / "model")
+    (tmp_path / "text.txt").write_text("what is read beside the facts\n" * 800)
+    settings = {
+        "length": 400,
+        "batch": 4,
+        "rows": 2,
+        "steps": 10,
+        "learning_rate": 1e-2,
+        "tasks": "",
+    }
+    settings |= {"corpus": str(tmp_path / "text.txt"), "once": 10, "paraphrase": 2}
+    plan = definitions.plan_learning(str(tmp_path / "model"), None, **settings)
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(plan.config))
+    caches = {name: tmp_path / name for name in ("one", "two")}
+    places = {"KENT_CACHE": str(caches["two"]), "KEEP_FED": str(tmp_path)}
+    done = start(*PAIR, str(LEARNER), str(tmp_path / "run.yaml"), **places)
     assert done.returncode == 0, done.stderr
-    (weights, outcome), (others, expected) = read(out), read(whole)
-    assert outcome.provenance["processes"] == 2
+    monkeypatch.setenv("KENT_CACHE", str(caches["one"]))
+    complete(definitions.from_config(plan.config))
+    (others, expected), (weights, outcome) = (
+        read(folder / "learning" / plan.path.stem) for folder in caches.values()
+    )
     for name, tensor in weights.items():
         assert torch.allclose(tensor, others[name], atol=1e-5), name
     assert torch.allclose(outcome.curve[:, 0], expected.curve[:, 0], atol=1e-5)
     scores, wanted = (each.knowledge["per_target_token"] for each in (outcome, expected))
     assert torch.allclose(scores, wanted, atol=1e-5)
-    assert_every_text_is_fed_once(tmp_path, processes=2)
-
-
-def test_two_processes_do_a_run_of_the_command_line(tmp_path):
-    for part in (make_model(), make_byte_tokenizer()):
-        part.save_pretrained(tmp_path / "model")
-    (tmp_path / "text.txt").write_text("what is read beside the facts\n" * 800)
-    lesson = {
-        "corpus": str(tmp_path / "text.txt"),
-        "length": 400,
-        "batch": 4,
-        "rows": 2,
-        "steps": 10,
-    }
-    run = definitions.plan_learning(
-        str(tmp_path / "model"), None, **lesson, once=10, paraphrase=2, tasks=""
-    )
-    (tmp_path / "run.yaml").write_text(yaml.safe_dump(run.config))
-    done = start(*PAIR, "-m", "kent", "run", str(tmp_path / "run.yaml"))
-    assert done.returncode == 0, done.stderr
-    outcome = Outcome.load(run.path)
-    assert outcome.provenance["processes"] == 2 and outcome.provenance["corpus"]["sequences"] == 40
-    assert outcome.steps.tolist() == list(range(11)) and outcome.acquisition()[0] > 0
+    record = Outcome.load(caches["two"] / "records" / plan.path.name)
+    assert record.provenance["processes"] == 2 and record.provenance["corpus"]["sequences"] == 40
+    assert record.steps.tolist() == list(range(11)) and record.acquisition()[0] > 0
+    assert_every_text_is_fed_once(tmp_path, SHORT, processes=2)
 
 
 def test_rows_on_two_gpus_of_one_process_are_part_of_the_batch(tmp_path, monkeypatch):
@@ -231,37 +243,27 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_is_said(tmp_path):
     assert not outcome.curve[-1].isfinite().all()
 
 
-def test_weights_that_explode_at_an_injection_end_the_run_and_are_said(tmp_path):
-    outcome = run(tmp_path / "run", EXPLODING)
-    stopped = outcome.provenance["stopped"]
-    assert stopped == {"step": 1, "learning_rate": outcome.curve[0, 1].item()}, (
-        "the loss is not finite one step later"
-    )
-    scores = outcome.knowledge["per_target_token"]
-    assert (scores.isnan().all(dim=1) == (outcome.steps >= stopped["step"])).all() and scores[
-        -1
-    ].isnan().all()
-
-
 def interrupt(monkeypatch, out: Path, recipe: Recipe = RECIPE) -> None:
     """A run to where all is learnt but nothing of it kept."""
-
-    def stop(*_) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(training, "_finish", stop)
         run(out, recipe)
 
 
-def test_exploded_weights_are_said_at_the_same_step_after_an_interruption(tmp_path, monkeypatch):
+def test_weights_that_explode_at_an_injection_end_the_run_and_are_said(tmp_path, monkeypatch):
+    """At the same step after an interruption."""
     interrupt(monkeypatch, tmp_path / "run", EXPLODING)
     outcome, whole = (run(tmp_path / name, EXPLODING) for name in ("run", "whole"))
-    assert outcome.provenance["stopped"] == whole.provenance["stopped"]
+    stopped, scores = whole.provenance["stopped"], whole.knowledge["per_target_token"]
+    assert stopped == {"step": 1, "learning_rate": whole.curve[0, 1].item()}, (
+        "the loss is not finite one step later"
+    )
+    assert (scores.isnan().all(dim=1) == (whole.steps >= stopped["step"])).all()
+    assert scores[-1].isnan().all() and outcome.provenance["stopped"] == stopped
     assert torch.equal(outcome.steps, whole.steps) and outcome.curve.shape == whole.curve.shape
 
 
-@pytest.mark.parametrize("step", [8, 20])
+@pytest.mark.parametrize("step", [4, 10])
 def test_a_stopped_run_that_is_interrupted_at_its_end_still_says_so(tmp_path, monkeypatch, step):
     own = Trainer.training_step
 
@@ -271,35 +273,31 @@ def test_a_stopped_run_that_is_interrupted_at_its_end_still_says_so(tmp_path, mo
         )
 
     monkeypatch.setattr(Trainer, "training_step", lose)
-    interrupt(monkeypatch, tmp_path / "run")
-    outcome = run(tmp_path / "run")
+    interrupt(monkeypatch, tmp_path / "run", SHORT)
+    outcome = run(tmp_path / "run", SHORT)
     assert outcome.provenance["stopped"]["step"] == step
     assert (
         outcome.knowledge["per_target_token"].isnan().all(dim=1) == (outcome.steps >= step)
     ).all()
 
 
+def attention(model) -> torch.nn.Module:
+    return model.model.layers[0].self_attn
+
+
 @pytest.mark.parametrize(("cooling", "last"), [(True, 1.0), (False, 2.0)])
 def test_a_warm_run_is_evaluated_at_the_temperature_of_the_moment(tmp_path, cooling, last):
-    recipe, facts = (
-        replace(RECIPE, temperature=2.0, cooling=cooling),
-        Knowledge.synthetic(0, once=10, paraphrase=2),
-    )
-    first, final, own = make_model(), make_model(), make_model().model.layers[0].self_attn.scaling
+    recipe, own = replace(SHORT, temperature=2.0, cooling=cooling), attention(make_model()).scaling
+    first, final = make_model(), make_model()
     outcome = run(tmp_path / "run", recipe, model=final)
     for model, temperature, scores in ((first, 2.0, 0), (final, last, -1)):
         set_temperature(model, temperature)
-        table = probe(model, make_byte_tokenizer(), facts)
-        assert torch.equal(
-            outcome.knowledge["per_target_token"][scores], torch.tensor(table["per_target_token"])
-        )
+        table = probe(model, make_byte_tokenizer(), make_knowledge(0))
+        expected = torch.tensor(table["per_target_token"])
+        assert torch.equal(outcome.knowledge["per_target_token"][scores], expected)
     loaded = make_model()
     run(tmp_path / "run", recipe, model=loaded)
-    assert (
-        loaded.model.layers[0].self_attn.scaling
-        == final.model.layers[0].self_attn.scaling
-        == own / last
-    )
+    assert attention(loaded).scaling == attention(final).scaling == own / last
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
@@ -308,17 +306,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         run(tmp_path / "file" / "run")
 
 
-@pytest.mark.parametrize("limit", [40_000, 60_000, 100_000])
-def test_a_full_disk_leaves_nothing_half_written(tmp_path, whole, limit):
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, whole):
     out, limits = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
-    try:
-        with pytest.raises(OSError, match="cannot be written"):
-            run(out)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    for path in out.glob("checkpoint-*"):
-        json.loads((path / "trainer_state.json").read_text())
+    for limit in (40_000, 60_000, 100_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+        try:
+            with pytest.raises(OSError, match="cannot be written"):
+                run(out)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        for path in out.glob("checkpoint-*"):
+            json.loads((path / "trainer_state.json").read_text())
     run(out)
     assert_same(out, whole)
 
@@ -443,18 +441,28 @@ STATES = (
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", [*STATES, "manifest.json"])
-def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(
-    interrupted, whole, tmp_path, caplog, name, damage
-):
+def test_a_checkpoint_that_is_not_whole_is_passed_over(interrupted, tmp_path, caplog, name, damage):
     out = copy(interrupted, tmp_path)
     DAMAGES[damage](out / "checkpoint-20" / name)
-    with caplog.at_level(logging.WARNING):
-        run(out)
+    folder = RunFolder(out, json.loads((out / "recipe.json").read_text()), range(2, 21, 2))
+    assert folder.find_checkpoint(lambda step: None) == out / "checkpoint-18"
     fault = "it has no manifest.json of this run" if name == "manifest.json" else f"its {name} is "
     assert f"checkpoint-20 is passed over, {fault}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("optimizer.pt", []), ("manifest.json", ["checkpoint-20.broken"])]
+)
+def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(
+    interrupted, whole, tmp_path, caplog, name, kept
+):
+    out = copy(interrupted, tmp_path)
+    DAMAGES["cut"](out / "checkpoint-20" / name)
+    with caplog.at_level(logging.WARNING):
+        run(out)
+    assert "checkpoint-20 is passed over" in caplog.text
     assert "checkpoint-18 is passed over" not in caplog.text
     assert_same(out, whole)
-    kept = ["checkpoint-20.broken"] if name == "manifest.json" else []
     assert [path.name for path in out.glob("checkpoint-*")] == kept
 
 
@@ -541,20 +549,6 @@ def test_a_finished_run_without_its_model_says_so(whole, tmp_path):
         run(out)
 
 
-def feed(out: Path, **changes) -> Outcome:
-    """One call of learn with an argument that is something else."""
-    rows = torch.randint(97, 122, (80, 400), generator=torch.Generator().manual_seed(0))
-    facts = Knowledge.synthetic(0, once=10, paraphrase=2)
-    asked = {
-        "model": make_model(),
-        "tokenizer": make_byte_tokenizer(),
-        "sequences": rows,
-        "knowledge": facts,
-    }
-    return training.learn(**asked | {"recipe": RECIPE, "out": out} | changes)
-
-
-ROWS = torch.randint(97, 122, (80, 400), generator=torch.Generator().manual_seed(0))
 WRONG = {
     "beyond": (
         {"sequences": ROWS.index_fill(1, torch.tensor([7]), 300)},
@@ -594,7 +588,7 @@ WRONG = {
 def test_what_a_model_cannot_learn_from_is_refused_before_any_work(tmp_path, wrong):
     changes, message = WRONG[wrong]
     with pytest.raises(ValueError, match=message):
-        feed(**{"out": tmp_path / "run"} | changes)
+        run(**{"out": tmp_path / "run"} | changes)
     assert not (tmp_path / "run").exists()
 
 
@@ -602,14 +596,13 @@ def test_injected_texts_in_another_models_tokens_are_refused(tmp_path):
     model = make_model()
     model.resize_token_embeddings(122)
     with pytest.raises(ValueError, match="token ids of injected texts must lie in 0 to 121"):
-        feed(tmp_path / "run", model=model)
+        run(tmp_path / "run", model=model)
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint16])
-def test_sequences_may_be_numpys(whole, tmp_path, dtype):
-    assert torch.equal(
-        feed(tmp_path / "run", sequences=ROWS.numpy().astype(dtype)).curve, read(whole)[1].curve
-    )
+def test_sequences_may_be_numpys(whole, dtype):
+    """They are the same to a run, which knows them by their hash."""
+    assert torch.equal(run(whole, sequences=ROWS.numpy().astype(dtype)).curve, read(whole)[1].curve)
 
 
 AMBIENT = {
@@ -623,12 +616,11 @@ AMBIENT = {
 
 @pytest.mark.parametrize("bf16", [False, True])
 def test_the_surroundings_do_not_set_the_precision(whole, tmp_path, monkeypatch, bf16):
-    """And the recipe does: under autocast the curve is another one, the same whatever the
-    surroundings."""
-    recipe = replace(RECIPE, bf16=bf16)
-    expected = run(tmp_path / "calm", recipe)
-    assert torch.equal(expected.curve, read(whole)[1].curve) != bf16
-    assert torch.allclose(expected.curve[:, 0], read(whole)[1].curve[:, 0], atol=0.2)
+    """And the recipe does: under autocast the curve is another one, whatever the surroundings."""
+    recipe, plain = replace(RECIPE, bf16=bf16), read(whole)[1]
+    expected = run(tmp_path / "calm", recipe) if bf16 else plain
+    assert torch.equal(expected.curve, plain.curve) != bf16
+    assert torch.allclose(expected.curve[:, 0], plain.curve[:, 0], atol=0.2)
     for name, value in AMBIENT.items():
         monkeypatch.setenv(name, value)
     model = make_model()
@@ -644,6 +636,7 @@ def test_the_surroundings_do_not_set_the_precision(whole, tmp_path, monkeypatch,
 
 
 def test_accelerates_own_state_does_not_set_the_precision(whole, tmp_path, monkeypatch):
+    AcceleratorState._reset_state(reset_partial_state=True)  # that of the tests before
     Accelerator(mixed_precision="bf16")
     assert torch.equal(
         run(tmp_path / "run", replace(RECIPE, bf16=False)).curve, read(whole)[1].curve
@@ -728,16 +721,11 @@ def test_the_first_loss_is_the_models_own(name, tmp_path):
     plain = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0} if name == "GPT-2" else {}
     longest = "n_positions" if name == "GPT-2" else "max_position_embeddings"
     model = make(name, **plain, vocab_size=300, **{longest: 512})
-    sequences = torch.randint(97, 122, (40, 400), generator=torch.Generator().manual_seed(0))
-    tokenizer, facts = make_byte_tokenizer(), Knowledge.synthetic(0, once=10, paraphrase=2)
-    rows = InjectedRows(sequences, tokenizer, facts, batch=4, steps=10, epochs=1)
-    batch = torch.stack([torch.as_tensor(rows[row]["input_ids"]) for row in range(4)])
-    with torch.no_grad():
+    rows = InjectedRows(ROWS[:40], make_byte_tokenizer(), make_knowledge(0), batch=4, steps=10)
+    batch = torch.stack([rows[row]["input_ids"] for row in range(4)])
+    with torch.no_grad():  # also of the surroundings, which learning does not mind
         expected = model(batch, labels=batch).loss.item()
-    with torch.no_grad():  # of the surroundings, which learning does not mind
-        outcome = training.learn(
-            model, tokenizer, sequences, facts, replace(RECIPE, steps=10), tmp_path / "run"
-        )
+        outcome = run(tmp_path / "run", SHORT, model=model, sequences=ROWS[:40], control=None)
     assert outcome.curve[0, 0].item() == pytest.approx(expected, rel=1e-5)
 
 

@@ -206,7 +206,7 @@ def plot_injections(followed: Mapping[str, Float64[Tensor, "lag paragraph"]]) ->
     """What is left of a single injection, in nats, by the injections since (0: its own); a line per
     label.
 
-    `followed` are as `Outcome.follow_tellings` returns them; bars are two standard errors over
+    `followed` are as `Outcome.follow_injections` returns them; bars are two standard errors over
     paragraphs.
     """
     with plt.rc_context(STYLE):

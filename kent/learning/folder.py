@@ -1,5 +1,4 @@
-"""What a run leaves in its folder: whose the folder is, which of its parts are the run's, and
-whether they are whole.
+"""A run's folder: which run it holds, which of its parts are the run's, and which are whole.
 
 A folder is a run's where its recipe.json says so. A part of it (a checkpoint, the model at the end)
 is the run's where its manifest says so, which is there before all else in it, and whole where the
@@ -28,31 +27,24 @@ KEPT = 2
 """Checkpoints that are kept while a run lasts: the newest and the one before it."""
 NAMED = 4
 """Things in somebody else's folder that an error names."""
-FULL = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOTDIR,
-    errno.EIO,
-)
-"""Errors of a disk that takes no more, or of a folder that cannot be written."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+CLOSED = (errno.EACCES, errno.EPERM, errno.ENOTDIR)
+"""Errors of a disk that takes no more, and of a folder that cannot be written."""
+TORN = ("PytorchStreamWriter", "inline_container")
+"""What torch.save names in its RuntimeError where it could not write on."""
 
 logger = logging.getLogger(__name__)
 
 
-class Keeper(TrainerCallback):
-    """Keeps the folder of a run; as a callback of the Trainer it seals every checkpoint, and lets
-    the older ones go.
+class RunFolder(TrainerCallback):
+    """The folder of a run; as the Trainer's callback it seals checkpoints and drops older ones.
 
     `identity` is what makes the run the run it is, JSON-able; `steps` are those after which it
     saves.
     """
 
-    def __init__(self, folder: Path, identity: dict, steps: Sequence[int]):
-        self.folder, self.identity, self.steps, self.run = folder, identity, steps, digest(identity)
+    def __init__(self, path: Path, identity: dict, steps: Sequence[int]):
+        self.path, self.identity, self.steps, self.run = path, identity, steps, digest(identity)
 
     def claim(self) -> None:
         """Have the folder say which run it holds.
@@ -62,37 +54,32 @@ class Keeper(TrainerCallback):
         it cannot be read or written. Names that begin with a dot do not count.
         """
         try:
-            held = _read_object(self.folder / RECIPE)
-            others = _list(self.folder) if held is None and self.folder.exists() else []
+            held = _read_object(self.path / RECIPE)
+            others = _list(self.path) if held is None and self.path.exists() else []
         except OSError as error:
-            raise OSError(f"the folder {self.folder} cannot be used for a run: {error}") from error
+            raise OSError(f"the folder {self.path} cannot be used for a run: {error}") from error
         if others:
             more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
             raise ValueError(
-                f"the folder {self.folder} holds {', '.join(others[:NAMED])}{more}, and no "
+                f"the folder {self.path} holds {', '.join(others[:NAMED])}{more}, and no "
                 f"{RECIPE} of a run: name a folder that is new or empty"
             )
         if held is not None:
             self._compare(held)
             return
         with self.nothing_half_written():
-            save_json(self.identity, self.folder / RECIPE)
+            save_json(self.identity, self.path / RECIPE)
 
     def _compare(self, held: dict) -> None:
         differing = [key for key, value in self.identity.items() if held.get(key) != value]
-        if differing:
-            held, asked = (
-                {key: run.get(key) for key in differing} for run in (held, self.identity)
-            )
-            hint = (
-                ". Has the model learned since it was loaded? Load it afresh"
-                if differing == ["weights"]
-                else ""
-            )
-            raise ValueError(
-                f"the folder {self.folder} holds another run, with {held}; asked for is "
-                f"{asked}{hint}"
-            )
+        if not differing:
+            return
+        found, asked = ({key: run.get(key) for key in differing} for run in (held, self.identity))
+        learned = differing == ["weights"]
+        hint = ". Has the model learned since it was loaded? Load it afresh" if learned else ""
+        raise ValueError(
+            f"the folder {self.path} holds another run, with {found}; asked for is {asked}{hint}"
+        )
 
     def find_fault(self, part: Path) -> str | None:
         """What a part of the run lacks to be whole, in words; None for one that is whole."""
@@ -108,10 +95,9 @@ class Keeper(TrainerCallback):
         return None
 
     def find_checkpoint(self, find_gap: Callable[[int], str | None]) -> Path | None:
-        """The newest checkpoint that is whole and whose step lacks nothing else (`find_gap` says
-        what, in words).
+        """The newest checkpoint that is whole and whose step lacks nothing else.
 
-        Newer ones that are passed over are named in a warning.
+        `find_gap` says in words what does. Newer ones that are passed over are named in a warning.
         """
         for step in reversed(self.steps):
             part = self._locate(step)
@@ -127,15 +113,13 @@ class Keeper(TrainerCallback):
 
     @contextmanager
     def writing(self, part: Path) -> Iterator[None]:
-        """A part that is written within the block is the run's from its beginning on, and whole
-        only at its end."""
+        """A part written within the block: the run's from the start, but whole only at its end."""
         self._begin(part)
         yield
         self._seal(part)
 
     def _begin(self, part: Path) -> None:
-        """Mark a part as the run's; what the run had left there goes, and what it did not make is
-        set aside."""
+        """Mark a part as the run's; what it had left there goes, anything else is set aside."""
         if self._owns(part):
             _discard(part)
         elif os.path.lexists(part) and not (part.is_dir() and not _list(part)):
@@ -146,46 +130,38 @@ class Keeper(TrainerCallback):
         self._sign(part, None)
 
     def _seal(self, part: Path) -> None:
-        files = sorted(
-            path for path in part.rglob("*") if path.is_file() and path != part / MANIFEST
-        )
-        hashes = {path.relative_to(part).as_posix(): hash_file(path) for path in files}
-        self._sign(part, hashes)
+        files = [path for path in part.rglob("*") if path.is_file() and path != part / MANIFEST]
+        self._sign(part, {path.relative_to(part).as_posix(): hash_file(path) for path in files})
 
     def _sign(self, part: Path, files: dict[str, str] | None) -> None:
         save_json({"run": self.run, "part": part.name, "files": files}, part / MANIFEST)
 
     @contextmanager
     def nothing_half_written(self) -> Iterator[None]:
-        """Where the disk is full or read-only: remove what was begun, and say which folder could
-        not be written."""
+        """On a full or read-only disk: remove what was begun, and say which folder it was."""
         try:
             yield
         except (OSError, SafetensorError, RuntimeError) as error:
-            full = isinstance(error, OSError) and error.errno in FULL
-            torn = any(
-                writer in str(error) for writer in ("PytorchStreamWriter", "inline_container")
-            )  # of torch.save
-            if not (full or isinstance(error, SafetensorError) or torn):
+            full = isinstance(error, OSError) and error.errno in FULL + CLOSED
+            torn = any(writer in str(error) for writer in TORN)
+            if not (full or torn or isinstance(error, SafetensorError)):
                 raise
-            parts = [*map(self._locate, self.steps), self.folder / "model"]
-            self._remove(
-                part for part in parts if (self._find_manifest(part) or {}).get("files", {}) is None
-            )
-            raise OSError(f"the folder {self.folder} cannot be written: {error}") from error
+            parts = [*map(self._locate, self.steps), self.path / "model"]
+            manifests = {part: self._find_manifest(part) or {} for part in parts}
+            self._remove(part for part, held in manifests.items() if held.get("files", {}) is None)
+            raise OSError(f"the folder {self.path} cannot be written: {error}") from error
 
     def remove_checkpoints(self) -> None:
         """Let go of what only an interrupted run needs."""
         self._remove(map(self._locate, self.steps))
 
     def _remove(self, parts: Iterable[Path]) -> None:
-        for part in parts:
-            if self._owns(part):
-                with suppress(OSError):
-                    _discard(part)
+        for part in filter(self._owns, parts):
+            with suppress(OSError):
+                _discard(part)
 
     def _locate(self, step: int) -> Path:
-        return self.folder / f"checkpoint-{step}"
+        return self.path / f"checkpoint-{step}"
 
     def _owns(self, part: Path) -> bool:
         return self._find_manifest(part) is not None and not part.is_symlink()
@@ -206,8 +182,7 @@ class Keeper(TrainerCallback):
             PartialState().wait_for_everyone()
 
     def on_save(self, args, state, control, **kwargs) -> None:
-        """When all processes have written a checkpoint: seal it, and let go of those before the
-        last two."""
+        """When all processes have written a checkpoint: seal it, and drop all but the last two."""
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             self._seal(self._locate(state.global_step))
@@ -216,8 +191,7 @@ class Keeper(TrainerCallback):
 
 
 def _discard(part: Path) -> None:
-    """Remove a part, its manifest last: what a process that is killed meanwhile leaves behind is
-    still the run's."""
+    """Remove a part, its manifest last: what is left where this is cut short is still the run's."""
     for path in part.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
@@ -231,18 +205,14 @@ def _list(folder: Path) -> list[str]:
 
 
 def _read_object(path: Path) -> dict | None:
-    """A JSON object out of a file, None where there is no such file; DamagedError for one that
-    holds something else."""
+    """A JSON object out of a file, None where there is no file; DamagedError for anything else."""
+    hint = "Remove the folder to begin anew, or name another"
     try:
         held = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
-        raise DamagedError(
-            path, f"{error}. Remove the folder to begin anew, or name another"
-        ) from error
+        raise DamagedError(path, f"{error}. {hint}") from error
     if not isinstance(held, dict):
-        raise DamagedError(
-            path, "it holds no JSON object. Remove the folder to begin anew, or name another"
-        )
+        raise DamagedError(path, f"it holds no JSON object. {hint}")
     return held
