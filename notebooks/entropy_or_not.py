@@ -46,9 +46,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -92,9 +90,8 @@ page.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 changed = {"p": p, "q": q, "controls": controls, "controlled": controlled, "cooled": cooled}
-plan = learning_plans.compare_methods(
-    checkpoints, **changed, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.compare_methods(checkpoints, **changed, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -157,11 +154,7 @@ for same, alike in (models[label] for label in models if label.startswith("resca
 # standard errors by chance.
 
 # %%
-beside = {
-    f"{method}, q = {each:g}": f"resuscitate, q = {each:g}"
-    for method in controls
-    for each in controlled
-}
+beside = {f"{name}, q = {x:g}": f"resuscitate, q = {x:g}" for name in controls for x in controlled}
 alone = [label for label in models if label.startswith(("shrink", "temperature"))]
 beside |= dict.fromkeys(alone, f"resuscitate, q = {[*q, *controlled][-1]:g}")
 summaries.judge_controls(models, beside, recorded)
@@ -172,17 +165,13 @@ summaries.judge_controls(models, beside, recorded)
 # too narrow rather than too wide.
 
 # %%
-found = {}
-for name, chosen in {
-    "all": differences,
-    "without shrink": differences.drop(columns="shrink"),
-}.items():
-    values = chosen.map(lambda pair: pair[0])
-    for x, y in product((*summaries.ENTROPIES, "K before (nats)"), ("A (%)", "F (%)")):
-        pair = [*values.loc[x]], [*values.loc[y]]
-        found[x, y, name] = {
-            kind: summaries.describe_correlation(*pair, kind) for kind in summaries.CORRELATIONS
-        }
+samples = {"all": differences, "without shrink": differences.drop(columns="shrink")}
+before, after, found = [*summaries.ENTROPIES, "K before (nats)"], ["A (%)", "F (%)"], {}
+for (name, table), x, y in product(samples.items(), before, after):
+    pair = [[value for value, _ in table.loc[row]] for row in (x, y)]
+    found[x, y, name] = {
+        kind: summaries.describe_correlation(*pair, kind) for kind in summaries.CORRELATIONS
+    }
 pd.DataFrame(found).T.unstack(1)
 
 # %% [markdown]

@@ -43,9 +43,7 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -66,13 +64,8 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = plans.sweep_architectures(
-    checkpoints,
-    other_architecture=other_architecture,
-    steps=steps,
-    batch_size=batch_size,
-    **measured,
-)
+passes = {"steps": steps, "batch_size": batch_size, "other_architecture": other_architecture}
+plan = plans.sweep_architectures(checkpoints, **passes, **measured)
 page.estimate_cost(plan)
 
 # %%
@@ -89,10 +82,8 @@ figure = measuring.plot_gaps(series, "figure 2", "figure 6")
 import pandas as pd
 
 names = {"knowledge": "H (nats)", "loss": "loss"}
-pd.concat(
-    {name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()},
-    axis=1,
-)
+tables = {name: measuring.tabulate_measures(each, names) for name, each in series.items()}
+pd.concat(tables, axis=1)
 
 # %% [markdown]
 # ## Check
@@ -111,17 +102,13 @@ for profiles in series.values():
 
 # %%
 changes = {name: evidence.measure_change(profiles) for name, profiles in series.items()}
-plain = next(
-    (name for name in series if "GPTNeoX" in series[name][0].provenance["architecture"]),
-    list(series)[-1],
-)
+kinds = {name: profiles[0].provenance["architecture"] for name, profiles in series.items()}
+plain = next((name for name in kinds if "GPTNeoX" in kinds[name]), [*kinds][-1])
 page.read({"fig06": changes[plain]}, series[plain])
 
 # %% tags=["hide-input"]
-for name, (change, error) in changes.items():
-    print(
-        f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end"
-    )
+for name, change in changes.items():
+    print(f"{name}: {seeds.format_interval(*change, '+')} nats from 16 % of the run to its end")
 
 # %% [markdown]
 # ## Full run

@@ -41,9 +41,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -79,9 +77,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.vary_p(
-    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.vary_p(checkpoints, p=p, q=q, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -112,11 +109,10 @@ seeds.Estimates(pd.concat({"final model": summaries.tabulate_changes(models)}), 
 # %% tags=["hide-input"]
 from kent.change.resuscitation import find_multipliers
 
-coefficients = models["unchanged"][0].coefficients
-multipliers = {f"p = {each:g}": find_multipliers(coefficients, p=each, q=q) for each in p}
-scaled = {
-    label: [int((layer < 1).sum()) for layer in layers] for label, layers in multipliers.items()
-}
+coefficients, scaled = models["unchanged"][0].coefficients, {}
+for each in p:
+    multipliers = find_multipliers(coefficients, p=each, q=q)
+    scaled[f"p = {each:g}"] = [(layer < 1).sum().item() for layer in multipliers]
 pd.DataFrame(scaled).rename_axis("layer")
 
 # %% [markdown]
@@ -136,11 +132,8 @@ for profile, _ in models.values():
 # %%
 A = summaries.acquire(models)
 pairs = {"fig15": ("p = 75", "p = 25"), "fig15-ninety": ("p = 90", "p = 50")}
-found = {
-    key: estimate(A[one] - A[other])
-    for key, (one, other) in pairs.items()
-    if {one, other} <= A.keys()
-}
+known = {key: pair for key, pair in pairs.items() if {*pair} <= A.keys()}
+found = {key: estimate(A[one] - A[other]) for key, (one, other) in known.items()}
 page.read(found, outcomes, recorded)
 
 # %% [markdown]

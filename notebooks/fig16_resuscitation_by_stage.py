@@ -43,9 +43,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -79,9 +77,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.resuscitate_stages(
-    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.resuscitate_stages(checkpoints, p=p, q=q, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -98,10 +95,8 @@ page.stamp(outcomes)
 import pandas as pd
 
 tables = {step: summaries.compare_changes(models) for step, models in stages.items()}
-labels = [*next(iter(tables.values()))]
-differences = {
-    label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in labels
-}
+compared, labels = pd.concat(tables, axis=1), [*next(iter(tables.values()))]
+differences = {label: compared.xs(label, axis=1, level=1) for label in labels}
 figure = resuscitation.plot_changes(differences, recorded, "initial model (pretraining step)")
 
 # %% [markdown]
@@ -109,10 +104,8 @@ figure = resuscitation.plot_changes(differences, recorded, "initial model (pretr
 
 # %% tags=["hide-input"]
 tables = {step: summaries.tabulate_changes(models) for step, models in stages.items()}
-lines = {
-    label: pd.DataFrame({step: table[label] for step, table in tables.items()})
-    for label in ["unchanged", *labels]
-}
+found, labels = pd.concat(tables, axis=1), ["unchanged", *labels]
+lines = {label: found.xs(label, axis=1, level=1) for label in labels}
 seeds.Estimates(pd.concat(lines), plan)
 
 # %% [markdown]
@@ -133,21 +126,19 @@ for profile, _ in (pair for models in stages.values() for pair in models.values(
 # but one.
 
 # %%
-resuscitated = f"q = {q[0]:g}"
 A = [summaries.acquire(models) for models in stages.values()]
-first, *_, last = (each[resuscitated] - each["unchanged"] for each in (A[0], *A))
-changes = {"fig16-late": last} | (
-    {"fig16": last - first, "fig16-early": first} if len(A) > 1 else {}
-)
+gains = [each[f"q = {q[0]:g}"] - each["unchanged"] for each in A]
+changes = {"fig16-late": gains[-1]}
+if len(gains) > 1:
+    changes |= {"fig16": gains[-1] - gains[0], "fig16-early": gains[0]}
 page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, stage by stage, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(
-    pd.concat({f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}), plan
-)
+kept = {f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}
+seeds.Estimates(pd.concat(kept), plan)
 
 # %% [markdown]
 # ## Full run

@@ -43,9 +43,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -79,9 +77,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.vary_q_midway(
-    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.vary_q_midway(checkpoints, p=p, q=q, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -127,25 +124,27 @@ for profile, _ in (pair for models in stages.values() for pair in models.values(
 # %%
 import numpy as np
 
-found = {}
-if len(stages) == 2 and len(set(q)) > 1:
-    middle, late = (summaries.acquire(models) for models in stages.values())
-    slopes = [
-        np.polyfit(q, np.stack([each[f"q = {value:g}"] for value in q]), 1)[0]
-        for each in (middle, late)
-    ]
-    found |= {"fig17": slopes[1] - slopes[0]}
-    for key, each in {"fig17-middle": middle, "fig17-late": late}.items():
-        found |= {key: each["q = 2"] - each["unchanged"]} if 2 in q else {}
+
+def find_slope(A):
+    """Slope of A in q, of every bootstrap sample."""
+    return np.polyfit(q, np.stack([A[f"q = {each:g}"] for each in q]), 1)[0]
+
+
+# %%
+found, A = {}, [summaries.acquire(models) for models in stages.values()]
+if len(A) == 2 and len(set(q)) > 1:
+    found["fig17"] = find_slope(A[1]) - find_slope(A[0])
+    if 2 in q:
+        gains = [each["q = 2"] - each["unchanged"] for each in A]
+        found |= {"fig17-middle": gains[0], "fig17-late": gains[1]}
 page.read({key: estimate(samples) for key, samples in found.items()}, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, stage by stage, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(
-    pd.concat({f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}), plan
-)
+kept = {f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}
+seeds.Estimates(pd.concat(kept), plan)
 
 # %% [markdown]
 # ## Full run

@@ -45,9 +45,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -88,10 +86,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-heated = {"cooled": cooled, "constant": constant}
-plan = learning_plans.vary_temperature(
-    checkpoints, p=p, q=q, **heated, steps=steps, batch_size=batch_size, **measured, **taught
-)
+changed = {"p": p, "q": q, "cooled": cooled, "constant": constant}
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.vary_temperature(checkpoints, **changed, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -139,9 +136,8 @@ import numpy as np
 A = summaries.acquire(models)
 kinds = {"q": [f"q = {each:g}" for each in q], "T": [f"T = {each:g}, cooled" for each in cooled]}
 kinds["T"] += [f"T = {each:g}" for each in constant if each > 1]
-best = {
-    kind: np.max([A[label] for label in labels], axis=0) for kind, labels in kinds.items() if labels
-}
+tried = {kind: [A[label] for label in labels] for kind, labels in kinds.items() if labels}
+best = {kind: np.max(samples, axis=0) for kind, samples in tried.items()}
 found = {"fig18": estimate(best["q"] - best["T"])} if len(best) == 2 else {}
 page.read(found, outcomes, recorded)
 

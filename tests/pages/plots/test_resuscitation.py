@@ -56,7 +56,7 @@ def test_a_change_that_goes_far_beyond_the_others_is_written_at_the_edge():
 
 
 def test_other_seeds_stand_beside_the_series_and_row_they_belong_to():
-    rows = [name for row, (_, beside) in PANELS.items() for name in (row, beside) if name]
+    rows = [name for row, (_, beside, _) in PANELS.items() for name in (row, beside) if name]
     kept = {f"q = 2, {COMPARED}, A (%)": {"128": (7.0, 1.0), "384": (8.0, 1.0)}}
     tables = {f"q = {number}": make([128, 384], rows) for number in (1, 2)}
     panels = plot_changes(tables, [Seed("tiny-1", {}, kept, False)], "step").axes
@@ -68,7 +68,7 @@ def test_other_seeds_stand_beside_the_series_and_row_they_belong_to():
     ("labels", "joined"), [([128, 384, 768], "-"), (["unchanged", "q = 1"], "None")]
 )
 def test_places_are_joined_where_they_are_steps(labels, joined):
-    rows = [name for row, (_, beside) in PANELS.items() for name in (row, beside) if name]
+    rows = [name for row, (_, beside, _) in PANELS.items() for name in (row, beside) if name]
     figure = plot_changes({f"q = {number}": make(labels, rows) for number in range(7)})
     handles, named = figure.axes[0].get_legend_handles_labels()
     (line, *_), (hollow, *_) = (handles[named.index(name)] for name in ("q = 0", "the control"))
