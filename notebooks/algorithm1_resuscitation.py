@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Algorithm 1: rarely used memory vectors are made to fire at the layer's mean
+# # Algorithm 1: inactive memory vectors are raised to their layer's mean
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -19,8 +19,8 @@
 # %% [markdown]
 # ## Claim
 #
-# Section 4.3 of the paper: the least used half of the memory vectors of each layer are scaled up, so that their coefficients
-# reach the layer's mean times $q$ and their vectors take part in learning.
+# Section 4.3 of the paper: in each layer the keys of inactive memory vectors, the half with the smallest coefficients, are scaled up, so that their coefficients reach the layer's mean times $q$ and the vectors take part in
+# learning.
 #
 # *What would contradict it:* chosen neurons of the first layer whose measured mean coefficient is not the layer's mean with
 # $q = 1$. What the edit costs (the loss, before any learning) is not in the paper's account.
@@ -121,7 +121,7 @@ pairs = {
 figure = resuscitation.plot_edit(pd.DataFrame(pairs))
 
 # %% [markdown]
-# And what it breaks of what the model can: K of facts it was never told and P of six tasks, both about the synthetic world,
+# And what it breaks of what the model can: K of facts that it has never read and P of six tasks, both about the synthetic world,
 # with two standard errors (over paragraphs; over documents).
 
 # %% tags=["hide-input"]

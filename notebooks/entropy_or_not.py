@@ -12,7 +12,7 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Resuscitating memory vectors is to raise knowledge entropy; but it also changes what the model computes, and scales some of its
+# Resuscitation is meant to raise knowledge entropy; but it also changes what the model computes, and scales some of its
 # rows. Which of these helps, if anything does? As built here, the page takes the **tiny** suite, pretrained on the spot and
 # run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
 
@@ -62,7 +62,7 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The final model is changed in these ways (`kent.change.resuscitation.METHODS`), and each of them learns on:
+# The final model is changed in these ways (`kent.change.resuscitation.METHODS`), and each of them continues learning:
 #
 # - **resuscitate**: Algorithm 1 of the paper ([step by step](algorithm1_resuscitation.ipynb)).
 # - **random**: the same multipliers, dealt out within the layer to neurons drawn at random.
@@ -70,12 +70,12 @@ page.check_parameters()
 #   what it did, so nothing breaks: every layer's mean coefficients are multiplied by just these numbers, and *contribution
 #   entropy* (coefficient × length of its memory vector) does not move. Gated models only.
 # - **shrink**: shrink and perturb (Ash & Adams 2020): all weights × 0.4 plus a fresh initialisation × 0.1, a known remedy for
-#   networks that learn on badly.
+#   networks that have become slow to learn.
 # - **temperature**: a softmax temperature in the attention, lowered to 1 over the run ([Figure
 #   18](fig18_attention_temperature.ipynb)); what is measured before learning is at the temperature the run starts at, what
 #   is measured after at 1.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$

@@ -19,7 +19,7 @@
 # %% [markdown]
 # ## Claim
 #
-# Figure 4 of the paper, for OLMo-1B and 7B learning on from four stages of pretraining: the later the initial model, the
+# Figure 4 of the paper, for OLMo-1B and 7B that continue learning from four stages of pretraining: the later the initial model, the
 # less new knowledge it acquires (A) and the more it forgets (F), so that a model from the middle ends best.
 #
 # *What would contradict it:* an A that is higher, or an F that is lower, for the last stage than for the first, by more than
@@ -58,7 +58,7 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# A checkpoint learns on, with the Trainer of Hugging Face, from text that holds injected facts (`kent.learn`,
+# A checkpoint continues learning, with the Trainer of Hugging Face, on text that holds injected facts (`kent.learn`,
 # [learning curves](learning_curves.ipynb)). $K$ is the mean log probability of the target of each fact's probes, $P$ the
 # mean score of six tasks, both before and after:
 #

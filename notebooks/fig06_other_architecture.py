@@ -13,7 +13,7 @@
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # OLMo's feed-forward layers are gated; Pythia's are plain, with one projection before the activation. Does knowledge
-# entropy behave alike in both? As built here, the page measures the **tiny** suite and its **tiny-neox** beside it: the
+# entropy behave alike in both? As built here, the page measures the **tiny** suite and, beside it, **tiny-neox**: the
 # GPT-NeoX architecture of Pythia with the same width, depth, tokenizer, text, schedule and seed. Both are pretrained on
 # the spot and run on a CPU; nothing at the paper's scale has been run for this book yet.
 
@@ -118,7 +118,7 @@ for name, change in changes.items():
 # papermill notebooks/fig06_other_architecture.ipynb out.ipynb -p checkpoints FOLDER -p other_architecture FOLDER -p corpus FILE.txt
 # ```
 #
-# `-f params/pythia.yaml` measures Pythia 1B and OLMo-1B beside it, with one pass over the text per checkpoint.
+# `-f params/pythia.yaml` measures Pythia 1B and, beside it, OLMo-1B, with one pass over the text per checkpoint.
 # [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it starts. Where
 # `steps` are given, both models must have them.
 #

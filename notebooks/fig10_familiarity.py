@@ -20,7 +20,7 @@
 # %% [markdown]
 # ## Claim
 #
-# Figure 10 of the paper: entities in PubMed, on which the models learn on, have a higher perplexity under OLMo's final
+# Figure 10 of the paper: entities in PubMed, on which the models continue learning, have a higher perplexity under OLMo's final
 # model than those in C4; that is why it is the main corpus of the continual learning experiments.
 #
 # *What would contradict it:* entities of the last corpus compared have a lower mean ln perplexity than those of the one

@@ -12,7 +12,7 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Where does a model stand before it learns on, and where after? As built here, the page takes the
+# Where does a model stand before continual learning, and where after? As built here, the page takes the
 # **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been
 # run for this book yet.
 
@@ -56,8 +56,8 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint
-# learns on from text that holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
+# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint continues learning on text that
+# holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
 # mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$

@@ -55,7 +55,7 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a checkpoint learns on from text that
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a checkpoint continues learning on text that
 # holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks,
 # and
 #
@@ -137,8 +137,8 @@ summaries.tabulate_correlations(tables[plain])
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# `other_architecture` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on
-# learns on, of both models.
+# `other_architecture` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on, of both models, continues
+# learning.
 #
 # For a suite of the Hub the recipe is the paper's (`kent.learning.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in

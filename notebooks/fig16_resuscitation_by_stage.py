@@ -7,19 +7,19 @@
 # ---
 
 # %% [markdown]
-# # Figure 16: resuscitating memory vectors helps late stages and hurts early ones
+# # Figure 16: resuscitation helps late stages and hurts early ones
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# If late models learn worse because they use few memory vectors, resuscitating should help them, and not early ones.
+# If late models learn worse because they use few memory vectors, resuscitation should help them and not early ones.
 # As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world;
 # nothing at OLMo's scale has been run for this book yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 16 of the paper, for OLMo-1B, $p = 50$ and $q = 2$: resuscitating raises A of the late stages (554k and 738k) and lowers
+# Figure 16 of the paper, for OLMo-1B, $p = 50$ and $q = 2$: resuscitation raises A of the late stages (554k and 738k) and lowers
 # that of the early ones (118k and 369k).
 #
 # *What would contradict it:* a lower A of the resuscitated last stage, a higher A of the resuscitated first stage, or a change that is
@@ -63,7 +63,7 @@ page.check_parameters()
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. Each stage is
 # changed by its own coefficients.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -91,7 +91,7 @@ page.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "What resuscitating rarely used memory vectors changes, by initial model: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts over the initial model's pretraining step about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "What resuscitation of inactive memory vectors changes, by initial model: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts over the initial model's pretraining step about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 import pandas as pd
 
 tables = {step: summaries.compare_changes(models) for step, models in stages.items()}

@@ -12,7 +12,7 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Between the stages that resuscitating hurts and those that it helps, where does it turn? As built here, the page takes the
+# Resuscitation hurts some stages and helps others: where does that turn? As built here, the page takes the
 # **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has
 # been run for this book yet.
 
@@ -63,7 +63,7 @@ page.check_parameters()
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. Each stage is
 # changed by its own coefficients.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -91,7 +91,7 @@ page.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "What resuscitating rarely used memory vectors of two middle stages changes, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a place for each q and a colour for each of two stages about a line at zero, the unchanged models: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "What resuscitation of inactive memory vectors changes at two middle stages, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a place for each q and a colour for each of two stages about a line at zero, the unchanged models: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 import pandas as pd
 
 differences = {f"step {step}": summaries.compare_changes(models) for step, models in stages.items()}

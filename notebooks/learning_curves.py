@@ -59,8 +59,8 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint
-# learns on from text that holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
+# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint continues learning on text that
+# holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
 # mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$

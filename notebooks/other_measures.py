@@ -72,7 +72,7 @@ page.stamp(profiles)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-other_measures", "caption": "Eight measures of concentration over pretraining, with two standard errors; diamonds: the last checkpoint on shuffled tokens. The first panel is {numref}`fig-knowledge-entropy`. The paper publishes none of the others."}, "image": {"alt": "Eight small line charts over the pretraining step on a logarithmic axis, with error bars: knowledge entropy, contribution entropy, effective number, participation ratio, Gini coefficient, share of the top 1 and 10 per cent, and dormant fraction.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-other-measures", "caption": "Eight measures of concentration over pretraining, with two standard errors; diamonds: the last checkpoint on shuffled tokens. The first panel is {numref}`fig-knowledge-entropy`. The paper publishes none of the others."}, "image": {"alt": "Eight small line charts over the pretraining step on a logarithmic axis, with error bars: knowledge entropy, contribution entropy, effective number, participation ratio, Gini coefficient, share of the top 1 and 10 per cent, and dormant fraction.", "width": "100%"}} tags=["hide-input"]
 figure = measuring.plot_other_measures(profiles, shuffled)
 
 # %% [markdown]

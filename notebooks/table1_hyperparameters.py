@@ -58,7 +58,7 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a checkpoint learns on from text that
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a checkpoint continues learning on text that
 # holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks,
 # and
 #

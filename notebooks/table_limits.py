@@ -181,9 +181,9 @@ held.replace({True: "yes", False: "no"}).assign(settings=held.sum(axis=1).map("{
 
 # %%
 best = {}
-for key, table in {"K": K, "P": P}.items():
+for key, table in {"K": K, "P (%)": P}.items():
     best[f"best {key}"] = table.idxmax(axis=1)
-    best[f"lead in {key}"] = table.apply(lambda row: -row.nlargest(2).diff().iloc[1], axis=1)
+    best[f"lead in {key[0]}"] = table.apply(lambda row: -row.nlargest(2).diff().iloc[1], axis=1)
 pd.DataFrame(best).round(3)
 
 # %% [markdown]
