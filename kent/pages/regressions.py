@@ -31,7 +31,7 @@ def anneal(progress: float, schedule: str = "cosine") -> float:
     released checkpoints, and the warm-up is left out. Raises ValueError for another schedule or a
     progress outside 0 to 1.
 
-    >>> round(anneal(0.5), 8), round(anneal(1), 8)
+    >>> round(anneal(0.5), 8), round(anneal(1.0), 8)
     (0.00022, 4e-05)
     """
     if schedule not in SCHEDULES or not 0 <= progress <= 1:

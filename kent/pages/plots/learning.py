@@ -165,7 +165,7 @@ def plot_injections(followed: Mapping[str, Float64[Tensor, "lag paragraph"]]) ->
     A line per label, with two standard errors over paragraphs; `followed` are as
     `Outcome.follow_tellings` returns them.
     """
-    figure, (axes,) = make_panels(1, height=3)
+    figure, (axes,) = make_panels(1, height=3.0)
     axes.axhline(0, **THIN)
     for number, (label, found) in enumerate(followed.items()):
         pairs = [summarize_paragraphs(each) for each in found]
@@ -289,5 +289,5 @@ def _correlate(axes: Axes, table: pd.DataFrame, row: str, number: int) -> None:
         side, way = ("left", 5) if x[end] == min(x) else ("right", -5)
         style = {"textcoords": "offset points", "fontsize": 8, "ha": side, "xytext": (way, 6)}
         axes.annotate(f"step {table.columns[end]:,}", (x[end], y[end]), **style)
-    r, _ = correlate(x, y)
+    r, _ = correlate([*x], [*y])
     axes.set_title(f"r = {r:+.2f}".replace("-", "−"), fontsize=9, loc="right")

@@ -133,7 +133,7 @@ def plot_gaps(series: Series, *published: str) -> Figure:
 
     `published` are keys of `kent.paper.AXES`, whose ranges are drawn beside it.
     """
-    figure, (axes,) = make_panels(1, height=4)
+    figure, (axes,) = make_panels(1, height=4.0)
     _draw_gaps(axes, series, *published)
     name_lines(figure, 2)
     return figure
@@ -152,7 +152,7 @@ def plot_layers(profiles: Sequence[Profile], first: Profile) -> Figure:
 
     `first` is the baseline.
     """
-    figure, (axes,) = make_panels(1, height=4)
+    figure, (axes,) = make_panels(1, height=4.0)
     *labels, baseline = _label_all(profiles, first)
     for number, (profile, label) in enumerate(zip(profiles, labels, strict=True)):
         pairs = _measure_gaps(profile)
@@ -168,7 +168,7 @@ def plot_layers(profiles: Sequence[Profile], first: Profile) -> Figure:
 @styled
 def plot_familiarity(corpora: Mapping[str, Familiarity]) -> Figure:
     """Figure 10: histograms over instances of the mean perplexity of their entities, by corpus."""
-    figure, (axes,) = make_panels(1, height=4)
+    figure, (axes,) = make_panels(1, height=4.0)
     found = {name: each.perplexities.numpy() for name, each in corpora.items()}
     bins = np.geomspace(min(map(np.min, found.values())), max(map(np.max, found.values())), 40)
     for number, (name, values) in enumerate(found.items()):

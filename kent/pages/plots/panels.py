@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import ArrayLike
 
 from kent.measure.profiles import Profile
 from kent.pages.seeds import Seed
@@ -54,7 +55,7 @@ def pick_color(number: int) -> str:
 
 def draw_line(
     axes: Axes,
-    x: Sequence,
+    x: ArrayLike,
     pairs: Sequence[tuple[float, float]],
     number: int = 0,
     label: str = "",
@@ -70,7 +71,7 @@ def draw_line(
 
 
 def draw_seeds(
-    axes: Axes, x: Sequence, seeds: Sequence[Seed], row: str, number: int = 0, **style: object
+    axes: Axes, x: ArrayLike, seeds: Sequence[Seed], row: str, number: int = 0, **style: object
 ) -> None:
     """What the row of a table came to for other seeds, without errors, in the series' colour."""
     kept = [seed.estimates[row].values() for seed in seeds if row in seed.estimates]

@@ -1,5 +1,4 @@
-"""Figures of changed models: without a control, with other seeds, over stages; what is drawn is
-what the table has."""
+"""Figures of changed models draw what the table has: with other seeds, over stages."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -20,22 +19,16 @@ def closed():
 
 def make(labels: list, rows: list[str]) -> pd.DataFrame:
     """Values 0, 1, 2, … column by column, each with an error of 0.5."""
-    return pd.DataFrame(
-        {
-            label: {row: (float(place + at), 0.5) for at, row in enumerate(rows)}
-            for place, label in enumerate(labels)
-        }
-    )
+    columns = {}
+    for place, label in enumerate(labels):
+        columns[label] = {row: (float(place + at), 0.5) for at, row in enumerate(rows)}
+    return pd.DataFrame(columns)
 
 
 def list_dots(axes) -> list[tuple[float, float]]:
     """The marks of other seeds in a panel."""
-    return [
-        tuple(point)
-        for line in axes.lines
-        if line.get_marker() == "."
-        for point in line.get_xydata().tolist()
-    ]
+    dots = [line for line in axes.lines if line.get_marker() == "."]
+    return [tuple(point) for line in dots for point in line.get_xydata().tolist()]
 
 
 def test_a_control_that_was_not_run_is_left_out_and_other_seeds_are_found_by_name():
@@ -48,9 +41,8 @@ def test_a_control_that_was_not_run_is_left_out_and_other_seeds_are_found_by_nam
 
 
 def test_a_change_that_goes_far_beyond_the_others_is_written_at_the_edge():
-    table = pd.DataFrame(
-        {"shrink": {"A (%)": (0.2, 0.1)}, "random, q = 1": {"A (%)": (-100.0, 0.1)}}
-    )
+    found = {"shrink": {"A (%)": (0.2, 0.1)}, "random, q = 1": {"A (%)": (-100.0, 0.1)}}
+    table = pd.DataFrame(found)
     axes, _ = plot_differences(pd.concat([table, table.set_axis(["F (%)"])]), []).axes
     assert [text.get_text() for text in axes.texts] == ["−100"] and axes.get_xlim()[0] > -1
 
