@@ -99,7 +99,7 @@ print(f"the mean is {coefficients.mean():.4g}")
 factor = min(q, key=lambda each: abs(each - 1))
 multipliers = torch.where(chosen, coefficients.mean() / coefficients * factor, 1)
 up, down = (multipliers > 1).sum(), (multipliers < 1).sum()
-print(f"q = {factor:g}: {up} rows scaled up, {down} down, at most by {multipliers.max():.3g}")
+print(f"q = {factor:g}: {up} rows scaled up, at most by {multipliers.max():.3g}, and {down} down")
 
 # %% [markdown]
 # ## Figure

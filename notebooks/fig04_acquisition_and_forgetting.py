@@ -123,7 +123,7 @@ page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes
 
 # %%
 guessing = ", ".join(f"{step:,}" for step in summaries.list_guessing(outcomes)) or "none"
-print(f"no better than guessing after learning, within two standard errors: from steps {guessing}")
+print(f"initial models that end no better than guessing, within two standard errors: {guessing}")
 
 # %% [markdown]
 # ## Full run
