@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from kent import records
-from kent.runs import contents, definitions
+from kent.runs import configurations, contents
 from kent.models.suites import SUITES
 
 SUITE = config.get("suite", "tiny")
@@ -81,7 +81,7 @@ def planned(chosen):
 
 
 PARAMETERS = {page: declared(page) for page in PAGES}
-CHOSEN = definitions.read_config(f"params/{SUITE}.yaml")
+CHOSEN = configurations.read_config(f"params/{SUITE}.yaml")
 PLAN, REFUSED = planned(CHOSEN)
 LEFT_OUT = "".join(f"\nPage {page} is left out of the suite {SUITE}: {reason}\n" for page, reason in REFUSED.items())
 print(LEFT_OUT, end="", file=sys.stderr)

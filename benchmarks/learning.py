@@ -361,7 +361,7 @@ def parse() -> argparse.Namespace:
     return options
 
 
-if __name__ == "__main__":
+def main() -> None:
     asked = parse()
     if asked.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # kent.learn takes a GPU where there is one
@@ -369,3 +369,7 @@ if __name__ == "__main__":
     save_json(record, asked.out)
     show(record["training"], record["evaluation"])
     print(f"Written: {asked.out}")
+
+
+if __name__ == "__main__":
+    main()

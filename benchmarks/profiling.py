@@ -322,7 +322,11 @@ def describe(options: argparse.Namespace, parameters: int) -> dict:
     }
 
 
-if __name__ == "__main__":
+def main() -> None:
     chosen = parse()
     save_json(run(chosen), chosen.out)
     print(f"Written: {chosen.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,9 +5,9 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"records", "runs"},
     submod_attrs={
-        "models.checkpoints": ["load", "resolve"],
+        "models.checkpoints": ["load"],
+        "models.revisions": ["resolve"],
         "text.corpora": ["describe", "sequences"],
         "measure.entropy": ["knowledge_entropy"],
         "learning.knowledge": ["Knowledge"],

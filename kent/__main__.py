@@ -1,12 +1,9 @@
-"""`python -m kent profile NAME --corpus FILE` measures a checkpoint; `python -m kent run
-CONFIG.yaml …` does runs."""
+"""`python -m kent profile NAME --corpus FILE` measures; `… run CONFIG.yaml …` does runs."""
 
 import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
-
-import pandas as pd
 
 import kent
 
@@ -19,18 +16,13 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True)
     _add_profile(commands)
     run = commands.add_parser("run", help="do runs, each described by a YAML file")
-    run.add_argument(
-        "configs",
-        type=Path,
-        nargs="+",
-        metavar="CONFIG.yaml",
-        help="run: profile (or another kind), …",
-    )
+    described = {"metavar": "CONFIG.yaml", "help": "run: profile (or another kind), …"}
+    run.add_argument("configs", type=Path, nargs="+", **described)
     run.set_defaults(command=do_run)
     options = parser.parse_args(arguments)
     try:
         options.command(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
@@ -38,34 +30,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _add_profile(commands) -> None:
     formatter = argparse.ArgumentDefaultsHelpFormatter
-    parser = commands.add_parser(
-        "profile", help="measure a checkpoint on a text", formatter_class=formatter
-    )
-    parser.add_argument("name", help="suite, Hub repository, or folder")
-    parser.add_argument(
-        "--corpus",
-        required=True,
-        nargs="+",
-        help="corpus name or .txt, .jsonl, .jsonl.gz, .csv files",
-    )
-    parser.add_argument("--step", type=int, help="pretraining step (default: the final model)")
-    parser.add_argument("--column", default="text", help="column or key that holds the text")
-    parser.add_argument("--length", type=int, default=128, help="tokens per sequence")
-    parser.add_argument("--limit", type=int, default=256, help="number of sequences")
-    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
-    parser.add_argument("--device", help="cpu, cuda, … (default: the GPU if there is one)")
-    parser.add_argument("--batch-size", type=int, default=8, help="sequences per forward pass")
-    parser.add_argument(
-        "--record", type=Path, default=Path("profile.json"), help="JSON record to write"
-    )
+    said = "measure a checkpoint on a text"
+    parser = commands.add_parser("profile", help=said, formatter_class=formatter)
     parser.set_defaults(command=do_profile)
+    add = parser.add_argument
+    add("name", help="suite, Hub repository, or folder")
+    files = "corpus name or .txt, .jsonl, .jsonl.gz, .csv files"
+    add("--corpus", required=True, nargs="+", help=files)
+    add("--step", type=int, help="pretraining step (default: the final model)")
+    add("--column", default="text", help="column or key that holds the text")
+    add("--length", type=int, default=128, help="tokens per sequence")
+    add("--limit", type=int, default=256, help="number of sequences")
+    add("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
+    add("--device", help="cpu, cuda, … (default: the GPU if there is one)")
+    add("--batch-size", type=int, default=8, help="sequences per forward pass")
+    add("--record", type=Path, default=Path("profile.json"), help="JSON record to write")
 
 
 def do_profile(options: argparse.Namespace) -> None:
-    """Measure one checkpoint, print a table, write a JSON record; what would stop this is found
-    before the work."""
+    """Measure one checkpoint, print a table, write a JSON record.
+
+    What would stop this is found before the work: an unreadable text before the model is loaded.
+    """
     import torch
 
+    from kent import records
     from kent.files import check_writable
     from kent.models.checkpoints import find_device
     from kent.settings import Count, Several, check
@@ -75,24 +64,20 @@ def do_profile(options: argparse.Namespace) -> None:
     check_writable(options.record)
     device = find_device(options.device)
     corpus = options.corpus[0] if len(options.corpus) == 1 else options.corpus
-    kent.describe(
-        corpus, column=options.column
-    )  # an unreadable text is refused before the model is loaded
+    column, dtype = options.column, getattr(torch, options.dtype)
+    kent.describe(corpus, column=column)
     revision = kent.resolve(options.name, options.step)
-    model, tokenizer = kent.load(
-        options.name, options.step, dtype=getattr(torch, options.dtype), device=device
-    )
-    tokens = kent.sequences(
-        corpus, tokenizer, length=options.length, limit=options.limit, column=options.column
-    )
+    model, tokenizer = kent.load(options.name, options.step, dtype=dtype, device=device)
+    sizes = {"length": options.length, "limit": options.limit}
+    tokens = kent.sequences(corpus, tokenizer, column=column, **sizes)
     profile = kent.profile(model, tokens, batch_size=options.batch_size)
-    text = kent.describe(corpus, column=options.column, tokens=tokens)
+    text = kent.describe(corpus, column=column, tokens=tokens)
     profile.provenance.update(revision=asdict(revision), corpus=text)
     summary = profile.summarize()
     try:  # whichever of the two fails, the numbers are in the other
         print(format_table(summary, profile.provenance), flush=True)
     finally:
-        kent.records.save_json({**summary, "provenance": profile.provenance}, options.record)
+        records.save_json({**summary, "provenance": profile.provenance}, options.record)
     print(f"\nrecord: {options.record}")
 
 
@@ -105,40 +90,34 @@ def _check_record(options: argparse.Namespace) -> None:
     read = [path for path in map(expand, options.corpus) if path.exists() and record.exists()]
     part = folder in record.resolve().parents and any(record.match(pattern) for pattern in PARTS)
     if part or any(path.samefile(record) for path in read):
-        raise ValueError(
-            f"the record {options.record} would take the place of what is measured: name another "
-            "file"
-        )
+        taken = f"the record {options.record} would take the place of what is measured"
+        raise ValueError(f"{taken}: name another file")
 
 
 def format_table(summary: dict, provenance: dict) -> str:
-    """A profile's summary as two tables for people: totals with standard errors, then layer by
-    layer."""
-    measured = (
-        "{architecture}, {instances:,} sequences of {length:,} tokens, {dtype}, {device}".format(
-            **provenance
-        )
-    )
-    totals = pd.DataFrame({name.replace("_", " "): summary[name] for name in TOTALS}).T
-    totals.columns = ["nats", "± s.e."]
-    totals.loc["bound minus knowledge"] = [
-        summary["entropy_bound"] - summary["knowledge_entropy"]["value"],
-        float("nan"),
-    ]
-    layers = pd.DataFrame(summary["by_layer"]).rename_axis("layer")
-    layers.columns = [name.replace("_", " ") for name in layers]
-    return "\n\n".join(
-        [
-            measured,
-            totals.to_string(float_format="%.4f", na_rep=""),
-            layers.to_string(float_format="%.4g"),
-        ]
-    )
+    """A profile's summary as two tables for people: totals in nats, then layer by layer."""
+    form = "{architecture}, {instances:,} sequences of {length:,} tokens, {dtype}, {device}"
+    totals = {name.replace("_", " "): [*summary[name].values()] for name in TOTALS}
+    gap = summary["entropy_bound"] - summary["knowledge_entropy"]["value"]
+    rows = [["", "nats", "± s.e."], *([name, *pair] for name, pair in totals.items())]
+    rows += [["bound minus knowledge", gap, ""]]
+    by_layer = summary["by_layer"]
+    layers = [["layer", *(name.replace("_", " ") for name in by_layer)]]
+    layers += [[str(layer), *row] for layer, row in enumerate(zip(*by_layer.values(), strict=True))]
+    tables = [_align(rows, "{:.4f}"), _align(layers, "{:.4g}")]
+    return "\n\n".join([form.format(**provenance), *tables])
+
+
+def _align(rows: list[list[str | float]], form: str) -> str:
+    """Rows in columns: the first to the left, numbers, in the given form, to the right."""
+    cells = [[each if isinstance(each, str) else form.format(each) for each in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in cells]
+    return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
 def do_run(options: argparse.Namespace) -> None:
-    """Do the runs that YAML files describe, unless their records are there, and print where the
-    records are."""
+    """Do the runs that YAML files describe, unless done; print where their records are."""
     from kent.runs.execution import complete
 
     for run in [_plan(path) for path in options.configs]:
@@ -147,7 +126,8 @@ def do_run(options: argparse.Namespace) -> None:
 
 
 def _plan(path: Path) -> "kent.runs.definitions.Run":
-    from kent.runs.definitions import from_config, read_config
+    from kent.runs.configurations import read_config
+    from kent.runs.definitions import from_config
 
     config = read_config(path)
     try:

@@ -1,5 +1,4 @@
-"""Files that are whole or absent: written beside their place, then put there; streams are written
-to."""
+"""Files that are whole or absent: written beside their place, then put there."""
 
 import errno
 import os
@@ -14,15 +13,13 @@ from uuid import uuid4
 
 
 def expand(path: str | Path) -> Path:
-    """The path with ~ as the home folder; where there is no such user it stays a ~, of which there
-    may be a file."""
+    """The path with ~ as the home folder; the ~ of no known user stays, as a file's name may be."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path's own raises RuntimeError for such a user)
 
 
 @contextmanager
 def write_atomically(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path; what was written there is at `path` when the block ends well, and
-    gone when not.
+    """Yield a temporary path, whose file is put at `path` when the block ends well, else removed.
 
     A reader, or a second process, sees the old file or the whole new one, never a part. A link is
     followed, and the file it names gets the content (another name of the same file, a hard link,
@@ -38,24 +35,19 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
             _pour(Path(folder, "record"), Path(path), state)
         return
     target, temporary = _begin(path, state)
-    mode = (state or temporary.stat()).st_mode
+    wanted = state or temporary.stat()
     try:
         yield temporary
-        temporary.chmod(stat.S_IMODE(mode))
-        if state and (state.st_uid, state.st_gid) != (
-            temporary.stat().st_uid,
-            temporary.stat().st_gid,
-        ):
-            with suppress(PermissionError):  # only root may give a file away
-                os.chown(temporary, state.st_uid, state.st_gid)
+        with suppress(OSError):  # only root may give a file away
+            os.chown(temporary, wanted.st_uid, wanted.st_gid)
+        temporary.chmod(stat.S_IMODE(wanted.st_mode))  # last, since a change of owner clears bits
         _put(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise OSError where `write_atomically` could not write, by beginning to: root may write where
-    it yet cannot."""
+    """Raise OSError where `write_atomically` could not write, found out by beginning to."""
     path = expand(path)
     state = _look(path)
     if not (state and _is_stream(state)):
@@ -74,10 +66,8 @@ def _look(path: str | Path) -> os.stat_result | None:
 
 def _is_stream(state: os.stat_result) -> bool:
     """Whether this is no file or folder, or the file that this process's output goes to."""
-    return (
-        not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode))
-        or _find_output(state) is not None
-    )
+    plain = stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)
+    return not plain or _find_output(state) is not None
 
 
 def _find_output(state: os.stat_result) -> int | None:
@@ -90,14 +80,15 @@ def _find_output(state: os.stat_result) -> int | None:
 
 
 def _pour(source: Path, path: Path, state: os.stat_result) -> None:
-    """Write a file's content into a stream; OSError for a pipe that nobody reads, which would never
-    end."""
+    """Write a file's content into a stream; OSError for a pipe that nobody reads."""
     own = _find_output(state)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK) if own is None else os.dup(own)
     if own is None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # else opening waits for a reader
         os.set_blocking(descriptor, True)
+    else:
+        descriptor = os.dup(own)
     with os.fdopen(descriptor, "wb") as stream, source.open("rb") as content:
         shutil.copyfileobj(content, stream)
 
@@ -106,9 +97,8 @@ def _begin(path: str | Path, state: os.stat_result | None) -> tuple[Path, Path]:
     """The file that a path names, links followed, and a new empty one beside it."""
     target = Path(os.path.realpath(path))
     if state and stat.S_ISDIR(state.st_mode):
-        raise IsADirectoryError(
-            errno.EISDIR, "is a folder, and a file is to be written there", str(path)
-        )
+        fault = "is a folder, and a file is to be written there"
+        raise IsADirectoryError(errno.EISDIR, fault, str(path))
     if state and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "may not be written", str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +113,4 @@ def _put(temporary: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
-        shutil.copyfile(
-            temporary, target
-        )  # a file that is mounted by itself, as Docker does, cannot be replaced
+        shutil.copyfile(temporary, target)  # a file mounted by itself (Docker) stays where it is

@@ -1,5 +1,4 @@
-"""Branches of a repository on the Hugging Face Hub, as it lists them now or as the cache remembers
-them."""
+"""Branches of a Hugging Face Hub repository: listed by the Hub, or remembered by the cache."""
 
 import re
 from json import JSONDecodeError
@@ -10,8 +9,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.file_download import repo_folder_name
 
 UNREACHABLE = (OSError, HfHubHTTPError.__mro__[1])
-"""What the Hub's client raises when it gets no answer; the second is its HTTP library's own base
-class."""
+"""What the Hub's client raises when it gets no answer; the second is its HTTP library's base."""
 COMMIT = re.compile(rb"[0-9a-f]{40}")
 
 
@@ -25,36 +23,24 @@ def list_branches(repository: str, kind: str = "model") -> dict[str, str]:
     try:
         branches = HfApi().list_repo_refs(repository, repo_type=kind).branches
     except RepositoryNotFoundError as error:
-        raise ValueError(
-            f"the Hub has no {kind} {repository!r}, or shows it only to those who log in (hf auth "
-            "login)"
-        ) from error
+        hidden = "or shows it only to those who log in (hf auth login)"
+        raise ValueError(f"the Hub has no {kind} {repository!r}, {hidden}") from error
     except UNREACHABLE as error:
         if cached := _read_cached_branches(repository, kind):
             return cached
-        raise ConnectionError(
-            f"the Hub does not answer, and the cache ({constants.HF_HUB_CACHE}) holds no {kind} "
-            f"{repository!r}: {error}"
-        ) from error
+        missing = f"the cache ({constants.HF_HUB_CACHE}) holds no {kind} {repository!r}"
+        raise ConnectionError(f"the Hub does not answer, and {missing}: {error}") from error
     except (JSONDecodeError, LookupError, TypeError) as error:
-        raise ConnectionError(
-            f"what answers for the Hub ({constants.ENDPOINT}) is not the Hub: {error!r}"
-        ) from error
+        found = f"what answers for the Hub ({constants.ENDPOINT}) is not the Hub"
+        raise ConnectionError(f"{found}: {error!r}") from error
     return {branch.name: branch.target_commit for branch in branches}
 
 
 def _read_cached_branches(repository: str, kind: str) -> dict[str, str]:
     folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type=kind)
-    references = [path for path in sorted((folder / "refs").rglob("*")) if path.is_file()]
-    commits = {
-        path.relative_to(folder / "refs").as_posix(): path.read_bytes().strip()
-        for path in references
-    }
-    whole = {
-        branch: commit.decode() for branch, commit in commits.items() if COMMIT.fullmatch(commit)
-    }
-    return {
-        branch: commit
-        for branch, commit in whole.items()
-        if (folder / "snapshots" / commit).is_dir()
-    }
+    found = {}
+    for path in filter(Path.is_file, sorted((folder / "refs").rglob("*"))):
+        commit = path.read_bytes().strip()
+        if COMMIT.fullmatch(commit) and (folder / "snapshots" / commit.decode()).is_dir():
+            found[path.relative_to(folder / "refs").as_posix()] = commit.decode()
+    return found

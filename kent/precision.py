@@ -7,17 +7,15 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 AMBIENT = "ACCELERATE_"
-"""How the variables begin in which accelerate, and the Trainer with it, finds what nobody asked
-for.
+"""How the variables begin by which accelerate, and with it the Trainer, is set from outside.
 
-Its precision, a compiler and its mode, another device, a way to share the work.
+They name a precision, a compiler and its mode, another device, a way to share the work.
 """
 
 
 @contextmanager
 def keep_precision() -> Iterator[None]:
-    """Within the block numbers have the precision that their tensors say, and tensors are such as
-    can be trained.
+    """Within the block numbers have their tensors' precision, and tensors can be trained.
 
     New tensors are float32 on the CPU unless said otherwise, products of float32 matrices are taken
     in full, nothing is cast automatically, no inference mode is on, and accelerate reads nothing
@@ -29,14 +27,11 @@ def keep_precision() -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(_multiply_in_full())
             stack.enter_context(torch.inference_mode(False))
-            if (
-                torch.get_default_device().type != "cpu"
-            ):  # a mode, which slows all that makes tensors
+            # A default device is a mode, which slows all that makes tensors: only where needed.
+            if torch.get_default_device().type != "cpu":
                 stack.enter_context(torch.device("cpu"))
-            for device in (
-                "cpu",
-                "cuda",
-            ):  # a kept cast of a weight would outlive the steps learned within
+            # No cache: a weight's cast that is kept would outlive the steps learned within.
+            for device in ("cpu", "cuda"):
                 stack.enter_context(torch.autocast(device, enabled=False, cache_enabled=False))
             yield
     finally:
@@ -47,25 +42,24 @@ def keep_precision() -> Iterator[None]:
 
 @contextmanager
 def _multiply_in_full() -> Iterator[None]:
-    """Within the block float32 products round to float32: by the setting of each backend, or in
-    older torch by one."""
+    """Within the block float32 products round to float32: no TF32, no bfloat16 in their place."""
     backends = [torch.backends.cuda.matmul, torch.backends.mkldnn.matmul]
-    if not all(hasattr(backend, "fp32_precision") for backend in backends):
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
-        return
-    found = [backend.fp32_precision for backend in backends]
+    if all(hasattr(backend, "fp32_precision") for backend in backends):
+        before = [backend.fp32_precision for backend in backends]
+        within = ["ieee"] * len(backends)
+
+        def choose(precisions: list[str]) -> None:
+            for backend, precision in zip(backends, precisions, strict=True):
+                backend.fp32_precision = precision
+
+    else:  # before torch 2.9, one setting for all backends
+        before, within = torch.get_float32_matmul_precision(), "highest"
+        choose = torch.set_float32_matmul_precision
     try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
+        choose(within)
         yield
     finally:
-        for backend, before in zip(backends, found, strict=True):
-            backend.fp32_precision = before
+        choose(before)
 
 
 def _take_ambient() -> dict[str, str]:

@@ -1,5 +1,4 @@
-"""What a result is kept with: where the cache is, what is whole in it, what a number was made
-from."""
+"""What a result is kept with: the cache, what is whole in it, what a number was made from."""
 
 import ast
 import errno
@@ -13,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
-from itertools import chain, count
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from math import isfinite
 from pathlib import Path
 
@@ -36,22 +35,19 @@ PACKAGE = Path(__file__).parent
 def cache_folder() -> Path:
     """The folder of kent's cache: `$KENT_CACHE`, else the user's cache folder. Made when missing.
 
-    Raises OSError where it is a file or cannot be made, and ValueError for a path that is not
-    UTF-8.
+    Raises OSError where it is a file or cannot be made, ValueError for a path that is not UTF-8.
     """
+    name = "kent's cache ($KENT_CACHE)"
     folder = expand(os.environ.get("KENT_CACHE") or user_cache_dir("kent"))
-    check_text(str(folder), "kent's cache ($KENT_CACHE)")
+    check_text(str(folder), name)
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(
-            errno.ENOTDIR, "kent's cache ($KENT_CACHE) must be a folder", str(folder)
-        )
+        raise NotADirectoryError(errno.ENOTDIR, f"{name} must be a folder", str(folder))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def set_aside(path: Path) -> Path:
-    """Move what is not whole in kent's cache out of its way, to a name beside it that nothing has;
-    the new path.
+    """Move what is not whole in kent's cache to a name beside it that nothing has; the new path.
 
     Another process may have done it already.
     """
@@ -69,22 +65,17 @@ def make_room(path: Path) -> Path:
     aside, which is said.
     """
     top = cache_folder()
-    folders = [each for each in reversed(path.parents) if top in each.parents]
-    for each, right in [*((folder, Path.is_dir) for folder in folders), (path, Path.is_file)]:
-        if os.path.lexists(each) and not right(each):
-            logger.warning(
-                "%s in the cache is no folder where one belongs, or no file where one does: kept "
-                "as %s",
-                each,
-                set_aside(each).name,
-            )
+    for each in [*(each for each in reversed(path.parents) if top in each.parents), path]:
+        wanted, right = ("file", each.is_file) if each == path else ("folder", each.is_dir)
+        if os.path.lexists(each) and not right():
+            aside = set_aside(each).name
+            logger.warning("%s in the cache is to be a %s: kept as %s", each, wanted, aside)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def save_json(value: object, path: str | Path) -> None:
-    """Write a JSON-able value to `path`, atomically, for people to read; a number that is not
-    finite becomes null."""
+    """Write a JSON-able value to `path`, atomically; a number that is not finite becomes null."""
     with write_atomically(path) as temporary:
         text = json.dumps(_clean(value), indent=2, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
@@ -101,16 +92,15 @@ def _clean(value: object) -> object:
 def save_tensors(
     tensors: dict[str, Tensor], path: str | Path, *, format: str, provenance: dict
 ) -> None:
-    """Write tensors to a safetensors file, atomically; its header holds their format's name, the
-    provenance, and a checksum of all this."""
+    """Write tensors to a safetensors file, atomically.
+
+    Its header holds their format's name, the provenance, and a checksum of all this.
+    """
     header = {"format": format, "provenance": json.dumps(provenance)}
     header["checksum"] = _sum(tensors, header)
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with write_atomically(path) as temporary:
-        save_file(
-            {name: tensor.contiguous() for name, tensor in tensors.items()},
-            temporary,
-            metadata=header,
-        )
+        save_file(whole, temporary, metadata=header)
 
 
 def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict]:
@@ -125,15 +115,15 @@ def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not the file's own bytes)
+            # clones, since what is read shares the file's own bytes, which may change
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except OSError:
         raise
     except Exception as error:  # a header may be wrong in many ways
         raise DamagedError(path, f"it is no safetensors file: {error}") from error
     if "format" in header and header["format"] != format:
-        raise ValueError(
-            f"{path} holds something else: its format is {header['format']!r}, not {format!r}"
-        )
+        found = f"its format is {header['format']!r}, not {format!r}"
+        raise ValueError(f"{path} holds something else: {found}")
     if not {"format", "provenance", "checksum"} <= header.keys():
         raise DamagedError(path, "its header has no checksum (or it is an older kent's)")
     if header["checksum"] != _sum(tensors, header):
@@ -145,8 +135,7 @@ def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict
 
 @contextmanager
 def expect_whole(path: str | Path) -> Iterator[None]:
-    """Make a `DamagedError` of the error that a record's content leads to where something is
-    missing in it."""
+    """Make a `DamagedError` of the error that what is missing in a record leads to."""
     try:
         yield
     except (LookupError, TypeError, AttributeError) as error:
@@ -179,24 +168,19 @@ def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def hash_code(*patterns: str) -> str:
-    """Hash of kent's own sources (patterns relative to the package): the code that decides a run's
-    numbers.
+    """Hash of kent's own sources, which decide a run's numbers; patterns relative to the package.
 
     A source that only moves to another place, or gets other comments, docstrings or imports, keeps
     its hash.
     """
-    found = {
-        pattern: [path for path in PACKAGE.glob(pattern) if path.is_file()] for pattern in patterns
-    }
+    found = {pattern: set(filter(Path.is_file, PACKAGE.glob(pattern))) for pattern in patterns}
     if missing := [pattern for pattern, paths in found.items() if not paths]:
         raise ValueError(f"kent has no source {', '.join(missing)}")
-    paths = set(chain.from_iterable(found.values()))
-    return digest(
-        sorted(
-            _hash_source(path.read_text("utf-8")) if path.suffix == ".py" else hash_file(path)
-            for path in paths
-        )
-    )
+    hashes = [
+        _hash_source(path.read_text("utf-8")) if path.suffix == ".py" else hash_file(path)
+        for path in set().union(*found.values())
+    ]
+    return digest(sorted(hashes))
 
 
 @cache
@@ -205,20 +189,17 @@ def _hash_source(source: str) -> str:
 
 
 def _outline(node: object) -> object:
-    """A syntax tree as plain lists, without imports, docstrings, places, and the fields that are
-    empty.
+    """A syntax tree as plain lists, without imports, docstrings, places, and empty fields.
 
-    (Which empty fields there are, and with them what `ast.dump` says, depends on the version of
-    Python.)
+    Which empty fields there are, and with them what `ast.dump` says, depends on Python's version.
     """
     if isinstance(node, list):
         return [_outline(each) for each in node if not _is_mute(each)]
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = {
-        name: _outline(value) for name, value in ast.iter_fields(node) if value not in (None, [])
-    }
-    return {"node": type(node).__name__, **fields}
+    fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
+    outlines = {name: _outline(value) for name, value in fields.items()}
+    return {"node": type(node).__name__, **outlines}
 
 
 def _is_mute(statement: object) -> bool:
@@ -229,34 +210,33 @@ def _is_mute(statement: object) -> bool:
 
 @cache
 def _commit() -> str:
-    """The commit of the checkout kent runs from ("+" when it holds changes), or its version when
-    installed."""
+    """The commit of the checkout kent runs from, or its version when installed.
+
+    "+" says that the checkout holds changes.
+    """
     try:
-        git = ["git", "-C", str(PACKAGE), "-c", "safe.directory=*"]
-        commit = subprocess.run(
-            [*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True
-        )
-        tracked = subprocess.run(
-            [*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False
-        )
-        if tracked.returncode:
-            raise FileNotFoundError("not a checkout of kent")
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
-        )
-        return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")
+        commit = _ask_git("rev-parse", "--short=10", "HEAD")
+        _ask_git("ls-files", "--error-unmatch", __file__)  # fails in another's checkout
+        return commit + ("+" if _ask_git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return f"knowledge-entropy {version('knowledge-entropy')}"
 
 
+def _ask_git(*question: str) -> str:
+    git = ["git", "-C", str(PACKAGE), "-c", "safe.directory=*", *question]
+    return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def describe_run() -> dict[str, str]:
-    """Provenance of what is computed now: commit, date (UTC), machine and the versions that
-    matter."""
-    packages = ("torch", "transformers", "datasets", "numpy")
+    """Provenance of what is computed now: commit, date (UTC), machine, versions that matter."""
+    versions = {}
+    for package in ("torch", "transformers", "datasets", "numpy"):
+        with suppress(PackageNotFoundError):  # datasets comes with an extra
+            versions[package] = version(package)
     return {
         "commit": _commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
         "python": platform.python_version(),
-        **{name: version(name) for name in packages},
+        **versions,
     }

@@ -1,5 +1,4 @@
-"""What a setting may be is declared once, as the type of the argument or field that holds it, and
-held here."""
+"""What a setting may be: declared as the type of its argument or field, and held here."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -14,8 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, TypeAdapter
 from torch import Tensor
 
 STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
-"""No word is read as a number and no number as a word or a truth value; a whole number may stand
-for a real one."""
+"""No word is read as a number, and no number as a word or truth value; 3 may stand for 3.0."""
 
 
 def _read_integer(value: object) -> object:
@@ -27,9 +25,9 @@ def _read_array(value: object) -> object:
         if value.dtype.itemsize > 8:
             raise ValueError(f"an array of numbers that torch knows (found: {value.dtype})")
         value = torch.from_numpy(np.ascontiguousarray(value, value.dtype.newbyteorder("=")))
-    if isinstance(value, Tensor) and (
-        value.layout != torch.strided or value.is_meta or value.is_quantized
-    ):
+    if not isinstance(value, Tensor):
+        return value
+    if value.layout != torch.strided or value.is_meta or value.is_quantized:
         raise ValueError(f"a plain array (found: {value.dtype}, {value.layout}, on {value.device})")
     return value
 
@@ -68,8 +66,7 @@ TokenIds = Annotated[Tensor, BeforeValidator(_read_tokens)]
 
 
 def checked(function: Callable) -> Callable:
-    """Have a function refuse an argument that is not of its declared type: a ValueError that names
-    it.
+    """Have a function refuse an argument not of its declared type: a ValueError that names it.
 
     A type may carry a range, and may read a value as what it stands for (NumPy's integers and
     arrays). Arguments that are missing or unknown are a TypeError, as in any call.
@@ -86,16 +83,14 @@ def checked(function: Callable) -> Callable:
 
 
 def check_fields(instance: object) -> None:
-    """Have a frozen dataclass hold its fields as their declared types read them; a ValueError names
-    what is not one."""
+    """Have a frozen dataclass hold its fields as their types read them; ValueError as `checked`."""
     given = {field.name: getattr(instance, field.name) for field in fields(instance)}
     for name, value in _hold(_declare(type(instance)), given).items():
         object.__setattr__(instance, name, value)
 
 
 def check(declared: Mapping[str, object], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that have a declared type, as what they stand for; ValueError, naming each that is
-    something else."""
+    """The values that have a declared type, as it reads them; ValueError as `checked`."""
     return _hold({name: _adapt(kind) for name, kind in declared.items()}, values)
 
 
@@ -112,60 +107,46 @@ def _hold(declared: Mapping[str, TypeAdapter], values: Mapping[str, Any]) -> dic
 
 
 def _say(error: ValidationError) -> str:
-    """What was wanted instead, as the declared type has it, or as the ValueError of its reader
-    says."""
+    """What was wanted instead, as the declared type has it or the ValueError of its reader says."""
     found = []
     for each in error.errors():
-        kind, _, wanted = each["msg"].partition(
-            {"value_error": "Value error, "}.get(each["type"], "Input should be ")
-        )
+        lead = "Value error, " if each["type"] == "value_error" else "Input should be "
+        kind, _, wanted = each["msg"].partition(lead)
         found.append(wanted or f"whole ({kind})")
     return " or ".join(dict.fromkeys(found))
 
 
 def _show(value: object) -> str:
-    """The beginning of what a value looks like; of a tensor its kind, since some cannot be
-    shown."""
+    """The beginning of what a value looks like; a tensor's kind, since some cannot be shown."""
     return f"a tensor of {value.dtype}" if isinstance(value, Tensor) else f"{value!r:.80}"
 
 
 @cache
 def _declare(owner: Callable) -> dict[str, TypeAdapter]:
-    """The declared types of a function's arguments or a dataclass's fields, by name, made ready
-    once."""
+    """The declared types of a function's arguments or a dataclass's fields, made ready once."""
     declared = get_type_hints(owner, include_extras=True)
     packed = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    names = [
-        each.name
-        for each in inspect.signature(owner).parameters.values()
-        if each.kind not in packed
-    ]
-    return {name: _adapt(declared[name]) for name in names if name in declared}
+    given = inspect.signature(owner).parameters
+    names = [name for name in given if name in declared and given[name].kind not in packed]
+    return {name: _adapt(declared[name]) for name in names}
 
 
 def _adapt(declared: object) -> TypeAdapter:
-    if isinstance(declared, type) and hasattr(declared, "__pydantic_config__"):
-        return TypeAdapter(declared)
     if is_dataclass(declared):  # pydantic lets no settings be given for one
         return TypeAdapter(InstanceOf[declared])
     return TypeAdapter(declared, config=STRICT)
 
 
 def check_text(text: object, place: str) -> str:
-    """The text; ValueError, naming `place`, for what is none, and for half of a surrogate pair,
-    which is no character.
+    """The text; ValueError, naming `place`, for what is none, or holds half of a surrogate pair.
 
-    JSON can spell such a half and Python hold it; UTF-8 has no bytes for it, and tokenizers do not
-    take it.
+    JSON can spell such a half and Python hold it; UTF-8 and tokenizers do not take it.
     """
     if not isinstance(text, str):
         raise ValueError(f"{place}: a text is wanted, not {text!r:.80}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        half = text[error.start]
-        raise ValueError(
-            f"{place}: character {error.start} of the text is {half!a}, half of a surrogate pair: "
-            "write the whole pair, or leave it out"
-        ) from error
+        half = f"character {error.start} of the text is {text[error.start]!a}"
+        raise ValueError(f"{place}: {half}, half of a surrogate pair: write it whole") from error
     return text

@@ -77,8 +77,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
+changed = {"p": p, "q": q, "stages": ["118k", "369k", "554k", "738k"]}
 passes = {"steps": steps, "batch_size": batch_size}
-plan = learning_plans.resuscitate_stages(checkpoints, p=p, q=q, **passes, **measured, **taught)
+plan = learning_plans.vary_q(checkpoints, **changed, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%

@@ -52,7 +52,7 @@ from kent.pages.evidence import label_steps
 from kent.pages.plots import learning
 from kent.paper import is_effect
 from kent.runs import learning_plans
-from kent.runs.definitions import read_knowledge
+from kent.runs.configurations import read_knowledge
 
 page.check_parameters()
 

@@ -113,11 +113,11 @@ for record in found:
     head(record, "time and peak memory")
     rows = []
     for each in record["comparisons"]:
-        bare = each["peak_mib"]["backbone"] or float("nan")
+        peaks, setting = each["peak_mib"], {"dtype": each["dtype"], "tokens": each["length"]}
         for way, times in each["seconds"].items():
-            row = {"dtype": each["dtype"], "tokens": each["length"], "way": way}
-            peaks = {"peak (MiB)": (peak := each["peak_mib"][way]), "peak / backbone": peak / bare}
-            rows.append(row | {"seconds": median(times)} | peaks)
+            beside = peaks[way] / (peaks["backbone"] or float("nan"))
+            row = {"way": way, "seconds": median(times), "peak (MiB)": peaks[way]}
+            rows.append(setting | row | {"peak / backbone": beside})
     show(rows, ["dtype", "tokens", "way"])
 
 # %% [markdown]

@@ -5,13 +5,16 @@ And nbval, which runs the executed pages again, hears all that they say.
 """
 
 import os
+import shutil
 import tempfile
 
 from jaxtyping import install_import_hook
 
 _cache = tempfile.TemporaryDirectory(prefix="kent-tests-")
 os.environ.setdefault("KENT_CACHE", _cache.name)
-install_import_hook("kent", "beartype.beartype")
+# The world is left out: it would write its documents twenty times slower.
+ROOMS = ("models", "measure", "change", "learning", "runs", "pages")
+install_import_hook(["kent.text.corpora", *(f"kent.{room}" for room in ROOMS)], "beartype.beartype")
 
 import nbval.kernel  # noqa: E402
 import nbval.plugin  # noqa: E402
@@ -46,15 +49,43 @@ def pytest_collection_modifyitems(items):
             item.output_timeout = 60
 
 
-@pytest.fixture
-def micro(monkeypatch, tmp_path):
-    """The recipe of a suite small enough to be pretrained within a test, in a cache of the test's
-    own."""
+@pytest.fixture(scope="session")
+def use_micro():
+    """Have the suite "tiny" be small enough to be pretrained within a test, in this cache."""
     from kent.models import pretraining
 
     shape = {"layers": 1, "width": 16, "neurons": 32, "heads": 2, "vocabulary": 300}
     text = {"length": 32, "batch": 2, "warmup": 1, "tokenizer_documents": 40}
     recipe = pretraining.Pretraining(steps=(0, 1, 4), **shape, **text)
-    monkeypatch.setenv("KENT_CACHE", str(tmp_path))
-    monkeypatch.setitem(pretraining.RECIPES, "tiny", recipe)
-    return recipe
+
+    def use_micro(monkeypatch, cache):
+        monkeypatch.setenv("KENT_CACHE", str(cache))
+        monkeypatch.setitem(pretraining.RECIPES, "tiny", recipe)
+        return recipe
+
+    return use_micro
+
+
+@pytest.fixture
+def micro(use_micro, monkeypatch, tmp_path):
+    """The recipe of the micro suite, in a cache of the test's own; it is not pretrained yet."""
+    return use_micro(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def pretrained_cache(use_micro, tmp_path_factory):
+    """A cache in which the micro suite is pretrained."""
+    from kent.models import pretraining
+
+    cache = tmp_path_factory.mktemp("pretrained")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_micro(monkeypatch, cache)
+        pretraining.pretrain("tiny")
+    return cache
+
+
+@pytest.fixture
+def pretrained(micro, pretrained_cache, tmp_path):
+    """As `micro`, and pretrained: the test's own copy of what is pretrained once a session."""
+    shutil.copytree(pretrained_cache, tmp_path, dirs_exist_ok=True)
+    return micro

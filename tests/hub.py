@@ -172,3 +172,10 @@ def ask(code: str, cache: Path, **environment: str) -> dict | list:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def silence(monkeypatch, cache: Path) -> None:
+    """Have the client in this process ask a Hub that does not answer, and remember by `cache`."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache / "hub"))

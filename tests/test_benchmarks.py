@@ -1,45 +1,77 @@
 """The benchmarks run from a shell, on their smallest shape, and write a whole record."""
 
 import json
-import os
-import subprocess
+import multiprocessing
 import sys
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
+import importing
+import learning
+import profiling
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
 MEASURED = {"backbone", "logits", "knowledge", "attention", "token", "all", "public"}
 
 
-def run(script: str, options: str, folder: Path) -> dict:
-    """The record of a benchmark at shape debug, each way taken once, on one thread."""
-    command = [
-        sys.executable,
-        FOLDER / script,
-        "--shape",
-        "debug",
-        "--repetitions",
-        "1",
-        *options.split(),
-    ]
-    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-    finished = subprocess.run(
-        [*command, "--out", folder / "record.json"], capture_output=True, text=True, env=alone
-    )
-    assert finished.returncode == 0, finished.stderr
+class Here:
+    """A pool of processes that is this process: loading the code anew takes most of the time."""
+
+    def __init__(self, *settings, **named):
+        self.settings = settings
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def submit(self, function, *given) -> Future:
+        (done := Future()).set_result(function(*given))
+        return done
+
+    def starmap(self, function, given, chunksize) -> list:
+        return [function(*each) for each in given]
+
+
+def run(script: ModuleType, options: str, folder: Path) -> dict:
+    """The record of a benchmark at shape debug, each way taken once."""
+    words = [script.__file__, "--shape", "debug", "--repetitions", "1", *options.split()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*words, "--out", str(folder / "record.json")])
+        patch.setattr(multiprocessing.get_context("spawn").__class__, "Pool", Here)
+        patch.setattr(learning, "ProcessPoolExecutor", Here)
+        one = partial(learning.evaluate, tasks="exam")  # of the six about the world
+        patch.setattr(learning, "evaluate", lambda model, tokenizer, tasks: one(model, tokenizer))
+        script.main()
     return json.loads((folder / "record.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
-    return run("profiling.py", "--length 16 --dtype float32", tmp_path_factory.mktemp("profiling"))
+    return run(profiling, "--length 16 --dtype float32", tmp_path_factory.mktemp("profiling"))
 
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     options = "--batch 2 --rows 1 --length 512 --paragraphs 10 1"
-    return run("learning.py", options, tmp_path_factory.mktemp("learning"))
+    return run(learning, options, tmp_path_factory.mktemp("learning"))
+
+
+def test_peaks_are_those_of_fresh_processes(monkeypatch):
+    monkeypatch.setattr(profiling, "WAYS", {"knowledge": profiling.WAYS["knowledge"]})
+    (peaks,) = profiling.peaks_on_cpu("debug", ["float32"], [16]).values()
+    assert peaks.keys() == {"knowledge"} and peaks["knowledge"] >= 0
+
+
+def test_imports_are_timed_in_fresh_processes(monkeypatch):
+    monkeypatch.setattr(importing, "WAYS", {"kent": "import kent", "json": "import json"})
+    monkeypatch.setattr(importing, "COMPARED", [("kent", "json")])
+    found = importing.run(1)
+    assert all(0 < seconds < 60 for (seconds,) in found["seconds"].values())
+    assert found["import_ratios"][0]["ratio"] > 0
 
 
 def test_every_way_is_timed_and_every_ratio_is_positive(record):

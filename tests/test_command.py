@@ -8,6 +8,7 @@ from hub import make_byte_tokenizer
 from learner import make_model
 
 import kent
+from kent import records
 from kent.__main__ import main
 from kent.models import pretraining
 from kent.runs import definitions, execution
@@ -98,7 +99,7 @@ def test_the_tables_are_printed_though_the_record_cannot_be_written(
     def fail(*arguments) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(kent.records, "save_json", fail)
+    monkeypatch.setattr(records, "save_json", fail)
     assert (
         main(
             ["profile", checkpoint, "--corpus", "world", *SIZES, "--record", str(tmp_path / "new")]

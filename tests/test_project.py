@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -19,7 +20,11 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
 RUNTIME = [Requirement(each) for each in PROJECT["dependencies"]]
-EXTRA = [Requirement(each) for extra in PROJECT["optional-dependencies"].values() for each in extra]
+EXTRAS = {
+    extra: [Requirement(each) for each in listed if not each.startswith(PROJECT["name"])]
+    for extra, listed in PROJECT["optional-dependencies"].items()
+}
+EXTRA = [requirement for listed in EXTRAS.values() for requirement in listed]
 PINS = dict(
     line.split("==")
     for line in (ROOT / "constraints.txt").read_text("utf8").splitlines()
@@ -74,14 +79,31 @@ def test_only_jupyter_book_has_an_upper_bound():
     assert capped == {"jupyter-book"}
 
 
-def test_everything_kent_imports_is_declared():
-    trees = [ast.parse(path.read_text("utf8")) for path in (ROOT / "kent").glob("*.py")]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
+def find_owners(nodes: Iterable[ast.AST]) -> set[str]:
+    """The packages that import statements among the nodes need."""
     names = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     roots = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"kent", "myst_nb"}
-    owners = {canonicalize_name(packages_distributions()[root][0]) for root in roots}
-    assert owners <= {canonicalize_name(each.name) for each in RUNTIME}
+    return {canonicalize_name(OWNERS[root][0]) for root in roots}
+
+
+OWNERS = packages_distributions()
+BROUGHT = {
+    "learning": EXTRAS["learn"],
+    "runs": EXTRAS["learn"],
+    "pages": EXTRAS["learn"] + EXTRAS["book"],
+}
+SOURCES = sorted((ROOT / "kent").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_a_module_imports_comes_with_its_room(path):
+    """At its top; within a function an import may need an extra, which `errors.require` names."""
+    tree = ast.parse(path.read_text("utf8"))
+    brought = RUNTIME + BROUGHT.get(path.relative_to(ROOT / "kent").parts[0], [])
+    assert find_owners(tree.body) <= {canonicalize_name(each.name) for each in brought}
+    declared = {canonicalize_name(each.name) for each in RUNTIME + EXTRA}
+    assert find_owners([*ast.walk(tree)]) <= declared
 
 
 def test_conda_users_get_the_same_set():
@@ -101,12 +123,10 @@ def test_every_make_command_that_is_named_exists(file):
 
 
 def test_ci_runs_the_readmes_commands():
-    commands = re.findall(r"(?m)^make (?:book|test)$", (ROOT / ".ci/run").read_text("utf8"))
-    assert commands == ["make book", "make test"]
-    assert all(
-        re.search(rf"(?m)^{command}\b", (ROOT / "README.md").read_text("utf8"))
-        for command in commands
-    )
+    commands = re.findall(r"(?m)^make [a-z]+$", (ROOT / ".ci/run").read_text("utf8"))
+    assert commands == ["make book", "make test", "make wheel"]
+    readme = (ROOT / "README.md").read_text("utf8")
+    assert all(re.search(rf"(?m)^{command}\b", readme) for command in commands[:2])
     workflow = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text("utf8"))
     assert {"run": "bash .ci/run"} in workflow["jobs"]["build"]["steps"]
 
@@ -154,8 +174,7 @@ def test_an_address_outside_github_is_refused(wrong):
 
 @pytest.fixture
 def drive(tmp_path):
-    """The Makefile in a folder whose path has a space, with programs that only say how they were
-    called."""
+    """The Makefile in a folder with a space in its path; programs that say how they are called."""
     folder = tmp_path / "My Drive" / "kent"
     (folder / ".venv" / "bin").mkdir(parents=True)
     for name in ("pyproject.toml", "constraints.txt", ".venv/.kent-installed"):

@@ -1,2 +1,1 @@
-"""A model at a step of its pretraining: checkpoints on the Hub, in folders, and pretrained on the
-spot."""
+"""A model at a step of its pretraining: from the Hub, from a folder, or pretrained on the spot."""

@@ -1,5 +1,4 @@
-"""The folder of a checkpoint: the files that decide what it computes, their hash, and whether they
-are of one save."""
+"""The files of a checkpoint in a folder: which decide, their hash, whether they are of one save."""
 
 import json
 from functools import cache
@@ -8,41 +7,24 @@ from pathlib import Path
 from kent.records import digest, hash_file
 
 PARTS = (
-    *(
-        "config.json",
-        "*.safetensors",
-        "*.safetensors.index.json",
-        "pytorch_model*.bin",
-        "pytorch_model.bin.index.json",
-    ),
+    *("config.json", "*.safetensors", "*.safetensors.index.json"),
+    *("pytorch_model*.bin", "pytorch_model.bin.index.json"),
     *("adapter_config.json", "adapter_model*.bin"),
-    *(
-        "tokenizer*",
-        "vocab*",
-        "merges*",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "*.model",
-        "tekken.json",
-    ),
+    *("tokenizer*", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json"),
+    *("*.model", "tekken.json"),
 )
-"""What a checkpoint in a folder is made of: configuration, weights, an adapter to them, and
-tokenizer."""
+"""What a checkpoint is made of: configuration, weights, an adapter to them, and tokenizer."""
 SINGLE = ("model.safetensors", "pytorch_model.bin")
-"""Weights in one file; in shards, the file's name with `.index.json` says which shard holds
-what."""
+"""Weights in one file; in shards, the name with `.index.json` says which shard holds what."""
 
 
 def hash_folder(folder: Path) -> str:
     """16 hexadecimal digits of the hash of all that decides what a checkpoint computes."""
-    paths = sorted({path for pattern in PARTS for path in folder.glob(pattern) if path.is_file()})
-    states = [(path, path.stat()) for path in paths]
-    return digest(
-        {
-            path.name: _hash_once(path, state.st_mtime_ns, state.st_ctime_ns, state.st_size)
-            for path, state in states
-        }
-    )
+    hashes = {}
+    for path in {path for pattern in PARTS for path in folder.glob(pattern) if path.is_file()}:
+        state = path.stat()
+        hashes[path.name] = _hash_once(path, state.st_mtime_ns, state.st_ctime_ns, state.st_size)
+    return digest(hashes)
 
 
 @cache
@@ -60,22 +42,16 @@ def check_folder(folder: Path) -> None:
     """
     for single in SINGLE:
         index = folder / f"{single}.index.json"
-        if not index.is_file():
-            if (folder / single).is_file():
-                return
-            continue
-        if (folder / single).is_file():
-            raise ValueError(
-                f"{folder} holds two saves, {single} and {index.name} with its shards: remove one "
-                "of them"
-            )
-        missing = sorted(name for name in _read_shards(index) if not (folder / name).is_file())
-        if missing:
-            raise ValueError(
-                f"{folder} lacks {len(missing)} of the shards that {index.name} lists, "
-                f"{missing[0]} first"
-            )
-        return
+        whole, sharded = (folder / single).is_file(), index.is_file()
+        if whole and sharded:
+            both = f"{single} and {index.name} with its shards"
+            raise ValueError(f"{folder} holds two saves, {both}: remove one of them")
+        shards = _read_shards(index) if sharded else ()
+        if missing := sorted(name for name in shards if not (folder / name).is_file()):
+            lost = f"lacks {len(missing)} of the shards that {index.name} lists"
+            raise ValueError(f"{folder} {lost}, {missing[0]} first")
+        if whole or sharded:  # safetensors come first, and nothing else is then read
+            return
 
 
 def _read_shards(index: Path) -> set[str]:
@@ -85,7 +61,6 @@ def _read_shards(index: Path) -> set[str]:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{index} does not say which shard holds what: {error!r:.100}") from error
     if not shards or any(not isinstance(name, str) or Path(name).name != name for name in shards):
-        raise ValueError(
-            f"{index} lists what is no file beside it: {sorted(map(repr, shards))[:3]}"
-        )
+        found = sorted(map(repr, shards))[:3]
+        raise ValueError(f"{index} lists what is no file beside it: {found}")
     return shards

@@ -1,5 +1,4 @@
-"""Suites: frozen descriptions of a model's checkpoints and of the texts they are measured on (pure
-data)."""
+"""Suites as data: a model's checkpoints, its texts, and how a small one is pretrained."""
 
 from dataclasses import dataclass, field
 
@@ -31,85 +30,60 @@ class Suite:
     seeds: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Pretraining:
+    """Everything that decides a small suite's weights: shape, text, schedule, seed.
+
+    Lengths are in tokens. `architecture` is the model type of a Hugging Face configuration: olmo
+    (gated) or gpt_neox (plain). AdamW (0.9, 0.95), weight decay 0.1, gradients clipped at 1.0,
+    linear warm-up, then cosine to 10 % of the peak rate.
+    """
+
+    steps: tuple[int, ...]
+    architecture: str = "olmo"
+    layers: int = 4
+    width: int = 96
+    neurons: int = 384
+    heads: int = 4
+    vocabulary: int = 2048
+    length: int = 128
+    batch: int = 16
+    learning_rate: float = 3e-3
+    warmup: int = 64
+    tokenizer_documents: int = 4000
+    seed: int = 0
+
+
 # The paper's setting at a small model's size: the peak rate of pretraining, which 4e-4 is in
 # OLMo-1B's published configuration, and the less familiar corpus. A run reads 7 % of what
 # pretraining did; in the paper less than 0.01 %.
 TINY_LEARNING = {
-    **{
-        "corpus": "world-far",
-        "length": 128,
-        "batch": 16,
-        "steps": 50,
-        "learning_rate": 3e-3,
-        "tasks": "world",
-    },
-    **{"once": 20, "paraphrase": 12},
-    **{
-        "warmup_from": 0.0,
-        "decay_embeddings": True,
-    },  # as the Trainer does by itself, and as its own pretraining did
+    **{"corpus": "world-far", "tasks": "world", "length": 128, "batch": 16, "steps": 50},
+    **{"learning_rate": 3e-3, "once": 20, "paraphrase": 12},
+    # Warm-up and decay as the Trainer has them by itself, and as its own pretraining had.
+    **{"warmup_from": 0.0, "decay_embeddings": True},
 }
-TINY = {"repository": None, "corpora": WORLDS, "learning": TINY_LEARNING}
-TINY_SEEDS = ("tiny-1", "tiny-2", "tiny-3")
 TINY_STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768)
+TINY = (None, TINY_STEPS, WORLDS)
+TINY_SEEDS = ("tiny-1", "tiny-2", "tiny-3")
 
-SUITES = {
-    suite.name: suite
-    for suite in (
-        Suite(
-            "tiny",
-            steps=TINY_STEPS,
-            other_architecture="tiny-neox",
-            parameters=786_432,
-            seeds=TINY_SEEDS,
-            **TINY,
-        ),
-        Suite(
-            "tiny-neox",
-            steps=TINY_STEPS,
-            other_architecture="tiny",
-            parameters=644_160,
-            gated=False,
-            **TINY,
-        ),
-        *(
-            Suite(
-                name, steps=TINY_STEPS, other_architecture="tiny-neox", parameters=786_432, **TINY
-            )
-            for name in TINY_SEEDS
-        ),
-        Suite(
-            name="pythia",
-            repository="EleutherAI/pythia-1b",
-            steps=(
-                0,
-                1,
-                4,
-                16,
-                64,
-                256,
-                512,
-                1000,
-                4000,
-                16000,
-                32000,
-                64000,
-                96000,
-                128000,
-                143000,
-            ),
-            corpora=STREAMED,
-            other_architecture="olmo-1b",
-            parameters=1_012_000_000,
-            gated=False,
-        ),
-        Suite(
-            name="olmo-1b",
-            repository="allenai/OLMo-1B-hf",
-            steps=(1000, 117850, 330000, 369000, 554000, 738020),
-            corpora=STREAMED,
-            other_architecture="pythia",
-            parameters=1_177_000_000,
-        ),
-    )
+PYTHIA_STEPS = (0, 1, 4, 16, 64, 256, 512, *(1000 * k for k in (1, 4, 16, 32, 64, 96, 128, 143)))
+PYTHIA = ("EleutherAI/pythia-1b", PYTHIA_STEPS, STREAMED)
+OLMO_STEPS = (1000, 117850, 330000, 369000, 554000, 738020)
+OLMO = ("allenai/OLMo-1B-hf", OLMO_STEPS, STREAMED)
+
+_SUITES = (
+    Suite("tiny", *TINY, "tiny-neox", 786_432, learning=TINY_LEARNING, seeds=TINY_SEEDS),
+    Suite("tiny-neox", *TINY, "tiny", 644_160, gated=False, learning=TINY_LEARNING),
+    *(Suite(name, *TINY, "tiny-neox", 786_432, learning=TINY_LEARNING) for name in TINY_SEEDS),
+    Suite("pythia", *PYTHIA, "olmo-1b", 1_012_000_000, gated=False),
+    Suite("olmo-1b", *OLMO, "pythia", 1_177_000_000),
+)
+SUITES = {suite.name: suite for suite in _SUITES}
+
+RECIPES = {
+    "tiny": Pretraining(TINY_STEPS),
+    "tiny-neox": Pretraining(TINY_STEPS, architecture="gpt_neox"),
+    **{name: Pretraining(TINY_STEPS, seed=seed) for seed, name in enumerate(TINY_SEEDS, 1)},
 }
+"""Of the suites that are pretrained on the spot."""

@@ -1,5 +1,4 @@
-"""Claims against evidence: what a page measured for a claim, kept in the executed page, and read by
-the scorecard."""
+"""Claims against evidence: what a page measured for a claim and keeps; the scorecard reads it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 
 
 def label_steps(results: Sequence[Result]) -> list[int]:
-    """The pretraining step of each result; its place in the list where a checkpoint does not name
-    its step."""
+    """The pretraining step of each result; its place in the list where a checkpoint names none."""
     steps = [result.provenance["revision"]["step"] for result in results]
     return [index if step is None else step for index, step in enumerate(steps)]
 
@@ -28,32 +26,30 @@ def pick_results(results: Sequence[Result]) -> dict[str, Result]:
 
 
 def measure_change(profiles: Sequence[Profile], measure: str = "knowledge") -> tuple[float, float]:
-    """Change of a measure from 16 % of the run (the paper's earliest stage) to its end, and its
-    standard error.
+    """Change of a measure from 16 % of the run to its end, and its standard error.
 
-    Measures as for `kent.Profile.estimate`.
+    16 % is the paper's earliest stage. Measures as for `kent.Profile.estimate`.
     """
     stages = pick_results(profiles)
     return stages["738k"].change_since(stages["118k"], measure)
 
 
 def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
-    """Change of the last layer's knowledge entropy minus the mean change of the others, and its
-    standard error.
+    """Change of the last layer's knowledge entropy minus the others' mean, and its standard error.
 
     In nats; both are 0 for a model of one layer.
     """
     others = len(late.coefficients) - 1
+    # one weighted sum over layers, so that the error knows how their entropies go together
     return late.change_since(early, weights=[-1 / others] * others + [1]) if others else (0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A page's reading: for each claim the published value, the one measured here with its error,
-    and the verdict.
+    """A page's reading: by claim the published value, the one measured here, and the verdict.
 
-    Where the page was recorded for other seeds, their values and the mean over all stand beside.
-    Shown as a table; the numbers travel in the executed page beside it.
+    `measured` holds (value, standard error) by claim. Where the page was recorded for other seeds,
+    their values and the mean over all stand beside. Shown as a table; the page keeps the numbers.
     """
 
     measured: Mapping[str, tuple[float, float]]
@@ -63,29 +59,19 @@ class Reading:
 
     def list_rows(self) -> list[dict]:
         """What was found for each claim, as JSON-able rows."""
-        return [
-            {
-                "claim": key,
-                "value": value,
-                "error": error,
-                "verdict": CLAIMS[key].judge(value, error),
-                "model": self.model,
-                "text": self.text,
-                **self._pool(key),
-            }
-            for key, (value, error) in self.measured.items()
-        ]
+        about, rows = {"model": self.model, "text": self.text}, []
+        for key, (value, error) in self.measured.items():
+            row = {"claim": key, "value": value, "error": error}
+            row["verdict"] = CLAIMS[key].judge(value, error)
+            rows.append(row | about | self._pool(key))
+        return rows
 
     def _pool(self, key: str) -> dict:
-        """Mean of a claim's statistic over this seed and the recorded ones
-        (`kent.pages.seeds.pool`), and its verdict."""
-        values = [
-            self.measured[key][0],
-            *(seed.readings[key][0] for seed in self.seeds if key in seed.readings),
-        ]
-        if len(values) < 2:
+        """Mean of a claim's statistic over this seed and the recorded ones, and its verdict."""
+        others = [seed.readings[key][0] for seed in self.seeds if key in seed.readings]
+        if not others:
             return {}
-        mean, error = pool(values)
+        mean, error = pool(values := [self.measured[key][0], *others])
         verdict = CLAIMS[key].judge(mean, error)
         return {"seeds": {"values": values, "value": mean, "error": error, "verdict": verdict}}
 
@@ -124,44 +110,37 @@ def format_statistic(claim: Claim, value: float, error: float) -> str:
 
 
 def collect_readings(folder: Path) -> list[dict]:
-    """Every row of every reading in the executed pages under `folder`, which holds one folder per
-    suite.
+    """Every row of every reading in the executed pages under `folder`, a folder per suite.
 
     Beside what `Reading.list_rows` says: `suite` and `page`.
     """
-    rows = []
-    for path in sorted(folder.glob("*/*.ipynb")):
-        found = [row for reading in collect_outputs(path, READINGS) for row in reading]
-        rows += [{**row, "suite": path.parent.name, "page": path.stem} for row in found]
-    return rows
+    return [
+        {**row, "suite": path.parent.name, "page": path.stem}
+        for path in sorted(folder.glob("*/*.ipynb"))
+        for reading in collect_outputs(path, READINGS)
+        for row in reading
+    ]
 
 
 def name_direction(measure: str, change: float, error: float) -> str:
-    """What a measure's change says of the coefficients beyond two standard errors: "more even" or
-    "more uneven"."""
+    """Whether a change beyond two standard errors makes coefficients more even or more uneven."""
     if not is_effect(change, error):
         return "too small to tell"
     return "more even" if (change > 0) != (measure in UNEVEN) else "more uneven"
 
 
 def tabulate_verdicts(readings: Sequence[dict], suites: Sequence[str]) -> str:
-    """Markdown table of every claim's verdict in each suite ("not run" without a reading), and
-    where it is tested.
+    """Markdown table of every claim, where it is tested, and its verdict in each suite.
 
-    Where recorded seeds come to another verdict together, it stands beside.
+    "not run" without a reading. Where recorded seeds come to another verdict together, it stands
+    beside.
     """
     found = {(row["claim"], row["suite"]): _name_verdicts(row) for row in readings}
-    return _table(
-        ["claim", "source", *suites],
-        [
-            [
-                claim.statement,
-                _link(claim),
-                *(found.get((claim.key, suite), "not run") for suite in suites),
-            ]
-            for claim in CLAIMS.values()
-        ],
-    )
+    rows = []
+    for key, claim in CLAIMS.items():
+        verdicts = [found.get((key, suite), "not run") for suite in suites]
+        rows.append([claim.statement, _link(claim), *verdicts])
+    return _table(["claim", "source", *suites], rows)
 
 
 def _name_verdicts(row: dict) -> str:
@@ -176,40 +155,29 @@ def _link(claim: Claim) -> str:
 
 
 def tabulate_readings(readings: Sequence[dict]) -> str:
-    """Markdown table of what was measured for each claim, on what, and what it came to over several
-    seeds."""
+    """Markdown table of what was measured for each claim, on what, and over several seeds."""
     columns = ["suite", "claim", "measured", "verdict", "over seeds", "model", "text"]
     rows = []
     for row in readings:
         claim = CLAIMS[row["claim"]]
         measured = format_statistic(claim, row["value"], row["error"])
         pooled = format_seeds(claim, row["seeds"]) if "seeds" in row else "one seed"
-        rows.append(
-            [
-                row["suite"],
-                claim.statement,
-                measured,
-                row["verdict"],
-                pooled,
-                row["model"],
-                row["text"],
-            ]
-        )
+        found = [measured, row["verdict"], pooled, row["model"], row["text"]]
+        rows.append([row["suite"], claim.statement, *found])
     return _table(columns, rows)
 
 
 def tabulate_settings() -> str:
-    """Markdown table of every claim's statistic, the sign the paper reports, its published value
-    and its setting."""
+    """Markdown table of every claim's statistic, its sign and value in the paper, its setting."""
     columns = ["claim", "statistic", "sign", "published", "setting"]
-    rows = [[claim.statement, claim.statistic, f"{claim.sign:+d}", claim.published, claim.setting]
-            for claim in CLAIMS.values()]  # fmt: skip
+    rows = [
+        [each.statement, each.statistic, f"{each.sign:+d}", each.published, each.setting]
+        for each in CLAIMS.values()
+    ]
     return _table(columns, rows)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [
-        [cell.replace("|", r"\|") for cell in cells]
-        for cells in [columns, ["---"] * len(columns), *rows]
-    ]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    lines = [columns, ["---"] * len(columns), *rows]
+    escaped = ([cell.replace("|", r"\|") for cell in cells] for cells in lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)

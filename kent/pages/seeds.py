@@ -1,5 +1,4 @@
-"""Other seeds: a page's numbers travel in its executed copy; those recorded for other seeds are
-found by its plan."""
+"""Other seeds: a page's executed copy keeps its numbers; its plan finds those of other seeds."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,29 +15,21 @@ from kent.records import PACKAGE
 from kent.runs.plans import Checkpoints, Plan, describe_plan
 
 READINGS, ESTIMATES = "kent", "kent-estimates"
-"""Where an executed page keeps the numbers of a reading and of a table: under these keys of the
-output's metadata."""
+"""Keys of an output's metadata: there an executed page keeps the numbers of readings and tables."""
 RECORDED = PACKAGE.parent / "results" / "pages"
 """Executed pages of other seeds and of larger runs: a folder per suite."""
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """A page's table of (value, standard error), shown with two of them; the numbers travel in the
-    executed page."""
+    """A page's table of (value, standard error), shown with two of them; the page keeps them."""
 
     table: pd.DataFrame
     plan: Plan
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
-        rows = {
-            _name(row): [list(pair) for pair in self.table.loc[row]] for row in self.table.index
-        }
-        kept = {
-            "columns": [_name(column) for column in self.table],
-            "rows": rows,
-            **describe_plan(self.plan),
-        }
+        rows = {_name(row): [*map(list, self.table.loc[row])] for row in self.table.index}
+        kept = {"columns": [*map(_name, self.table)], "rows": rows} | describe_plan(self.plan)
         shown = self.table.map(lambda pair: format_interval(*pair))
         return {"text/html": shown.to_html(), "text/plain": shown.to_string()}, {ESTIMATES: kept}
 
@@ -48,23 +39,20 @@ def _name(label: object) -> str:
 
 
 def format_interval(value: float, error: float, sign: str = "-") -> str:
-    """A value with two standard errors, of which two digits count; `sign` as in a format, "+" to
-    show every sign."""
+    """A value with two standard errors, of which two digits count; `sign` as in a format."""
     places = min(max(1 - floor(log10(2 * error)), 0), 6) if isfinite(error) and error > 0 else 4
     return f"{value:{sign}z.{places}f} ± {2 * error:.{places}f}".replace("-", "−")
 
 
 def pool(values: Sequence[float]) -> tuple[float, float]:
-    """Mean over seeds, and half the 95 % interval's half-width (Student's t between seeds): two of
-    it are the interval.
+    """Mean over seeds, and half the half-width of its 95 % interval (Student's t between seeds).
 
-    With few seeds that is more than the standard error of the mean: 1.6 times for four. What is
-    drawn within a seed (paragraphs, documents, blocks of text) is part of the spread only as far as
-    it differs between seeds.
+    Two of it are the interval, as of a standard error, which it is more than with few seeds: 1.6
+    times for four. What is drawn within a seed (paragraphs, documents, blocks of text) is part of
+    the spread only as far as it differs between seeds.
     """
-    return mean(values), float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(
-        values
-    ) ** 0.5 / 2
+    quantile = float(student.ppf(0.975, len(values) - 1))
+    return mean(values), quantile * stdev(values) / len(values) ** 0.5 / 2
 
 
 @dataclass(frozen=True)
@@ -104,9 +92,6 @@ def _recall(asked: dict, name: str, folder: Path) -> Seed:
 
 def collect_outputs(path: Path, key: str) -> list:
     """What the outputs of an executed page keep under a key of their metadata."""
-    outputs = [
-        output
-        for cell in json.loads(path.read_text("utf-8"))["cells"]
-        for output in cell.get("outputs", [])
-    ]
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
     return [output["metadata"][key] for output in outputs if key in output.get("metadata", {})]

@@ -1,7 +1,10 @@
-"""Outcomes of continual learning as tables of (value, standard error), and how two of their rows go
-together."""
+"""Outcomes of continual learning as tables of (value, standard error), and their correlations.
+
+Axes: sample (the value itself, then its bootstrap samples).
+"""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -22,24 +25,22 @@ ENTROPIES = {
     "attention entropy before (nats)": "attention",
     "loss before (nats)": "loss",
 }
-"""Rows of a changed model before it learns, and the measure of its profile in each
-(`kent.Profile.estimate`)."""
+"""Rows of a changed model before it learns: measures of `kent.Profile.estimate`."""
 ENTROPY, *_ = ENTROPIES
 """The first of them: the initial model's knowledge entropy."""
 CORRELATIONS = {"Pearson": (pearsonr, 1.0), "Spearman": (spearmanr, 1.06)}
-"""Function of a correlation, and the variance of its Fisher transform times n - 3 (Spearman:
-Fieller et al. 1957)."""
+"""Function of a correlation, and the variance of its Fisher transform times n - 3.
+
+Spearman's: Fieller et al. 1957."""
 
 
 def tabulate_learning(outcomes: Sequence[Outcome], before: Sequence[Profile] = ()) -> pd.DataFrame:
-    """A column per initial model, by its step: A, F, their control's, K and P, each with its
-    standard error.
+    """A column per initial model, by its step: A, F, K and P, with standard errors.
 
     With the profiles of the initial models, a row of their knowledge entropy too.
     """
-    table = pd.DataFrame(
-        {step: _summarize(each) for step, each in zip(label_steps(outcomes), outcomes, strict=True)}
-    )
+    steps = label_steps(outcomes)
+    table = pd.DataFrame(dict(zip(steps, map(_summarize, outcomes), strict=True)))
     if before:
         table.loc[ENTROPY] = [each.estimate() for each in before]
     return table
@@ -48,7 +49,7 @@ def tabulate_learning(outcomes: Sequence[Outcome], before: Sequence[Profile] = (
 def _summarize(outcome: Outcome) -> dict[str, tuple[float, float]]:
     knowledge, control = (outcome.performance(of=of) for of in ("knowledge", "control"))
     tasks = 100 * outcome.downstream()
-    found = {
+    samples = {
         "A (%)": outcome.acquisition(),
         "control: A (%)": outcome.acquisition(of="control"),
         "F (%)": outcome.forgetting(),
@@ -62,40 +63,39 @@ def _summarize(outcome: Outcome) -> dict[str, tuple[float, float]]:
         "control: K before (nats)": control[0],
         "control: K after (nats)": control[-1],
     }
-    guessed = exceed_chance(outcome)
-    return {name: estimate(samples) for name, samples in found.items()} | {
-        "P after minus guessing (points)": guessed
-    }
+    guessing = {"P after minus guessing (points)": exceed_chance(outcome)}
+    return _estimate(samples) | guessing
+
+
+def _estimate(samples: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+    """Value and standard error of every row of bootstrap samples."""
+    return {row: estimate(each) for row, each in samples.items()}
 
 
 def exceed_chance(outcome: Outcome) -> tuple[float, float]:
-    """P at the end minus what guessing scores, in points, and its standard error over the tasks'
-    documents."""
+    """P at the end minus what guessing scores, in points, and its error over tasks' documents."""
     last = {task: answers[-1] for task, answers in outcome.answers.items()}
     excess = [answers.mean().item() - find_chance(task) for task, answers in last.items()]
+    # tasks are independent: variances of their means add up in the sum that the mean is taken of
     variances = [answers.var().item() / len(answers) for answers in last.values()]
     return 100 * float(np.mean(excess)), 100 * float(np.sum(variances)) ** 0.5 / len(last)
 
 
 def list_guessing(outcomes: Sequence[Outcome]) -> list[int]:
-    """The steps of initial models that in the end do no better than guessing, within two standard
-    errors: F has no room left there, and says what a model could before."""
-    pairs = [exceed_chance(each) for each in outcomes]
-    return [
-        step
-        for step, (value, error) in zip(label_steps(outcomes), pairs, strict=True)
-        if value <= 2 * error
-    ]
+    """The steps of initial models that in the end do no better than guessing.
+
+    Within two standard errors: F has no room left there, and says what a model could before.
+    """
+    pairs = zip(label_steps(outcomes), map(exceed_chance, outcomes), strict=True)
+    return [step for step, (value, error) in pairs if value <= 2 * error]
 
 
 Changed = Mapping[str, tuple[Profile, Outcome]]
-"""By label a model changed in some way, "unchanged" first: its profile before learning, and what
-learning came to."""
+"""By label a changed model, "unchanged" first: its profile before learning, and the outcome."""
 
 
 def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]:
-    """Results of a plan of `kent.runs.learning_plans.learn_changed` by the step of the initial
-    model, then by label.
+    """Results of `kent.runs.learning_plans.learn_changed`, by the initial model's step and label.
 
     By its place in the list, where two have the same step.
     """
@@ -103,32 +103,29 @@ def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]
     steps = label_steps(results["unchanged, learning"])
     if len(set(steps)) < len(steps):
         steps = range(len(steps))
-    return {
-        step: {
-            label: (results[label][index], results[f"{label}, learning"][index]) for label in labels
-        }
-        for index, step in enumerate(steps)
-    }
+    listed = [zip(results[label], results[f"{label}, learning"], strict=True) for label in labels]
+    models = [dict(zip(labels, pairs, strict=True)) for pairs in zip(*listed, strict=True)]
+    return dict(zip(steps, models, strict=True))
 
 
 def acquire(models: Changed) -> dict[str, Float64[np.ndarray, " sample"]]:
-    """A (%) of every model by label, counted from K of the unchanged one, as `Outcome.acquisition`
-    returns it."""
+    """A (%) of every model by label, counted from K of the unchanged one: bootstrap samples."""
     (_, unchanged), *_ = models.values()
     return {label: outcome.acquisition(since=unchanged) for label, (_, outcome) in models.items()}
 
 
 def tabulate_changes(models: Changed) -> pd.DataFrame:
-    """A column per changed model: A, F, K and P after learning; K, P, its entropies and its loss
-    before.
+    """A column per changed model: A, F, K and P after learning; K, P, entropies and loss before.
 
     A and F count from what the unchanged model (the first) could before, so that what a change
     itself breaks is no room for acquisition; two more rows count from what the changed one could.
     """
     (_, unchanged), *_ = models.values()
-    return pd.DataFrame(
-        {label: _summarize_change(*each, unchanged) for label, each in models.items()}
-    )
+    table = {}
+    for label, (before, outcome) in models.items():
+        measured = {row: before.estimate(measure) for row, measure in ENTROPIES.items()}
+        table[label] = _estimate(_collect(outcome, unchanged)) | measured
+    return pd.DataFrame(table)
 
 
 def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarray, " sample"]]:
@@ -147,33 +144,20 @@ def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarr
     }
 
 
-def _summarize_change(
-    before: Profile, outcome: Outcome, unchanged: Outcome
-) -> dict[str, tuple[float, float]]:
-    measured = {row: before.estimate(measure) for row, measure in ENTROPIES.items()}
-    return {
-        row: estimate(samples) for row, samples in _collect(outcome, unchanged).items()
-    } | measured
-
-
 def compare_changes(models: Changed) -> pd.DataFrame:
     """The rows of `tabulate_changes`, each minus the unchanged model's.
 
     Errors are those of the difference: over the same blocks of text, the same redrawn paragraphs
     and documents.
     """
-    unchanged, *_ = models.values()
-    return pd.DataFrame(
-        {label: _compare_change(*each, *unchanged) for label, each in [*models.items()][1:]}
-    )
-
-
-def _compare_change(
-    before: Profile, outcome: Outcome, profile: Profile, unchanged: Outcome
-) -> dict[str, tuple[float, float]]:
-    ours, theirs = (_collect(each, unchanged) for each in (outcome, unchanged))
-    measured = {row: before.change_since(profile, measure) for row, measure in ENTROPIES.items()}
-    return {row: estimate(samples - theirs[row]) for row, samples in ours.items()} | measured
+    (profile, unchanged), *_ = models.values()
+    own, table = _collect(unchanged, unchanged), {}
+    for label, (before, outcome) in [*models.items()][1:]:
+        # sample by sample, since all models answer the same redrawn paragraphs and documents
+        samples = {row: each - own[row] for row, each in _collect(outcome, unchanged).items()}
+        moved = {row: before.change_since(profile, name) for row, name in ENTROPIES.items()}
+        table[label] = _estimate(samples) | moved
+    return pd.DataFrame(table)
 
 
 COMPARED = "minus unchanged"
@@ -183,11 +167,10 @@ COMPARED = "minus unchanged"
 def judge_controls(
     models: Changed, beside: Mapping[str, str], seeds: Sequence[Seed] = ()
 ) -> pd.DataFrame:
-    """A (%) of controls minus A of the method each stands `beside`, with two standard errors, and
-    what that says.
+    """A (%) of controls minus that of the method each stands `beside`, and what it says.
 
-    Over the recorded `seeds` and this one their mean beside it, with the interval of
-    `kent.pages.seeds.pool`.
+    With two standard errors. Over the recorded `seeds` and this one their mean beside it, with the
+    interval of `kent.pages.seeds.pool`.
     """
     A = acquire(models)
     pairs = {label: method for label, method in beside.items() if {label, method} <= A.keys()}
@@ -200,20 +183,18 @@ def _judge(
     A: Mapping[str, np.ndarray], label: str, method: str, seeds: Sequence[Seed]
 ) -> dict[str, object]:
     value, error = estimate(A[label] - A[method])
-    rows = [
-        [seed.estimates.get(f"{COMPARED}, {each}", {}) for each in (label, method)]
-        for seed in seeds
-    ]
+    names = [f"{COMPARED}, {each}" for each in (label, method)]
+    rows = [[seed.estimates.get(name, {}) for name in names] for seed in seeds]
     others = [one["A (%)"][0] - other["A (%)"][0] for one, other in rows if one and other]
     judged = {
         "beside": method,
         "A minus A of the method (points)": format_interval(value, error, "+"),
+        "the control": _compare(value, error),
     }
-    judged |= {"the control": _compare(value, error)}
     if others:
         mean, spread = pool([value, *others])
-        judged |= {f"mean of {1 + len(others)} seeds": format_interval(mean, spread, "+")}
-        judged |= {"over seeds the control": _compare(mean, spread)}
+        judged[f"mean of {1 + len(others)} seeds"] = format_interval(mean, spread, "+")
+        judged["over seeds the control"] = _compare(mean, spread)
     return judged
 
 
@@ -234,6 +215,7 @@ def correlate(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> 
     measure, variance = CORRELATIONS[kind]
     if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan"), float("nan")
+    # the transform of ±1 is infinite
     value = float(np.clip(measure(x, y).statistic, -1 + 1e-12, 1 - 1e-12))
     near, _ = _bound(abs(value), len(x), variance)
     return value, (abs(value) - near) / 2
@@ -246,11 +228,9 @@ def _bound(value: float, number: int, variance: float) -> tuple[float, float]:
 
 
 def describe_correlation(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> str:
-    """A correlation and the ends of its interval, two standard errors of the Fisher transform; as
-    `correlate`.
+    """A correlation, as `correlate` finds it, and the ends of its interval.
 
-    Where the series agree in every point there is no such interval, and only the correlation is
-    said.
+    Where the series agree in every point there is no interval, and only the correlation is said.
     """
     value, _ = correlate(x, y, kind)
     if np.isnan(value):
@@ -262,17 +242,14 @@ def describe_correlation(x: Sequence[float], y: Sequence[float], kind: str = "Pe
 
 
 def tabulate_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """Correlations over the columns of `tabulate_learning`, of A, the control's A and F with
-    knowledge entropy and with the logarithm of the pretraining step, as `describe_correlation` says
-    them."""
+    """Correlations of A, the control's A and F with knowledge entropy, and with ln of the step.
+
+    Over the columns of `tabulate_learning`, as `describe_correlation` says them.
+    """
     values = table.map(lambda pair: pair[0]).T
-    beside = {
-        ENTROPY: [*values[ENTROPY]],
-        "ln step": [*np.log(np.maximum(values.index.to_numpy(float), 1))],
-    }
-    rows = [
-        (other, kind) for other in ("A (%)", "control: A (%)", "F (%)") for kind in CORRELATIONS
-    ]
+    steps = np.log(np.maximum(values.index.to_numpy(float), 1))  # ln 1 for the untrained model
+    beside = {ENTROPY: [*values[ENTROPY]], "ln step": [*steps]}
+    rows = [*product(("A (%)", "control: A (%)", "F (%)"), CORRELATIONS)]
     found = {
         name: [describe_correlation(x, [*values[y]], kind) for y, kind in rows]
         for name, x in beside.items()

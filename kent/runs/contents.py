@@ -1,5 +1,8 @@
 """The book's pages that need runs, and what plans the runs of each."""
 
+from functools import partial
+
+from kent.paper import STAGES
 from kent.runs import learning_plans, plans
 
 PAGES = {
@@ -19,8 +22,8 @@ PAGES = {
     "algorithm1_resuscitation": learning_plans.show_algorithm,
     "fig05_resuscitation": learning_plans.vary_q,
     "fig15_share_of_vectors": learning_plans.vary_p,
-    "fig16_resuscitation_by_stage": learning_plans.resuscitate_stages,
-    "fig17_amplification_by_stage": learning_plans.vary_q_midway,
+    "fig16_resuscitation_by_stage": partial(learning_plans.vary_q, stages=tuple(STAGES)),
+    "fig17_amplification_by_stage": partial(learning_plans.vary_q, stages=("369k", "554k")),
     "fig18_attention_temperature": learning_plans.vary_temperature,
     "entropy_or_not": learning_plans.compare_methods,
     "table1_hyperparameters": learning_plans.learn_settings,

@@ -1,44 +1,44 @@
-"""Which runs a page on continual learning needs: of models as they are, and of changed ones
-(section 4)."""
+"""Which runs a page on continual learning needs: of models as they are, and of changed ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict
 
 from kent.learning.knowledge import INJECTIONS
 from kent.learning.recipes import Recipe
-from kent.models.suites import SUITES
 from kent.paper import STAGES, TABLES, Setting
-from kent.runs.definitions import make_recipe, plan_learning, plan_profile
+from kent.runs.configurations import SETTINGS, make_recipe
+from kent.runs.definitions import plan_learning
 from kent.runs.plans import (
     Checkpoints,
     Corpus,
     Plan,
     Steps,
+    find_suite,
     list_corpora,
     list_stages,
     pick_stages,
     sweep_architectures,
+    vary,
 )
 from kent.settings import Percent, Positive, Whole, checked
 
-SETTINGS = {field.name for field in fields(Recipe)}
+Changes = Mapping[str, Mapping[str, object]]
+"""By label a `method` with its settings (`kent.change.resuscitation.METHODS`), or a `temperature`
+of the attention, which may say by `cooling` whether it is lowered while the model learns."""
+Settings = Mapping[str, object]
 
 
-def _choose_recipe(checkpoints: Checkpoints, recipe: Mapping[str, object] | None) -> dict:
-    """The suite's own setting of continual learning, or for other checkpoints the paper's, as
-    `recipe` changes it.
+def _choose_recipe(checkpoints: Checkpoints, recipe: Settings | None) -> dict:
+    """The suite's own setting, or for other checkpoints the paper's, as `recipe` changes it.
 
-    Raises `ValueError` for a setting that is not of its type, and for no tasks: every page compares
-    P.
+    Raises `ValueError` for a setting that is not of its type, and for no tasks: pages compare P.
     """
-    suite = SUITES.get(checkpoints) if isinstance(checkpoints, str) else None
+    suite = find_suite(checkpoints)
     chosen = (suite.learning if suite else {}) | dict(recipe or {})
     make_recipe({key: value for key, value in chosen.items() if key in SETTINGS})
     if not chosen.get("tasks", True):
-        raise ValueError(
-            "a page compares what models can: its recipe needs tasks, paper or world or a task's "
-            "name"
-        )
+        wanted = "its recipe needs tasks, paper or world or a task's name"
+        raise ValueError(f"a page compares what models can: {wanted}")
     return chosen
 
 
@@ -47,60 +47,55 @@ def learn_stages(
     checkpoints: Checkpoints,
     *,
     steps: Steps = (),
-    recipe: Mapping[str, object] | None = None,
+    recipe: Settings | None = None,
     knowledge: Sequence[str] = (),
     control: Sequence[str] = (),
     **measured,
 ) -> Plan:
-    """The checkpoints nearest to the paper's four stages: each profiled as it is, and learning on
-    (figure 4).
+    """Checkpoints nearest to the paper's four stages: profiled "before", and "learning" (figure 4).
 
     `recipe` changes the suite's own setting, or for other checkpoints the paper's: settings as for
     `plan_learning`.
     """
     stages = list_stages(checkpoints, steps, tuple(STAGES))
-    facts = {"knowledge": knowledge, "control": control}
+    learning = {"learning": {"knowledge": knowledge, "control": control}}
     setting = _choose_recipe(checkpoints, recipe)
-    return {
-        "before": [plan_profile(*each, **measured) for each in stages],
-        "learning": [plan_learning(*each, **facts, **setting) for each in stages],
-    }
+    before = vary(stages, {"before": {}}, **measured)
+    return before | vary(stages, learning, plan_learning, **setting)
 
 
 @checked
 def learn_corpora(
-    checkpoints: Checkpoints, *, others: Sequence[Corpus] = (), recipe=None, **settings
+    checkpoints: Checkpoints,
+    *,
+    others: Sequence[Corpus] = (),
+    recipe: Settings | None = None,
+    **settings,
 ) -> Plan:
-    """`learn_stages` on the recipe's corpus and on `others` (default: the suite's second corpus;
-    figure 13).
+    """`learn_stages` on the recipe's corpus and on `others` (figure 13).
 
-    `others` are names, files, or {corpus: FILE, column: NAME}.
+    `others` are as for `kent.runs.plans.sweep_corpora`; by default the suite's second corpus.
     """
-    if not others and isinstance(checkpoints, str) and checkpoints in SUITES:
-        others = [SUITES[checkpoints].corpora[1]]
+    if not others and (suite := find_suite(checkpoints)):
+        others = [suite.corpora[1]]
     if not others:
         raise ValueError("nothing to compare with: name a further corpus in others")
     own = {"corpus": "pubmed", "column": "text"} | _choose_recipe(checkpoints, recipe)
     texts = list_corpora(checkpoints, own["corpus"], others, own["column"])
-    plans = [
-        learn_stages(checkpoints, recipe={**(recipe or {}), **text}, **settings)
-        for text in texts.values()
-    ]
-    return plans[0] | {
-        name: plan["learning"] for name, plan in zip([*texts][1:], plans[1:], strict=True)
-    }
+    plan = {}
+    for name, text in texts.items():
+        learnt = learn_stages(checkpoints, recipe=dict(recipe or {}) | text, **settings)
+        plan |= {name: learnt["learning"]} if plan else learnt
+    return plan
 
 
-def vary_recipe(recipe: Mapping[str, object], setting: Setting) -> dict:
+def vary_recipe(recipe: Settings, setting: Setting) -> dict:
     """A recipe changed as a row of table 1 changes the paper's baseline, over the same rows.
 
     Rates and epochs change by the paper's factor; so does the batch, as far as its steps can hold
     ten injections.
     """
-    baseline, own = (
-        TABLES["baseline"],
-        {field.name: field.default for field in fields(Recipe)} | dict(recipe),
-    )
+    baseline, own = TABLES["baseline"], asdict(Recipe()) | dict(recipe)
     factors = range(1, setting.batch // baseline.batch + 1)
     larger = max(each for each in factors if own["steps"] % (each * INJECTIONS) == 0)
     changed = {
@@ -113,9 +108,7 @@ def vary_recipe(recipe: Mapping[str, object], setting: Setting) -> dict:
 
 
 @checked
-def learn_settings(
-    checkpoints: Checkpoints, *, recipe: Mapping[str, object] | None = None, **settings
-) -> Plan:
+def learn_settings(checkpoints: Checkpoints, *, recipe: Settings | None = None, **settings) -> Plan:
     """`learn_stages` under every setting of table 1, by its name."""
     own = _choose_recipe(checkpoints, recipe)
     return {
@@ -130,95 +123,85 @@ def learn_architectures(
     *,
     other_architecture: Checkpoints = "",
     steps: Steps = (),
-    recipe: Mapping[str, object] | None = None,
+    recipe: Settings | None = None,
     knowledge: Sequence[str] = (),
     control: Sequence[str] = (),
     **measured,
 ) -> Plan:
-    """Every checkpoint from 16 % of the run on, of `checkpoints` and of `other_architecture` (as
-    for `sweep_architectures`): profiled, under the model's name, and learning on, under "NAME,
-    learning" (figure 14, footnote 11)."""
+    """Every checkpoint from 16 % of the run on, of both architectures (figure 14, footnote 11).
+
+    Profiled under the model's name, and learning on under "NAME, learning"; `other_architecture` as
+    for `sweep_architectures`.
+    """
+    both = {"other_architecture": other_architecture, "steps": steps}
     plan, facts = {}, {"knowledge": knowledge, "control": control}
-    for name, sweep in sweep_architectures(
-        checkpoints, other_architecture=other_architecture, steps=steps, **measured
-    ).items():
+    for name, sweep in sweep_architectures(checkpoints, **both, **measured).items():
         listed = [(run.config["name"], run.config["step"]) for run in sweep]
         known = all(step is not None for _, step in listed)
         first = pick_stages([step for _, step in listed])["118k"] if known else 0
-        setting = _choose_recipe(name, recipe)
+        learning, setting = {f"{name}, learning": facts}, _choose_recipe(name, recipe)
         plan[name] = sweep[first:]
-        plan[f"{name}, learning"] = [
-            plan_learning(*each, **facts, **setting) for each in listed[first:]
-        ]
+        plan |= vary(listed[first:], learning, plan_learning, **setting)
     return plan
 
 
-def _set_change(change: Mapping[str, object], measured: Mapping[str, object]) -> dict:
-    """The arguments of a run that changes a model by a method, or sets a temperature; none for no
-    change."""
-    return (
-        {"change": {**change, "measured": dict(measured)}} if "method" in change else dict(change)
-    )
+def _vary_changes(changes: Changes, measured: Settings) -> dict[str, dict]:
+    """By label the arguments of a run that changes a model; "unchanged" first."""
+    return {"unchanged": {}} | {
+        label: {"change": {**change, "measured": measured}} if "method" in change else {**change}
+        for label, change in changes.items()
+    }
 
 
 @checked
 def change_models(
     checkpoints: Checkpoints,
     *,
-    changes: Mapping[str, Mapping[str, object]],
+    changes: Changes,
     stages: Sequence[str] = ("738k",),
     steps: Steps = (),
     **measured,
 ) -> Plan:
-    """The checkpoints nearest to stages of the paper, profiled as they are ("unchanged") and
-    changed in each way.
-
-    `changes` holds by label a `method` with its settings (`kent.change.resuscitation.METHODS`), or
-    a `temperature` of the attention, which may say whether it is lowered while the model learns, by
-    `cooling`.
-    """
-    listed = list_stages(checkpoints, steps, stages)
-    plan = {}
-    for label, change in {"unchanged": {}, **changes}.items():
-        own = {
-            key: value for key, value in _set_change(change, measured).items() if key != "cooling"
-        }
-        plan[label] = [plan_profile(*each, **measured, **own) for each in listed]
-    return plan
+    """Checkpoints nearest to stages of the paper, profiled "unchanged" and changed in each way."""
+    varied = _vary_changes(changes, measured)
+    for change in varied.values():
+        change.pop("cooling", None)  # a profile is taken before the model learns
+    return vary(list_stages(checkpoints, steps, stages), varied, **measured)
 
 
 @checked
 def learn_changed(
     checkpoints: Checkpoints,
     *,
-    changes: Mapping[str, Mapping[str, object]],
+    changes: Changes,
     stages: Sequence[str] = ("738k",),
     steps: Steps = (),
-    recipe: Mapping[str, object] | None = None,
+    recipe: Settings | None = None,
     knowledge: Sequence[str] = (),
     control: Sequence[str] = (),
     **measured,
 ) -> Plan:
-    """`change_models`, and under "LABEL, learning" each of them learning on (`recipe` as for
-    `learn_stages`).
+    """`change_models`, and under "LABEL, learning" each of them learning on.
 
-    Raises `ValueError` for a recipe with a temperature of its own: a temperature is a change here.
+    `recipe` as for `learn_stages`. Raises `ValueError` for a recipe with a temperature of its own:
+    a temperature is a change here.
     """
-    if unwanted := {"temperature", "cooling"} & dict(recipe or {}).keys():
-        raise ValueError(
-            f"the recipe of changed models has no {', '.join(sorted(unwanted))}: a temperature is "
-            "a change"
-        )
-    plan = change_models(checkpoints, changes=changes, stages=stages, steps=steps, **measured)
-    setting = {"knowledge": knowledge, "control": control, **_choose_recipe(checkpoints, recipe)}
-    for label in [*plan]:
-        own = _set_change(changes.get(label, {}), measured)
-        learning = [
-            plan_learning(run.config["name"], run.config["step"], **setting, **own)
-            for run in plan[label]
-        ]
-        plan[f"{label}, learning"] = learning
-    return plan
+    if unwanted := sorted({"temperature", "cooling"} & dict(recipe or {}).keys()):
+        rule = "a temperature is a change"
+        raise ValueError(f"the recipe of changed models has no {', '.join(unwanted)}: {rule}")
+    profiled = change_models(checkpoints, changes=changes, stages=stages, steps=steps, **measured)
+    facts = {"knowledge": knowledge, "control": control}
+    learning = {
+        f"{label}, learning": facts | own for label, own in _vary_changes(changes, measured).items()
+    }
+    listed, setting = list_stages(checkpoints, steps, stages), _choose_recipe(checkpoints, recipe)
+    return profiled | vary(listed, learning, plan_learning, **setting)
+
+
+def _name_changes(varied: str, values: Sequence[float], **same: float | str) -> dict[str, dict]:
+    """A change for each value of the one setting that is varied, under a label such as "q = 2"."""
+    same = {"method": "resuscitate"} | same
+    return {f"{varied} = {value:g}": {**same, varied: float(value)} for value in values}
 
 
 @checked
@@ -230,21 +213,7 @@ def vary_q(
     **settings,
 ) -> Plan:
     """`learn_changed` by Algorithm 1 with each `q` (figures 5, 16 and 17)."""
-    return learn_changed(checkpoints, changes=_name_changes({"p": p}, q=q), **settings)
-
-
-@checked
-def resuscitate_stages(
-    checkpoints: Checkpoints, *, q: Sequence[Positive] = (2.0,), **settings
-) -> Plan:
-    """`vary_q` at the paper's four stages (figure 16)."""
-    return vary_q(checkpoints, q=q, stages=tuple(STAGES), **settings)
-
-
-@checked
-def vary_q_midway(checkpoints: Checkpoints, **settings) -> Plan:
-    """`vary_q` at the second and the third of the paper's stages (figure 17)."""
-    return vary_q(checkpoints, stages=("369k", "554k"), **settings)
+    return learn_changed(checkpoints, changes=_name_changes("q", q, p=float(p)), **settings)
 
 
 @checked
@@ -256,7 +225,7 @@ def vary_p(
     **settings,
 ) -> Plan:
     """`learn_changed` by Algorithm 1 with each `p` in percent (figure 15)."""
-    return learn_changed(checkpoints, changes=_name_changes({"q": q}, p=p), **settings)
+    return learn_changed(checkpoints, changes=_name_changes("p", p, q=float(q)), **settings)
 
 
 @checked
@@ -272,18 +241,7 @@ def show_algorithm(
 
     All layers are measured; `layer` is the one that the page shows.
     """
-    return change_models(checkpoints, changes=_name_changes({"p": p}, q=q), **measured)
-
-
-def _name_changes(
-    fixed: Mapping[str, float | int], method: str = "resuscitate", **varied: Sequence[float | int]
-) -> dict[str, dict]:
-    """A change for each value of the one setting that is varied, under a label such as "q = 2"."""
-    [(name, values)] = varied.items()
-    same = {key: float(value) for key, value in fixed.items()}
-    return {
-        f"{name} = {value:g}": {"method": method, **same, name: float(value)} for value in values
-    }
+    return change_models(checkpoints, changes=_name_changes("q", q, p=float(p)), **measured)
 
 
 @checked
@@ -296,13 +254,14 @@ def vary_temperature(
     constant: Sequence[Positive] = (1.5, 0.67),
     **settings,
 ) -> Plan:
-    """`learn_changed` by temperatures of the attention, lowered to 1 over the run or constant, and
-    by Algorithm 1 with each `q` (figure 18)."""
-    changes = {f"T = {each:g}, cooled": {"temperature": float(each)} for each in cooled}
-    changes |= {
-        f"T = {each:g}": {"temperature": float(each), "cooling": False} for each in constant
-    }
-    return learn_changed(checkpoints, changes=changes | _name_changes({"p": p}, q=q), **settings)
+    """`learn_changed` by temperatures of the attention, and by Algorithm 1 (figure 18).
+
+    Temperatures are lowered to 1 over the run (`cooled`) or `constant`; Algorithm 1 has each `q`.
+    """
+    changes = {f"T = {T:g}, cooled": {"temperature": float(T)} for T in cooled}
+    changes |= {f"T = {T:g}": {"temperature": float(T), "cooling": False} for T in constant}
+    changes |= _name_changes("q", q, p=float(p))
+    return learn_changed(checkpoints, changes=changes, **settings)
 
 
 @checked
@@ -316,18 +275,18 @@ def compare_methods(
     cooled: Sequence[Positive] = (1.5, 2.0, 3.0),
     **settings,
 ) -> Plan:
-    """`learn_changed` by Algorithm 1 with each `q`, by its controls with each of `controlled`, by
-    shrink and perturb, and by temperatures of the attention that are lowered over the run.
+    """`learn_changed` by Algorithm 1 with each `q`, and by what it is compared with.
 
-    A suite of plain models is not rescaled: only gated ones have a rescale that changes nothing.
+    These are its `controls` with each q of `controlled`, shrink and perturb, and temperatures of
+    the attention that are lowered over the run (`cooled`). A suite of plain models is not rescaled:
+    only gated ones have a rescale that changes nothing.
     """
-    plain = isinstance(checkpoints, str) and checkpoints in SUITES and not SUITES[checkpoints].gated
-    changes = {
-        f"resuscitate, {label}": change for label, change in _name_changes({"p": p}, q=q).items()
-    }
-    for method in (each for each in controls if each != "rescale" or not plain):
-        named = _name_changes({"p": p}, method, q=controlled)
-        changes |= {f"{method}, {label}": change for label, change in named.items()}
-    changes |= {"shrink": {"method": "shrink"}}
-    changes |= {f"temperature, T = {each:g}": {"temperature": float(each)} for each in cooled}
+    suite, changes = find_suite(checkpoints), {}
+    plain = suite and not suite.gated
+    for method, values in [("resuscitate", q), *((each, controlled) for each in controls)]:
+        if method != "rescale" or not plain:
+            named = _name_changes("q", values, p=float(p), method=method)
+            changes |= {f"{method}, {label}": change for label, change in named.items()}
+    changes["shrink"] = {"method": "shrink"}
+    changes |= {f"temperature, T = {T:g}": {"temperature": float(T)} for T in cooled}
     return learn_changed(checkpoints, changes=changes, **settings)

@@ -1,2 +1,1 @@
-"""What a model reads: documents from files, the synthetic world, the Hub; and the token sequences
-made of them."""
+"""What a model reads: documents of files, the Hub and the synthetic world, and their tokens."""

@@ -1,5 +1,7 @@
-"""Text for measuring and training: token sequences of one length from files, texts, the world, or
-Hub datasets."""
+"""Token sequences of one length, to measure or train on: from files, texts, the world, the Hub.
+
+Axes: sequence (rows that are cut from the text, in its order), position (tokens of a sequence).
+"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,41 +26,38 @@ from kent.text.tokens import tokenise
 from kent.text.world import World
 
 WORLD_SEED = 0
-PRETRAINING_SEED = 0
-"""Seed of the documents that pretraining reads."""
-HELD_OUT_SEED = 1
-"""Seed of the documents that are measured on: the same world, told again."""
+PRETRAINING_SEED = 0  # of the documents that pretraining reads
+HELD_OUT_SEED = 1  # of those that are measured on: the same world in other documents
 DOMAINS = {"world": "pretraining", "world-near": "near", "world-far": "far"}
 
+PUBMED = "PUBMED_title_abstracts_2019_baseline"
 HUB = {
     "dolma": ("allenai/dolma", ("urls/v1_6-sample.txt",)),
     "c4": ("allenai/c4", tuple(f"en/c4-train.{shard:05d}-of-01024.json.gz" for shard in range(8))),
-    "pubmed": (
-        "casinca/PUBMED_title_abstracts_2019_baseline",
-        ("PUBMED_title_abstracts_2019_baseline.jsonl.zst",),
-    ),
+    "pubmed": (f"casinca/{PUBMED}", (f"{PUBMED}.jsonl.zst",)),
 }
-"""Dataset and files of each Hub corpus. Dolma's file lists where its text is: the mixed sample
-drawn from version 1.5 (`v1_5-sample.txt` lists the sources one after another, so its first
-documents would all be of one source)."""
+"""Dataset and files of each Hub corpus.
 
+Dolma's file lists where its text is: the mixed sample drawn from version 1.5 (`v1_5-sample.txt`
+lists the sources one after another, so its first documents would all be of one source).
+"""
+
+NAMES = (*DOMAINS, *HUB)
 ACCEPTED = (
-    f"a corpus name ({', '.join([*DOMAINS, *HUB])}), a path or a list of paths ending in "
+    f"a corpus name ({', '.join(NAMES)}), a path or a list of paths ending in "
     f"{', '.join(FORMATS)} (or one of these and {' or '.join(COMPRESSIONS)}), or a list of texts"
 )
 
 
 def _read_source(source: object) -> object:
-    """A name or path as it is, and a list for whatever holds some of them in order: a tuple, a
-    column of a table."""
+    """A name or path as it is; a list for what holds some in order: a tuple, a table's column."""
     if isinstance(source, str | Path):
         return source
     ordered = isinstance(source, Sequence) or getattr(source, "ndim", None) == 1
     items = list(source) if ordered else [source]
-    wrong = [at for at, item in enumerate(items) if not isinstance(item, str | Path)]
-    if wrong:
-        found = f" (item {wrong[0]} is {items[wrong[0]]!r:.80})" if ordered else ""
-        raise ValueError(ACCEPTED + found)
+    for index, item in enumerate(items):
+        if not isinstance(item, str | Path):
+            raise ValueError(ACCEPTED + (f" (item {index} is {item!r:.80})" if ordered else ""))
     return items
 
 
@@ -74,8 +73,7 @@ def sequences(
     limit: Count | None = None,
     column: str = "text",
 ) -> Int64[Tensor, "sequence position"]:
-    """Cut the documents of `source`, each followed by the end-of-text token, into sequences of
-    `length` tokens.
+    """Cut the documents of `source`, each with the end-of-text token, into sequences of `length`.
 
     `source` is a corpus name (world, world-near, world-far, dolma, c4, pubmed), a path or a list of
     paths, or a list of texts; a list of strings is taken as paths when every one ends like one. A
@@ -97,10 +95,7 @@ def sequences(
     none); FileNotFoundError for a missing file; ConnectionError when the Hub cannot be reached.
     """
     if tokenizer.eos_token_id is None:
-        raise ValueError(
-            "the tokenizer has no end-of-text token (eos_token), which is to stand after every "
-            "document"
-        )
+        raise ValueError("the tokenizer has no end-of-text token (eos_token) to end documents with")
     kind, _ = _locate(source)
     if limit is None and kind in ("world", "hub"):
         raise ValueError(f"the corpus {source!r} needs a limit: how many sequences to take from it")
@@ -108,10 +103,8 @@ def sequences(
     tokens = tokenise(_read_documents(source, column), tokenizer, wanted)
     count = len(tokens) // length if limit is None else min(limit, len(tokens) // length)
     if count < (limit or 1):
-        raise ValueError(
-            f"too little text: {len(tokens)} tokens make {count} sequences of {length}; "
-            f"{limit or 1} wanted. Ask for fewer or shorter sequences, or give more text"
-        )
+        found = f"{len(tokens)} tokens make {count} sequences of {length}; {limit or 1} wanted"
+        raise ValueError(f"too little text: {found}. Ask for fewer or shorter ones, or give more")
     return torch.frombuffer(tokens, dtype=torch.int64)[: count * length].view(count, length)
 
 
@@ -128,29 +121,18 @@ def describe(source: Source, *, column: str = "text", tokens: TokenIds | None = 
     kind, items = _locate(source)
     rows = sum(1 for _ in _read_documents(source, column)) if kind in ("files", "texts") else None
     if kind == "files":
-        files = [
-            {"name": path.name, "bytes": path.stat().st_size, "sha256": hash_file(path)}
-            for path in items
-        ]
-        record = {
-            "files": files,
-            "column": column,
-            "sha256": _hash(file["sha256"] for file in files),
-        }
+        files = [_describe_file(path) for path in items]
+        record = {"files": files, "column": column}
+        record["sha256"] = _hash(file["sha256"] for file in files)
     elif kind == "texts":
         record = {"sha256": _hash(items)}
     elif kind == "world":
         record = {"corpus": source, "world_seed": WORLD_SEED, "document_seed": HELD_OUT_SEED}
         record["sha256"] = _hash(map("".join, islice(_read_documents(source, column), 1000)))
     else:
-        revision, files = _find_files(str(source))
-        record = {
-            "corpus": source,
-            "dataset": HUB[source][0],
-            "revision": revision,
-            "files": list(files),
-        }
-        record["sha256"] = _hash([revision, *files])
+        revision, files = _find_files(source)
+        record = {"corpus": source, "dataset": HUB[source][0], "revision": revision}
+        record |= {"files": list(files), "sha256": _hash([revision, *files])}
     record = {"kind": kind, "rows": rows, **record}
     if tokens is not None:
         digest = hashlib.sha256(tokens.cpu().contiguous().numpy().tobytes()).hexdigest()
@@ -159,24 +141,25 @@ def describe(source: Source, *, column: str = "text", tokens: TokenIds | None = 
     return record
 
 
+def _describe_file(path: Path) -> dict:
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": hash_file(path)}
+
+
 def _locate(source: Source) -> tuple[str, Sequence[str | Path]]:
     """Kind of source (files, texts, world, hub), and its paths or texts."""
-    if isinstance(source, str) and source in (*DOMAINS, *HUB):
+    if isinstance(source, str) and source in NAMES:
         return ("world" if source in DOMAINS else "hub"), [source]
     items = [source] if isinstance(source, str | Path) else source
     if not items:
         raise ValueError(f"an empty list holds no text; source may be {ACCEPTED}")
-    if isinstance(source, str | Path) or all(
-        isinstance(item, Path) or looks_like_path(item) for item in items
-    ):
+    paths = all(isinstance(item, Path) or looks_like_path(item) for item in items)
+    if isinstance(source, str | Path) or paths:
         return "files", [_check_path(item) for item in items]
     if not all(isinstance(item, str) for item in items):
         raise ValueError(f"a list holds either paths or texts, not both; source may be {ACCEPTED}")
-    if names := {*DOMAINS, *HUB} & {*items}:
-        raise ValueError(
-            f"a corpus name stands alone, and this list holds {sorted(names)}; source may be "
-            f"{ACCEPTED}"
-        )
+    if names := sorted({*NAMES} & {*items}):
+        fault = f"a corpus name stands alone, and this list holds {names}"
+        raise ValueError(f"{fault}; source may be {ACCEPTED}")
     return "texts", items
 
 
@@ -190,8 +173,7 @@ def _check_path(item: str | Path) -> Path:
 
 
 def _read_documents(source: Source, column: str) -> Iterator[Iterator[str]]:
-    """The texts of `source`, one by one and each in pieces, without those that hold nothing but
-    white space."""
+    """The texts of `source`, each in pieces, without those that hold nothing but white space."""
     kind, items = _locate(source)
     if kind == "world":
         documents = World(seed=WORLD_SEED).documents(domain=DOMAINS[source], seed=HELD_OUT_SEED)
@@ -200,13 +182,12 @@ def _read_documents(source: Source, column: str) -> Iterator[Iterator[str]]:
         texts = (check_text(text, f"source[{index}]") for index, text in enumerate(items))
         yield from (cut(text) for text in texts if text.strip())
     else:
-        for file in items if kind == "files" else _find_files(str(source))[1]:
-            empty = True
-            for document in _skip_blanks(read_texts(file, column)):
-                empty = False
-                yield document
-            if empty:
+        for file in items if kind == "files" else _find_files(source)[1]:
+            documents = _skip_blanks(read_texts(file, column))
+            if (first := next(documents, None)) is None:
                 raise ValueError(f"{file} is empty: it holds no text")
+            yield first
+            yield from documents
 
 
 def _skip_blanks(documents: Iterator[Iterator[str]]) -> Iterator[Iterator[str]]:
@@ -221,8 +202,7 @@ def _skip_blanks(documents: Iterator[Iterator[str]]) -> Iterator[Iterator[str]]:
 
 @cache
 def _find_files(name: str) -> tuple[str, tuple[str, ...]]:
-    """Revision of a Hub corpus (the commit of its main branch), and the addresses of its files at
-    that revision."""
+    """Revision of a Hub corpus (the commit of its main branch), and its files' addresses there."""
     dataset, files = HUB[name]
     try:
         revision = list_branches(dataset, "dataset")["main"]
@@ -230,10 +210,8 @@ def _find_files(name: str) -> tuple[str, tuple[str, ...]]:
             listing = hf_hub_download(dataset, files[0], repo_type="dataset", revision=revision)
             return revision, tuple(Path(listing).read_text(encoding="utf-8").split())
     except UNREACHABLE as error:
-        raise ConnectionError(
-            f"the corpus {name!r} is streamed from the Hub, out of reach now; a file can be given "
-            f"instead: {error}"
-        ) from error
+        fault = f"the corpus {name!r} is streamed from the Hub, out of reach now"
+        raise ConnectionError(f"{fault}; a file can be given instead: {error}") from error
     return revision, tuple(f"hf://datasets/{dataset}@{revision}/{file}" for file in files)
 
 

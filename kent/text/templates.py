@@ -1,5 +1,4 @@
-"""Documents written from templates: a writer writes one part of a document about a subject onto a
-page.
+"""Documents written from templates: a writer puts a part about a subject onto a page.
 
 A template is text with slots in braces; the subject says what a slot stands for and whether that
 names an entity. Chance comes only from calls of `random()`, so that a seed fixes every character.
@@ -84,11 +83,10 @@ def shuffle(items: Iterable, random: Chance) -> list:
 
 
 def write_one(alternatives: list[str], words: dict[str, list[str]]) -> Writer:
-    """Writes one of the alternatives, another one the next time. "" is silence; a line break needs
-    no space before it.
+    """Writes one of the alternatives, another one the next time; "" is silence.
 
-    The slot {any weather} stands for any of `words["weather"]`, {Any weather} for the same with a
-    capital.
+    A line break needs no space before it. The slot {any weather} stands for any of
+    `words["weather"]`, {Any weather} for the same with a capital.
     """
     templates = [re.split(r"[{}]", alternative) for alternative in alternatives]
 
@@ -133,8 +131,7 @@ def write_each(find: Callable[[Subject, Chance], list], writers: list[Writer]) -
 
 
 def write(forms: Urn, random: Chance) -> Iterator[Document]:
-    """Documents without end, each of a form (an urn of subjects, and writers) drawn from
-    `forms`."""
+    """Documents without end, each of a form drawn from `forms`: an urn of subjects, and writers."""
     while True:
         subjects, writers = forms.draw(random)
         page, subject = Page(random), subjects.draw(random)

@@ -7,23 +7,20 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerBase
 
 MARGIN = 128
-"""Tokens that may be added to the beginning of a document before those before them count as
-settled: more than the hundred of which WordPiece may make one, UNK, when the word goes on."""
-BATCH = 2**20
-"""Characters that are tokenised together."""
-PATIENCE = 5
-"""Seconds after which a progress bar is shown."""
+"""Tokens by which a beginning must grow before those in front of them count as settled.
+
+More than the hundred that WordPiece may turn into one, UNK, when their word goes on.
+"""
+BATCH = 2**20  # characters that are tokenised together
+PATIENCE = 5  # seconds after which a progress bar is shown
 
 
 def tokenise(
     documents: Iterator[Iterator[str]], tokenizer: PreTrainedTokenizerBase, wanted: int | None
 ) -> array:
-    """Token ids of the documents, each followed by the end-of-text token, until there are `wanted`
-    of them."""
-    tokens = array("q")
-    with tqdm(
-        total=wanted, desc="sequences", unit="token", unit_scale=True, leave=False, delay=PATIENCE
-    ) as bar:
+    """Token ids of documents, each ended by the end-of-text token, until there are `wanted`."""
+    tokens, shown = array("q"), {"desc": "sequences", "unit": "token", "unit_scale": True}
+    with tqdm(total=wanted, leave=False, delay=PATIENCE, **shown) as bar:
         while wanted is None or len(tokens) < wanted:
             needed = None if wanted is None else wanted - len(tokens)
             texts, rest = _take(documents, BATCH if needed is None else min(BATCH, 4 * needed))
@@ -37,8 +34,7 @@ def tokenise(
 
 
 def _take(documents: Iterator[Iterator[str]], characters: int) -> tuple[list[str], Iterator[str]]:
-    """Texts with about so many characters together, the last one perhaps a beginning; and how the
-    last one goes on."""
+    """Texts of about so many characters together, the last perhaps cut; and how that goes on."""
     texts, rest = [], iter(())
     while characters > 0 and (document := next(documents, None)) is not None:
         texts.append(_read(rest := document, characters))
@@ -58,8 +54,7 @@ def _read(pieces: Iterator[str], characters: int) -> str:
 def _encode(
     texts: list[str], rest: Iterator[str], tokenizer: PreTrainedTokenizerBase, needed: int | None
 ) -> list[list[int]]:
-    """Token ids of each text, of which the last goes on with `rest`, and of that one only the first
-    `needed`."""
+    """Token ids of each text; the last goes on with `rest`, and only `needed` of it are found."""
 
     def encode(texts: list[str]) -> list[list[int]]:
         options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}

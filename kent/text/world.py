@@ -17,18 +17,8 @@ from zlib import crc32
 
 import yaml
 
-from kent.text.templates import (
-    Chance,
-    Document,
-    Urn,
-    Writer,
-    choose,
-    shuffle,
-    write,
-    write_each,
-    write_one,
-    write_some,
-)
+from kent.text import templates
+from kent.text.templates import Chance, Document, Urn, Writer, choose, shuffle
 
 DOMAINS = ("pretraining", "near", "far")
 
@@ -50,8 +40,7 @@ class Entity:
         return self.name
 
     def say(self, slot: str) -> tuple[str, bool]:
-        """What a template's slot says of this entity, and whether it is a name (worked out
-        once)."""
+        """What a template's slot says of this entity, and whether it is a name (kept)."""
         if slot not in self.said:
             self.said[slot] = self._phrase(slot)
         return self.said[slot]
@@ -69,51 +58,43 @@ class Entity:
 
 
 class World:
-    """One world. `entities`: kind to entities, most frequent first; `people`, `places` (cities),
-    `works` and `events` are the best known kinds. A person always has the same facts, in every
-    document and domain."""
+    """One world, whose entities have the same facts in every document and domain.
+
+    `entities`: kind ("person", "city", "work", "event", ...) to entities, most frequent first.
+    """
 
     def __init__(self, seed: int = 0):
         self.seed = seed
         self.entities: dict[str, tuple[Entity, ...]] = {}
-        self._names = {
-            style: iter(self._stems(style, reserved=False)) for style in _plan()["names"]
-        }
+        self._names = {style: iter(self._stems(style, False)) for style in _plan()["names"]}
         for kind, plan in _plan()["kinds"].items():
             self.entities[kind] = tuple(self._populate(kind, plan))
-        self.people, self.places = self.entities["person"], self.entities["city"]
-        self.works, self.events = self.entities["work"], self.entities["event"]
         self._related = _relate(self.entities)
         self._forms = {domain: self._compile(_plan()["forms"][domain]) for domain in DOMAINS}
 
     def documents(self, domain: str = "pretraining", seed: int = 0) -> Iterator[Document]:
-        """Documents without end; another seed tells the same world in other documents (held-out
-        text).
+        """Documents without end; another seed has other documents of the same world (held out).
 
         Raises ValueError for a domain that is not in DOMAINS.
         """
         if domain not in DOMAINS:
             raise ValueError(f"unknown domain {domain!r}; accepted: {', '.join(DOMAINS)}")
-        return write(self._forms[domain], Random(f"world {self.seed}, {domain} {seed}").random)
+        random = Random(f"world {self.seed}, {domain} {seed}").random
+        return templates.write(self._forms[domain], random)
 
     def reserved_names(self, style: str) -> Iterator[str]:
-        """Names of a style ("family", "place", "title", ...) that no world ever tells, each once:
-        for new knowledge.
+        """Names of a style ("family", "place", ...) that no world uses, each once: for new facts.
 
         Raises ValueError for a style that `world.yaml` does not have.
         """
-        if style not in _plan()["names"]:
-            raise ValueError(
-                f"unknown style of names {style!r}; accepted: {', '.join(_plan()['names'])}"
-            )
+        if style not in (styles := _plan()["names"]):
+            raise ValueError(f"unknown style of names {style!r}; accepted: {', '.join(styles)}")
         return iter(self._stems(style, reserved=True))
 
     def _stems(self, style: str, reserved: bool) -> list[str]:
         stems = map("".join, product(*_plan()["names"][style]))
-        random = Random(f"world {self.seed}, names {style}").random
-        return shuffle(
-            (stem for stem in stems if (crc32(stem.encode()) % 4 == 0) == reserved), random
-        )
+        taken = (stem for stem in stems if (crc32(stem.encode()) % 4 == 0) == reserved)
+        return shuffle(taken, Random(f"world {self.seed}, names {style}").random)
 
     def _populate(self, kind: str, plan: dict) -> list[Entity]:
         if "rows" in plan:
@@ -135,8 +116,7 @@ class World:
         return population
 
     def _draw(self, rule: dict, facts: dict, index: int, random: Chance) -> object:
-        """One fact by its rule. Nothing is related twice to the same entity, and early entities are
-        related to most."""
+        """One fact by its rule; never the same entity twice, and the early ones most often."""
         words = _plan()["words"]
         match rule:
             case {"name": style}:
@@ -153,49 +133,39 @@ class World:
             case {"spread": kind}:
                 return self.entities[kind][index % len(self.entities[kind])]
             case {"among": [kind, shared]}:
-                return choose(
-                    [
-                        other
-                        for other in self.entities[kind]
-                        if other.facts[shared] is facts[shared]
-                    ],
-                    random,
-                )
+                others, same = self.entities[kind], facts[shared]
+                return choose([other for other in others if other.facts[shared] is same], random)
             case {"entity": kind}:
                 others = [other for other in self.entities[kind] if other not in facts.values()]
                 return others[int(len(others) * random() ** 2)]
         raise ValueError(f"world.yaml has no such rule for a fact: {rule}")
 
     def _compile(self, forms: list[dict]) -> Urn:
-        """A domain's forms by weight, each with an urn of the subjects that have enough to tell, by
-        Zipf's law."""
-        told = []
-        for form in forms:
-            needs = [
-                (need["each"], need["whose"], need["count"][0])
-                for need in form["parts"]
-                if "whose" in need
-            ]
-            subjects = [
-                (subject, 1 / rank)
-                for rank, subject in enumerate(self.entities[form["about"]], 1)
-                if all(
-                    len(self._related[subject, kind, fact]) >= least for kind, fact, least in needs
-                )
-            ]
-            told.append(
-                ((Urn(subjects), [self._writer(part) for part in form["parts"]]), form["weight"])
+        """A domain's forms by weight, each with the subjects that have enough to tell (Zipf)."""
+
+        def has_enough(subject: Entity, form: dict) -> bool:
+            needs = [need for need in form["parts"] if "whose" in need]
+            related = [self._related[subject, need["each"], need["whose"]] for need in needs]
+            return all(len(r) >= need["count"][0] for r, need in zip(related, needs, strict=True))
+
+        def make(form: dict) -> tuple[Urn, list[Writer]]:
+            ranked = enumerate(self.entities[form["about"]], 1)
+            subjects = Urn(
+                (entity, 1 / rank) for rank, entity in ranked if has_enough(entity, form)
             )
-        return Urn(told)
+            return subjects, [self._writer(part) for part in form["parts"]]
+
+        return Urn((make(form), form["weight"]) for form in forms)
 
     def _writer(self, part: list | dict) -> Writer:
         match part:
             case [*alternatives]:
-                return write_one(alternatives, _plan()["words"])
+                return templates.write_one(alternatives, _plan()["words"])
             case {"pick": bounds, "from": parts}:
-                return write_some(bounds, [self._writer(one) for one in parts])
+                return templates.write_some(bounds, [self._writer(one) for one in parts])
             case {"each": kind, "say": parts, **how}:
-                return write_each(self._finder(kind, **how), [self._writer(one) for one in parts])
+                writers = [self._writer(one) for one in parts]
+                return templates.write_each(self._finder(kind, **how), writers)
         raise ValueError(f"world.yaml has no such part of a form: {part}")
 
     def _finder(self, kind: str, count: list[int], whose: str = "", order: str = "") -> Callable:

@@ -3,18 +3,20 @@
 import json
 import pickle
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
-from hub import Hub, ask, make_byte_tokenizer
+from hub import Hub, ask, make_byte_tokenizer, silence
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, OlmoConfig
 
 from kent import hub as hub_module
-from kent.models import checkpoints
-from kent.models.checkpoints import Revision, list_steps, load, resolve
+from kent.models import revisions
+from kent.models.checkpoints import load
+from kent.models.revisions import Revision, list_steps, resolve
 from kent.models.suites import SUITES
 
 SIZES = {"vocab_size": 257, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
@@ -230,7 +232,7 @@ def test_code_beside_the_weights_is_not_run(alone, tmp_path, monkeypatch):
 
 
 def test_a_suite_pretrained_on_the_spot_is_found_in_its_folder(steps, monkeypatch):
-    monkeypatch.setattr(checkpoints.pretraining, "pretrain", {"tiny": steps}.__getitem__)
+    monkeypatch.setattr(revisions.pretraining, "pretrain", {"tiny": steps}.__getitem__)
     expected = resolve(steps, 8).commit
     assert resolve("tiny", 8) == Revision(
         repository="tiny", branch="step8", commit=expected, step=8
@@ -462,13 +464,11 @@ def test_a_path_is_a_folder_whatever_it_is_called(alone, tmp_path, monkeypatch):
 
 def test_a_suite_that_hides_a_folder_says_so(alone, steps, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checkpoints.pretraining, "pretrain", {"tiny": steps}.__getitem__)
+    monkeypatch.setattr(revisions.pretraining, "pretrain", {"tiny": steps}.__getitem__)
     alone.rename("tiny")
     assert resolve("tiny", 8).repository == "tiny"
-    assert (
-        "tiny is taken for the suite of that name, not for the folder here, which is ./tiny"
-        in caplog.text
-    )
+    expected = "tiny is taken for the suite, not for the folder here, which is ./tiny"
+    assert expected in caplog.text
 
 
 def test_an_empty_name_is_not_this_folder(alone, monkeypatch):
@@ -487,9 +487,8 @@ STAGES = (
 
 
 def list_as(monkeypatch, branches) -> None:
-    monkeypatch.setattr(
-        checkpoints, "list_branches", lambda name: {branch: f"{branch:->40}" for branch in branches}
-    )
+    commits = {branch: f"{branch:->40}" for branch in branches}
+    monkeypatch.setattr(revisions, "list_branches", lambda name: commits)
 
 
 def test_branches_of_other_names_are_named_the_nearest_first(monkeypatch, caplog):
@@ -622,7 +621,8 @@ import json
 import os
 import tempfile
 from dataclasses import asdict
-from kent.models.checkpoints import list_steps, load, resolve
+from kent.models.checkpoints import load
+from kent.models.revisions import list_steps, resolve
 
 def state(name, step=None):
     model, tokenizer = load(name, step, device="cpu")
@@ -728,52 +728,53 @@ def test_a_folder_is_not_read_for_a_repository_of_its_name(online):
     assert "a folder here has the repository's name" in online["hidden"]
 
 
-OFFLINE = """print(json.dumps({
-    "olmo": asdict(resolve("olmo-1b", 117850)), "steps": list_steps("olmo-1b"),
-    "main": asdict(resolve("pythia")),
-    "no main": attempt(resolve, "olmo-1b"), "no step": attempt(resolve, "olmo-1b", 1000),
-    "unknown": attempt(resolve, "nobody/nothing"), "loaded": LOADED,
-}))"""
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def test_what_was_loaded_once_loads_offline(online, cache):
-    offline = ask(
-        QUESTIONS + OFFLINE.replace("LOADED", 'state("olmo-1b", 117850)'), cache, HF_HUB_OFFLINE="1"
-    )
+@pytest.fixture(scope="module")
+def offline(online, cache) -> dict:
+    """What the client makes of what it loaded, and someone else put into the cache, offline.
+
+    Of the other's only the documented layout is there: refs/{branch} holding a commit,
+    snapshots/{commit}/ holding the files.
+    """
+    repository = cache / "hub" / "models--someone--else"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "step1000-tokens4B").write_text(COMMIT)
+    (repository / "refs" / "step2000-tokens8B").write_text("f" * 40)
+    save_checkpoint(repository / "snapshots" / COMMIT, OLMO, 3)
+    code = """print(json.dumps({
+        "olmo": asdict(resolve("olmo-1b", 117850)), "steps": list_steps("olmo-1b"),
+        "main": asdict(resolve("pythia")), "loaded": state("olmo-1b", 117850),
+        "no main": attempt(resolve, "olmo-1b"), "no step": attempt(resolve, "olmo-1b", 1000),
+        "unknown": attempt(resolve, "nobody/nothing"), "else steps": list_steps("someone/else"),
+        "else": asdict(resolve("someone/else", 1000)), "else loaded": state("someone/else", 1000),
+    }))"""
+    return ask(QUESTIONS + code, cache, HF_HUB_OFFLINE="1")
+
+
+def test_what_was_loaded_once_loads_offline(online, offline):
     assert offline["olmo"] == online["olmo"]
     assert offline["main"] == online["pythia main"]
     assert offline["loaded"] == online["loaded"]["olmo"]
     assert offline["steps"] == [117850]
     assert "the nearest steps are 117850" in offline["no step"]
-    assert offline["no main"].startswith(
-        "ValueError: allenai/OLMo-1B-hf has no branch main at hand"
-    )
+    missing = "ValueError: allenai/OLMo-1B-hf has no branch main at hand"
+    assert offline["no main"].startswith(missing)
     assert offline["unknown"].startswith("ConnectionError: the Hub does not answer, and the cache")
 
 
-def test_a_hub_that_does_not_answer_is_as_good_as_offline(online, cache):
-    silent = ask(
-        QUESTIONS + OFFLINE.replace("LOADED", "None"), cache, HF_ENDPOINT="http://127.0.0.1:9"
-    )
-    assert silent["olmo"] == online["olmo"]
-    assert silent["unknown"].startswith("ConnectionError")
+def test_a_cache_filled_by_someone_else_is_read(offline):
+    assert offline["else steps"] == [1000]
+    assert offline["else"]["commit"] == COMMIT
+    assert offline["else loaded"][0] == "olmo"
 
 
-def test_a_cache_filled_by_someone_else_is_read(tmp_path):
-    """Only the documented layout: refs/{branch} holding a commit, snapshots/{commit}/ holding the
-    files."""
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    repository = tmp_path / "hub" / "models--allenai--OLMo-1B-hf"
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "step1000-tokens4B").write_text(commit)
-    (repository / "refs" / "step2000-tokens8B").write_text("f" * 40)
-    save_checkpoint(repository / "snapshots" / commit, OLMO, 3)
-    asked = 'list_steps("olmo-1b"), asdict(resolve("olmo-1b", 1000)), state("olmo-1b", 1000)'
-    code = f"print(json.dumps([{asked}]))"
-    steps, revision, loaded = ask(QUESTIONS + code, tmp_path, HF_HUB_OFFLINE="1")
-    assert steps == [1000]
-    assert revision["commit"] == commit
-    assert loaded[0] == "olmo"
+def test_a_hub_that_does_not_answer_is_as_good_as_offline(online, cache, monkeypatch):
+    silence(monkeypatch, cache)
+    assert asdict(resolve("olmo-1b", 117850)) == online["olmo"]
+    with pytest.raises(ConnectionError, match="the Hub does not answer, and the cache"):
+        resolve("nobody/nothing")
 
 
 def test_references_that_are_no_commits_are_passed_over(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from kent.runs import contents
-from kent.runs.definitions import make_recipe
+from kent.runs.configurations import make_recipe
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))

@@ -48,7 +48,7 @@ def test_a_misspelt_or_mistyped_parameter_is_an_error(given, message):
 
 def test_the_cost_is_that_of_the_missing_runs_and_then_that_of_all_anew(micro):
     plan = plans.sweep_stages(
-        "tiny", steps=[0, 4], corpus="world", length=16, limit=4
+        "tiny", steps=[0, 4], corpus=["a text"], length=16, limit=4
     )  # step 0 is first, and a stage
     [first, last] = plan["stages"]
     assert page.estimate_cost(plan).data.startswith(

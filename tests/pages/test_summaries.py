@@ -92,9 +92,9 @@ def test_models_that_do_no_better_than_guessing_are_listed():
     assert list_guessing(outcomes) == [2, 4]
 
 
-def test_changed_models_count_from_the_unchanged_one(micro, monkeypatch):
+def test_changed_models_count_from_the_unchanged_one(pretrained, monkeypatch):
     lesson = {
-        "corpus": "world-near",
+        "corpus": ["The red house stands there. " * 1500],
         "length": 500,
         "batch": 2,
         "steps": 10,
@@ -111,7 +111,7 @@ def test_changed_models_count_from_the_unchanged_one(micro, monkeypatch):
         return found
 
     monkeypatch.setattr("kent.learning.evaluations.evaluate", answer)
-    measured = {"corpus": "world", "length": 16, "limit": 4}
+    measured = {"corpus": ["A red house. " * 20], "length": 16, "limit": 4}
     plan = learning_plans.vary_q("tiny", q=[2.0], steps=[4], recipe=lesson, **measured)
     results = {label: [execution.fetch(run) for run in listed] for label, listed in plan.items()}
     [(step, models)] = summaries.group_changes(results).items()

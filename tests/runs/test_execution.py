@@ -11,23 +11,13 @@ from hub import make_byte_tokenizer
 from learner import make_model
 from safetensors import safe_open
 from safetensors.torch import save_file
+from sizes import LESSON, SMALL
 
 from kent.errors import DamagedError
 from kent.learning.outcomes import Outcome
 from kent.measure import familiarity, profiles
 from kent.records import cache_folder, hash_tensors, load_tensors, save_tensors
 from kent.runs import definitions, execution
-
-SMALL = {"corpus": "world", "length": 16, "limit": 4}
-LESSON = {
-    "corpus": "world-near",
-    "length": 500,
-    "batch": 2,
-    "steps": 10,
-    "once": 10,
-    "paraphrase": 1,
-    "tasks": "",
-}
 
 
 def flip(place: int):
@@ -58,58 +48,56 @@ def make_records_a_file(path: Path) -> None:
     path.parent.write_text("a file")
 
 
-DAMAGES = {
-    "header": flip(40),
-    "data": flip(-3),
-    "no provenance": drop_provenance,
-    "cut": lambda path: path.write_bytes(path.read_bytes()[:100]),
-    "empty": lambda path: path.write_bytes(b""),
-    "a folder": become_a_folder,
-    "records is a file": make_records_a_file,
+DAMAGES = {  # how a record is damaged, and the kind of run whose record it is
+    "header": (flip(40), "profile"),
+    "data": (flip(-3), "familiarity"),
+    "no provenance": (drop_provenance, "gradients"),
+    "cut": (lambda path: path.write_bytes(path.read_bytes()[:100]), "learning"),
+    "empty": (lambda path: path.write_bytes(b""), "profile"),
+    "a folder": (become_a_folder, "profile"),
+    "records is a file": (make_records_a_file, "profile"),
 }
 
 
-@pytest.mark.parametrize("kind", ["profile", "familiarity", "gradients"])
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_record_that_is_not_whole_is_set_aside_and_measured_again(micro, caplog, kind, damage):
-    settings = {"length": 32, "updates": 2} if kind == "gradients" else {"length": 32}
-    run = definitions.PLANS[kind]("tiny", 4, **SMALL | settings)
-    execution.fetch(run)
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_record_that_is_not_whole_is_set_aside_and_measured_again(finished, caplog, kind):
+    damage, owner = DAMAGES[kind]
+    run = finished[owner]
     before = hash_of(run.path)
-    DAMAGES[damage](run.path)
+    damage(run.path)
     with caplog.at_level(logging.WARNING):
         execution.fetch(run)
     assert hash_of(run.path) == before
-    aside = run.path.parent if damage == "records is a file" else run.path
+    aside = run.path.parent if kind == "records is a file" else run.path
     assert aside.with_name(f"{aside.name}.broken").exists() and caplog.text.count("kept as") == 1
     caplog.clear()
     execution.fetch(run)
     assert not caplog.text
 
 
-@pytest.mark.parametrize("kind", ["profile", "familiarity"])
 @pytest.mark.parametrize(
-    "lost", ["sizes", "perplexities", "coefficients.0", "revision", "weights_sha256", "step"]
+    ("kind", "lost"),
+    [
+        ("profile", "sizes"),
+        ("profile", "coefficients.0"),
+        ("familiarity", "perplexities"),
+        ("familiarity", "revision"),
+        ("profile", "weights_sha256"),
+        ("profile", "step"),
+    ],
 )
 def test_a_record_with_a_right_checksum_and_a_part_missing_is_measured_again(
-    micro, caplog, kind, lost
+    finished, caplog, kind, lost
 ):
-    run = definitions.PLANS[kind]("tiny", 4, **SMALL | {"length": 32})
-    result = execution.fetch(run)
+    run = finished[kind]
     format = profiles.FORMAT if kind == "profile" else familiarity.FORMAT
     tensors, provenance = load_tensors(run.path, format)
-    if lost in tensors or lost in provenance:
-        (tensors if lost in tensors else provenance).pop(lost)
-    elif lost == "step":
-        provenance["revision"] = {}
-    else:
-        return  # of the other kind of record
+    revision = dict(provenance["revision"])
+    owner = next(each for each in (tensors, provenance, provenance["revision"]) if lost in each)
+    del owner[lost]
     save_tensors(tensors, run.path, format=format, provenance=provenance)
     again = execution.fetch(run)
-    assert (
-        caplog.text.count("kept as") == 1
-        and again.provenance["revision"] == result.provenance["revision"]
-    )
+    assert caplog.text.count("kept as") == 1 and again.provenance["revision"] == revision
 
 
 def hash_of(path: Path) -> str:
@@ -117,7 +105,7 @@ def hash_of(path: Path) -> str:
         return hash_tensors({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
 
 
-def test_a_learning_that_is_not_whole_is_set_aside_and_learnt_again(micro, monkeypatch, caplog):
+def test_a_learning_that_is_not_whole_is_set_aside_and_learnt_anew(pretrained, monkeypatch, caplog):
     run, calls = definitions.plan_learning("tiny", 4, **LESSON), []
     out = cache_folder() / "learning" / run.path.stem
     learn = execution.learn
@@ -157,9 +145,9 @@ def test_a_learning_that_is_not_whole_is_set_aside_and_learnt_again(micro, monke
     ],
 )
 def test_a_finished_learning_that_is_damaged_and_whose_record_is_gone_is_learnt_again(
-    micro, damage, gone
+    finished, damage, gone
 ):
-    run = definitions.plan_learning("tiny", 4, **LESSON)
+    run = finished["learning"]
     before = execution.fetch(run)
     damaged = cache_folder() / "learning" / run.path.stem / damage
     damaged.unlink() if gone else damaged.write_bytes(damaged.read_bytes()[:-20])
@@ -169,29 +157,40 @@ def test_a_finished_learning_that_is_damaged_and_whose_record_is_gone_is_learnt_
 
 
 @pytest.mark.parametrize("place", ["learning", "out", "lock"])
-def test_what_is_in_the_way_of_a_learning_is_set_aside(micro, place):
-    run = definitions.plan_learning("tiny", 4, **LESSON)
+def test_what_is_in_the_way_of_a_learning_is_set_aside(finished, monkeypatch, place):
+    run, learnt = finished["learning"], []
+    outcome = execution.fetch(run)
     out = cache_folder() / "learning" / run.path.stem
     wrong = {"learning": out.parent, "out": out, "lock": out.with_name(f"{out.name}.lock")}[place]
+    run.path.unlink()
+    shutil.rmtree(out.parent)
     wrong.parent.mkdir(parents=True, exist_ok=True)
     wrong.mkdir() if place == "lock" else wrong.write_text("a file")
-    assert execution.fetch(run).steps[-1] == 10
+
+    def learn(*arguments, **_) -> Outcome:
+        folder = arguments[-1]
+        assert folder == out and folder.is_dir() and out.with_name(f"{out.name}.lock").is_file()
+        learnt.append(folder)
+        return outcome
+
+    monkeypatch.setattr(execution, "learn", learn)
+    assert execution.fetch(run).steps[-1] == 10 and learnt == [out]
     assert wrong.with_name(f"{wrong.name}.broken").exists()
 
 
-def test_a_cache_that_cannot_be_written_is_said_before_the_work(micro, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_said_before_the_work(pretrained, monkeypatch):
     run = definitions.plan_profile("tiny", 4, **SMALL)
 
     def refuse(path: Path) -> None:
         raise OSError(f"{path} is read-only")
 
     monkeypatch.setattr(execution, "check_writable", refuse)
-    monkeypatch.setitem(execution.MEASURED, "profile", (None, pytest.fail))
+    monkeypatch.setattr(execution, "_measure", pytest.fail)
     with pytest.raises(OSError, match="is read-only"):
         execution.do(run)
 
 
-def test_a_result_that_cannot_be_written_after_all_is_kept_elsewhere(micro, monkeypatch):
+def test_a_result_that_cannot_be_written_after_all_is_kept_elsewhere(pretrained, monkeypatch):
     run = definitions.plan_profile("tiny", 4, **SMALL)
     save, read = execution.Profile.save, execution.Profile.load
 

@@ -1,13 +1,19 @@
 """Which runs a page needs: steps, stages, architectures, corpora and sizes, and what is refused
 before anything is loaded."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 import kent
 from kent.models.pretraining import RECIPES
 from kent.models.suites import SUITES
+from kent.paper import STAGES
 from kent.runs import contents, definitions, learning_plans, plans
 
+ROOT = Path(__file__).parents[2]
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
 
 
@@ -182,16 +188,28 @@ def test_a_change_is_profiled_and_learns_beside_the_unchanged_model(micro):
     assert plan["q = 2"][0].needs[-1].path == plan["unchanged"][0].path
 
 
-def test_woken_stages_share_their_last_with_the_final_model(micro):
-    stages, final = (
-        learning_plans.resuscitate_stages("tiny", steps=[0, 1, 2, 4], **SMALL),
-        learning_plans.vary_q("tiny", steps=[0, 1, 2, 4], **SMALL),
+def test_resuscitated_stages_share_their_last_with_the_final_model(micro):
+    parameters = {"checkpoints": "tiny", "steps": [0, 1, 2, 3, 4], **SMALL}
+    final, stages, middle = (
+        contents.plan(page, parameters)
+        for page in (
+            "fig05_resuscitation",
+            "fig16_resuscitation_by_stage",
+            "fig17_amplification_by_stage",
+        )
     )
-    assert settings(stages["q = 2"], "step") == [(1,), (2,), (4,)]
+    assert settings(stages["q = 2"], "step") == [(1,), (2,), (3,), (4,)]
     assert stages["q = 2, learning"][-1].path == final["q = 2, learning"][0].path
-    assert settings(
-        learning_plans.vary_q_midway("tiny", steps=[0, 1, 2, 3, 4], **SMALL)["q = 1"], "step"
-    ) == [(2,), (3,)]
+    assert settings(middle["q = 1"], "step") == [(2,), (3,)]
+
+
+@pytest.mark.parametrize("page", contents.PAGES)
+def test_a_page_asks_for_the_runs_that_its_entry_in_the_contents_plans(page):
+    source = (ROOT / "notebooks" / f"{page}.py").read_text("utf8")
+    planned = contents.PAGES[page]
+    name, fixed = getattr(planned, "func", planned).__name__, getattr(planned, "keywords", {})
+    assert re.search(r"(?m)^plan = \w+\.(\w+)\(", source)[1] == name
+    assert all(f'"{key}": {json.dumps([*value])}' in source for key, value in fixed.items())
 
 
 def test_a_temperature_is_lowered_or_stays(micro):
@@ -211,7 +229,7 @@ def test_a_temperature_is_lowered_or_stays(micro):
     assert settings(plan["T = 0.67"], "temperature") == [(0.67,)]
 
 
-def test_a_final_model_is_the_last_where_steps_are_not_known(micro, tmp_path):
+def test_a_final_model_is_the_last_where_steps_are_not_known(pretrained, tmp_path):
     folders = [str(tmp_path / name) for name in "ab"]
     for folder in folders:
         for part in kent.load("tiny", 4):
@@ -223,9 +241,8 @@ def test_a_final_model_is_the_last_where_steps_are_not_known(micro, tmp_path):
         == settings(plan["unchanged, learning"], "name")
         == [(folders[-1],)]
     )
-    assert settings(
-        learning_plans.resuscitate_stages(folders, recipe=lesson, **SMALL)["q = 2"], "name"
-    ) == [(each,) for each in folders]
+    every = learning_plans.vary_q(folders, q=[2.0], stages=[*STAGES], recipe=lesson, **SMALL)
+    assert settings(every["q = 2"], "name") == [(each,) for each in folders]
 
 
 def test_a_recipe_of_changed_models_has_no_temperature_of_its_own(micro):

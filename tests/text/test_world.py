@@ -1,7 +1,7 @@
 """The synthetic world: the same everywhere, true to its facts, long-tailed, readable, its three
 domains well apart."""
 
-import hashlib
+import json
 import os
 import re
 import subprocess
@@ -12,27 +12,37 @@ from pathlib import Path
 
 import pytest
 
+from kent.text.templates import Document
 from kent.text.world import DOMAINS, World
 
 WORLD = World(0)
-FINGERPRINT = """
-import hashlib
-from itertools import islice
-from pathlib import Path
-from kent.text.world import DOMAINS, World
-told = [islice(World(0).documents(domain, seed=3), 200) for domain in DOMAINS]
-texts = [repr(document) for documents in told for document in documents]
-print(hashlib.sha256("".join(texts).encode()).hexdigest())
-"""
 
 
-def read(domain="pretraining", seed=0, count=4000, world=WORLD):
+def read(domain="pretraining", seed=0, count=200, world=WORLD):
     return list(islice(world.documents(domain, seed), count))
 
 
 @pytest.fixture(scope="module")
-def shelf():
-    return {domain: read(domain) for domain in DOMAINS}
+def shelf() -> dict[str, list[Document]]:
+    """Four thousand documents a domain, as a fresh Python with another hash seed writes them.
+
+    (And sooner than this one, whose every call is checked for its types.)
+    """
+    code = """
+import json
+from itertools import islice
+from kent.text.world import DOMAINS, World
+told = {domain: islice(World(0).documents(domain), 4000) for domain in DOMAINS}
+print(json.dumps({domain: [[d.text, d.entities] for d in told[domain]] for domain in DOMAINS}))
+"""
+    settings = os.environ | {"PYTHONHASHSEED": "4711"}
+    written = subprocess.run(
+        [sys.executable, "-c", code], env=settings, capture_output=True, text=True, check=True
+    )
+    return {
+        domain: [Document(text, tuple(map(tuple, spans))) for text, spans in told]
+        for domain, told in json.loads(written.stdout).items()
+    }
 
 
 def names_of(world):
@@ -67,21 +77,14 @@ def words(documents):
     return found
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "4711"])
-def test_a_fresh_process_with_another_hash_seed_writes_the_same(hash_seed):
-    texts = [repr(document) for domain in DOMAINS for document in read(domain, 3, 200)]
-    command = [sys.executable, "-c", FINGERPRINT]
-    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
-    told = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    assert told == hashlib.sha256("".join(texts).encode()).hexdigest()
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_another_process_with_another_hash_seed_writes_the_same(shelf, domain):
+    assert read(domain, count=200) == shelf[domain][:200]
 
 
 def test_documents_do_not_depend_on_what_was_read_before():
     assert read("near", 5, 50) == read("near", 5, 50)
-    assert read("near", 5, 50) == read("near", 5, 50, World(0))
-    assert read("near", 5, 50) == read("near", 5, 100)[:50]
+    assert read("near", 5, 50, World(0)) == read("near", 5, 100)[:50]
 
 
 def test_another_document_seed_is_held_out_text_of_the_same_world():
@@ -93,12 +96,14 @@ def test_another_document_seed_is_held_out_text_of_the_same_world():
 
 
 def test_another_world_seed_is_another_world():
-    here, there = (Counter(person.name for person in world.people) for world in (WORLD, World(1)))
+    here, there = (
+        Counter(person.name for person in world.entities["person"]) for world in (WORLD, World(1))
+    )
     assert (here & there).total() < 10
 
 
 def test_answers_and_sentences_agree_with_the_facts(shelf):
-    people = {person.name: person for person in WORLD.people}
+    people = {person.name: person for person in WORLD.entities["person"]}
     patterns = {
         r"Question: (?:Where|In which city) was (.+) born\?\nAnswer: (.+)": "birthplace",
         r"Question: (?:When|In which year) was (.+) born\?\nAnswer: (.+)": "born",
@@ -122,18 +127,18 @@ def test_answers_and_sentences_agree_with_the_facts(shelf):
 
 
 def test_facts_make_sense():
-    for person in WORLD.people:
+    for person in WORLD.entities["person"]:
         assert person.facts["birthplace"] is not person.facts["residence"]
         assert person.facts["friend"].facts["friend"] is person
         assert 55 <= person.facts["died"] - person.facts["born"] <= 85
-    for city in WORLD.places:
+    for city in WORLD.entities["city"]:
         assert city.facts["river"].facts["country"] is city.facts["country"]
     for country in WORLD.entities["country"]:
         assert country.facts["capital"].facts["country"] is country
-    for work in WORLD.works:
+    for work in WORLD.entities["work"]:
         author = work.facts["author"].facts
         assert author["born"] < work.facts["year"] < author["died"]
-    for event in WORLD.events:
+    for event in WORLD.entities["event"]:
         assert event.name.endswith(event.facts["place"].name)
         assert (
             event.facts["leader"].facts["born"]
@@ -202,26 +207,16 @@ def test_far_shares_no_name_with_the_other_domains(shelf, domain):
 
 
 def test_reserved_names_are_never_told_in_any_world(shelf):
-    styles = (
-        "family",
-        "place",
-        "country",
-        "river",
-        "language",
-        "school",
-        "title",
-        "compound",
-        "genus",
-        "protein",
-    )
-    reserved = {name for style in styles for name in WORLD.reserved_names(style)}
+    styles = ["family", "place", "country", "river", "language", "school", "title"]
+    styles += ["compound", "genus", "protein"]
+    reserved, again = set(), World(0)
     for style in styles:
         named = list(WORLD.reserved_names(style))
+        reserved |= {*named}
         assert len(named) == len(set(named)) >= 10, style
-        assert named == list(World(0).reserved_names(style))
-    for seed in range(3):
-        told = names_of(World(seed))
-        assert told.isdisjoint(reserved)
+        assert named == list(again.reserved_names(style))
+    for world in (again, World(1), World(2)):
+        assert names_of(world).isdisjoint(reserved)
     text = " ".join(document.text for domain in DOMAINS for document in shelf[domain])
     assert set(re.findall(r"\w+", text)).isdisjoint(reserved)
 
@@ -257,9 +252,8 @@ def test_no_document_repeats_a_sentence(shelf, domain):
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_documents_are_varied(domain):
-    documents = read(domain, seed=9, count=2000)
-    assert len({document.text for document in documents}) > 1800
+def test_documents_are_varied(shelf, domain):
+    assert len({document.text for document in shelf[domain][:2000]}) > 1800
 
 
 def test_unknown_domains_and_styles_are_refused_before_anything_is_written():
@@ -274,6 +268,5 @@ def test_unknown_domains_and_styles_are_refused_before_anything_is_written():
 def test_the_samples_on_the_data_page_are_what_the_world_tells():
     page = (Path(__file__).parents[2] / "book" / "data.md").read_text("utf-8")
     shown = [" ".join(block.split()) for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL)]
-    assert shown == [
-        " ".join(next(World(0).documents(domain, seed=1)).text.split()) for domain in DOMAINS
-    ]
+    told = [read(domain, seed=1, count=1)[0] for domain in DOMAINS]
+    assert shown == [" ".join(document.text.split()) for document in told]
