@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Algorithm 1: rarely used memory vectors are made to fire at the layer's mean
+# # Algorithm 1: inactive memory vectors are raised to their layer's mean
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -19,8 +19,8 @@
 # %% [markdown]
 # ## Claim
 #
-# Section 4.3 of the paper: the least used half of the memory vectors of each layer are scaled up, so that their coefficients
-# reach the layer's mean times $q$ and their vectors take part in learning.
+# Section 4.3 of the paper: in each layer the keys of inactive memory vectors, the half with the smallest coefficients, are scaled up, so that their coefficients reach the layer's mean times $q$ and the vectors take part in
+# learning.
 #
 # *What would contradict it:* chosen neurons of the first layer whose measured mean coefficient is not the layer's mean with
 # $q = 1$. What the edit costs (the loss, before any learning) is not in the paper's account.
@@ -41,9 +41,7 @@ layer = 0
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -51,9 +49,7 @@ if (
 import pandas as pd
 import torch
 
-from kent import Knowledge, load, probe, resuscitate
 from kent.change.resuscitation import find_multipliers
-from kent.learning.downstream import evaluate
 from kent.pages import page, seeds
 from kent.pages.plots import resuscitation
 from kent.pages.summaries import ENTROPIES
@@ -75,9 +71,8 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = learning_plans.show_algorithm(
-    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.show_algorithm(checkpoints, p=p, q=q, **passes, **measured)
 page.estimate_cost(plan)
 
 # %%
@@ -94,9 +89,8 @@ page.stamp([*results.values()])
 coefficients = unchanged.coefficients[layer].float()
 threshold = torch.quantile(coefficients, p / 100)
 chosen = coefficients <= (threshold if p else -1)  # p = 0 chooses none
-print(
-    f"{chosen.sum()} of {len(chosen)} neurons have a mean coefficient of at most {threshold:.4g}; the mean is {coefficients.mean():.4g}"
-)
+print(f"{chosen.sum()} of {len(chosen)} mean coefficients are at most {threshold:.4g}")
+print(f"the mean is {coefficients.mean():.4g}")
 
 # %% [markdown]
 # Their multipliers with the page's $q$ nearest to 1:
@@ -105,9 +99,7 @@ print(
 factor = min(q, key=lambda each: abs(each - 1))
 multipliers = torch.where(chosen, coefficients.mean() / coefficients * factor, 1)
 up, down = (multipliers > 1).sum(), (multipliers < 1).sum()
-print(
-    f"q = {factor:g}: {up} rows scaled up, at most by {multipliers.max():.3g}; {down} scaled down"
-)
+print(f"q = {factor:g}: {up} rows scaled up, at most by {multipliers.max():.3g}, and {down} down")
 
 # %% [markdown]
 # ## Figure
@@ -122,31 +114,38 @@ figure = resuscitation.plot_algorithm(coefficients.double(), after, chosen)
 # What the edit alone moves and breaks, by $q$:
 
 # %% mystnb={"figure": {"name": "fig-edit", "caption": "Knowledge entropy, contribution entropy, attention entropy and loss of the final model, unchanged and changed by Algorithm 1 with each q, before any learning, with two standard errors. Contribution entropy weighs each coefficient by the length of its memory vector."}, "image": {"alt": "Four charts with a mark for the unchanged model and for each q: knowledge entropy, contribution entropy, attention entropy and loss in nats, with error bars.", "width": "100%"}} tags=["hide-input"]
-table = pd.DataFrame(
-    {
-        label: {row: each.estimate(measure) for row, measure in ENTROPIES.items()}
-        for label, each in results.items()
-    }
-)
-figure = resuscitation.plot_edit(table)
+pairs = {
+    label: {row: each.estimate(measure) for row, measure in ENTROPIES.items()}
+    for label, each in results.items()
+}
+figure = resuscitation.plot_edit(pd.DataFrame(pairs))
 
 # %% [markdown]
-# And what it breaks of what the model can: K of facts it was never told and P of six tasks, both about the synthetic world,
+# And what it breaks of what the model can: K of facts that it has never read and P of six tasks, both about the synthetic world,
 # with two standard errors (over paragraphs; over documents).
 
 # %% tags=["hide-input"]
-revision, able = unchanged.provenance["revision"], {}
+from kent import Knowledge, load, probe, resuscitate
+from kent.learning.downstream import evaluate
+
+revision, facts = unchanged.provenance["revision"], Knowledge.synthetic(0, once=20, paraphrase=12)
 model, tokenizer = load(revision["repository"], revision["step"], dtype=getattr(torch, dtype))
-facts = Knowledge.synthetic(0, once=20, paraphrase=12)
-for label, value in {"unchanged": None, **{f"q = {each:g}": each for each in q}}.items():
-    changed = model if value is None else resuscitate(model, unchanged.coefficients, p=p, q=value)
-    known = probe(changed, tokenizer, facts).groupby(["setting", "item"]).per_target_token.mean()
-    tasks = 100 * evaluate(changed, tokenizer, "world")[["score", "standard_error"]]
-    K, P = (
-        (known.mean(), known.sem()),
-        (tasks.score.mean(), (tasks.standard_error**2).sum() ** 0.5 / len(tasks)),
-    )
-    able[label] = {"K (nats)": seeds.format_interval(*K), "P (%)": seeds.format_interval(*P)}
+
+
+# %% tags=["hide-input"]
+def ask(model) -> dict[str, str]:
+    """K and P of a model, with two standard errors."""
+    known = probe(model, tokenizer, facts).groupby(["setting", "item"]).per_target_token.mean()
+    tasks = 100 * evaluate(model, tokenizer, "world")[["score", "standard_error"]]
+    error = (tasks.standard_error**2).sum() ** 0.5 / len(tasks)
+    pairs = {"K (nats)": (known.mean(), known.sem()), "P (%)": (tasks.score.mean(), error)}
+    return {name: seeds.format_interval(*pair) for name, pair in pairs.items()}
+
+
+# %% tags=["hide-input"]
+able = {"unchanged": ask(model)}
+for each in q:
+    able[f"q = {each:g}"] = ask(resuscitate(model, unchanged.coefficients, p=p, q=each))
 pd.DataFrame(able)
 
 # %% [markdown]
@@ -164,15 +163,11 @@ assert all((each == 1).all() for each in find_multipliers(unchanged.coefficients
 from kent.measure.memory import find_memories
 
 gated = find_memories(model)[0].gate is not None
-first = (
-    find_multipliers(unchanged.coefficients[:1], p=p, q=factor)[0].double()
-    * unchanged.coefficients[0]
-)
-error = (results[f"q = {factor:g}"].coefficients[0] / first - 1).abs().max().item()
+scaled_by = find_multipliers(unchanged.coefficients[:1], p=p, q=factor)[0].double()
+expected = scaled_by * unchanged.coefficients[0]
+error = (results[f"q = {factor:g}"].coefficients[0] / expected - 1).abs().max().item()
 assert not gated or error < max(1e-4, 4 * torch.finfo(getattr(torch, dtype)).eps), error
-print(
-    f"first layer: at most {error:.1e} (relative) from the old coefficients times the multipliers"
-)
+print(f"first layer: at most {error:.1e} (relative) from old coefficients times multipliers")
 
 # %% [markdown]
 # ## Reading
@@ -182,14 +177,11 @@ print(
 
 # %%
 changes = {
-    label: {
-        row: seeds.format_interval(*profile.change_since(unchanged, measure), "+")
-        for row, measure in ENTROPIES.items()
-    }
-    for label, profile in results.items()
+    label: {row: each.change_since(unchanged, measure) for row, measure in ENTROPIES.items()}
+    for label, each in results.items()
     if label != "unchanged"
 }
-pd.DataFrame(changes).T
+pd.DataFrame(changes).T.map(lambda pair: seeds.format_interval(*pair, "+"))
 
 # %% [markdown]
 # ## Full run

@@ -12,7 +12,7 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Resuscitating memory vectors is to raise knowledge entropy; but it also changes what the model computes, and scales some of its
+# Resuscitation is meant to raise knowledge entropy; but it also changes what the model computes, and scales some of its
 # rows. Which of these helps, if anything does? As built here, the page takes the **tiny** suite, pretrained on the spot and
 # run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
 
@@ -46,9 +46,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -64,7 +62,7 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The final model is changed in these ways (`kent.change.resuscitation.METHODS`), and each of them learns on:
+# The final model is changed in these ways (`kent.change.resuscitation.METHODS`), and each of them continues learning:
 #
 # - **resuscitate**: Algorithm 1 of the paper ([step by step](algorithm1_resuscitation.ipynb)).
 # - **random**: the same multipliers, dealt out within the layer to neurons drawn at random.
@@ -72,12 +70,12 @@ page.check_parameters()
 #   what it did, so nothing breaks: every layer's mean coefficients are multiplied by just these numbers, and *contribution
 #   entropy* (coefficient × length of its memory vector) does not move. Gated models only.
 # - **shrink**: shrink and perturb (Ash & Adams 2020): all weights × 0.4 plus a fresh initialisation × 0.1, a known remedy for
-#   networks that learn on badly.
+#   networks that have become slow to learn.
 # - **temperature**: a softmax temperature in the attention, lowered to 1 over the run ([Figure
 #   18](fig18_attention_temperature.ipynb)); what is measured before learning is at the temperature the run starts at, what
 #   is measured after at 1.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -92,9 +90,8 @@ page.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 changed = {"p": p, "q": q, "controls": controls, "controlled": controlled, "cooled": cooled}
-plan = learning_plans.compare_methods(
-    checkpoints, **changed, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.compare_methods(checkpoints, **changed, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -157,11 +154,7 @@ for same, alike in (models[label] for label in models if label.startswith("resca
 # standard errors by chance.
 
 # %%
-beside = {
-    f"{method}, q = {each:g}": f"resuscitate, q = {each:g}"
-    for method in controls
-    for each in controlled
-}
+beside = {f"{name}, q = {x:g}": f"resuscitate, q = {x:g}" for name in controls for x in controlled}
 alone = [label for label in models if label.startswith(("shrink", "temperature"))]
 beside |= dict.fromkeys(alone, f"resuscitate, q = {[*q, *controlled][-1]:g}")
 summaries.judge_controls(models, beside, recorded)
@@ -172,17 +165,13 @@ summaries.judge_controls(models, beside, recorded)
 # too narrow rather than too wide.
 
 # %%
-found = {}
-for name, chosen in {
-    "all": differences,
-    "without shrink": differences.drop(columns="shrink"),
-}.items():
-    values = chosen.map(lambda pair: pair[0])
-    for x, y in product((*summaries.ENTROPIES, "K before (nats)"), ("A (%)", "F (%)")):
-        pair = [*values.loc[x]], [*values.loc[y]]
-        found[x, y, name] = {
-            kind: summaries.describe_correlation(*pair, kind) for kind in summaries.CORRELATIONS
-        }
+samples = {"all": differences, "without shrink": differences.drop(columns="shrink")}
+before, after, found = [*summaries.ENTROPIES, "K before (nats)"], ["A (%)", "F (%)"], {}
+for (name, table), x, y in product(samples.items(), before, after):
+    pair = [[value for value, _ in table.loc[row]] for row in (x, y)]
+    found[x, y, name] = {
+        kind: summaries.describe_correlation(*pair, kind) for kind in summaries.CORRELATIONS
+    }
 pd.DataFrame(found).T.unstack(1)
 
 # %% [markdown]

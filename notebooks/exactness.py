@@ -37,9 +37,7 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -90,9 +88,8 @@ last = whole.provenance["revision"]
 model, tokenizer = kent.load(last["repository"], last["step"])
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
 joined = kent.sequences(corpus, tokenizer, length=length, limit=limit, column=column)
-documents = [
-    text for text in tokenizer.decode(joined.flatten()).split(tokenizer.eos_token) if text.strip()
-][:limit]
+texts = tokenizer.decode(joined.flatten()).split(tokenizer.eos_token)
+documents = [text for text in texts if text.strip()][:limit]
 
 
 # %%
@@ -101,18 +98,11 @@ def measure(texts, side="right", padding=False):
 
     With `padding` its positions are in the mean.
     """
-    settings = {
-        "padding": "max_length",
-        "truncation": True,
-        "max_length": length,
-        "return_tensors": "pt",
-    }
-    rows = tokenizer(texts, padding_side=side, **settings)
-    mask = None if padding else rows.attention_mask
-    coefficients = kent.profile(
-        model, rows.input_ids, attention_mask=mask, measures=["knowledge"]
-    ).coefficients
-    return kent.knowledge_entropy(coefficients), 1 - rows.attention_mask.double().mean().item()
+    settings = {"padding": "max_length", "truncation": True, "max_length": length}
+    rows = tokenizer(texts, padding_side=side, return_tensors="pt", **settings)
+    mask, read = rows.attention_mask, None if padding else rows.attention_mask
+    found = kent.profile(model, rows.input_ids, attention_mask=read, measures=["knowledge"])
+    return found.knowledge_entropy, 1 - mask.double().mean().item()
 
 
 # %%
@@ -124,19 +114,16 @@ ways = {
 }
 
 # %%
-found = {
-    profile.provenance["dtype"]: (profile.knowledge_entropy, 0) for profile in results["dtype"]
-} | ways
+found = {each.provenance["dtype"]: (each.knowledge_entropy, 0) for each in results["dtype"]} | ways
 shares = [layer / layer.sum() for layer in whole.coefficients]
-found["1e-9 in the logarithm"] = (
-    -sum((share * (share + 1e-9).log()).sum().item() for share in shares),
-    0,
-)
+shifted = -sum((share * (share + 1e-9).log()).sum().item() for share in shares)
+found["1e-9 in the logarithm"] = (shifted, 0)
+
+# %%
 table = pd.DataFrame(found, index=["H (nats)", "padding"]).T
 table["moved (nats)"] = table["H (nats)"] - whole.knowledge_entropy
-table.style.format(
-    {"padding": "{:.1%}", "H (nats)": "{:.6f}", "moved (nats)": "{:+.6f}"}
-).set_table_attributes('class="dataframe"')
+formats = {"padding": "{:.1%}", "H (nats)": "{:.6f}", "moved (nats)": "{:+.6f}"}
+table.style.format(formats).set_table_attributes('class="dataframe"')
 
 # %% [markdown]
 # ## Check
@@ -146,11 +133,8 @@ table.style.format(
 # %%
 left, right = (ways[f"one document a row, padded on the {side}"][0] for side in ("left", "right"))
 assert abs(left - right) < 1e-4
-assert all(
-    each.knowledge_entropy <= each.entropy_bound + 1e-9
-    for listed in results.values()
-    for each in listed
-)
+for each in (each for listed in results.values() for each in listed):
+    assert each.knowledge_entropy <= each.entropy_bound + 1e-9
 
 # %% [markdown]
 # ## Reading
@@ -161,16 +145,10 @@ assert all(
 # way that moves it as far must be the same for every checkpoint.
 
 # %%
-close = [
-    each
-    for each in results["sequences"]
-    if abs(each.knowledge_entropy - whole.knowledge_entropy) < 0.01
-]
-enough, instances = close[0].provenance["instances"], whole.provenance["instances"]
-expected = whole.standard_error * (instances / 2048) ** 0.5
-print(
-    f"H = {whole.knowledge_entropy:.4f} ± {2 * whole.standard_error:.4f} nats: {instances:,} sequences, {length:,} tokens"
-)
+H, error, instances = whole.knowledge_entropy, whole.standard_error, whole.provenance["instances"]
+close = [each for each in results["sequences"] if abs(each.knowledge_entropy - H) < 0.01]
+enough, expected = close[0].provenance["instances"], error * (instances / 2048) ** 0.5
+print(f"H = {H:.4f} ± {2 * error:.4f} nats: {instances:,} sequences, {length:,} tokens")
 print(f"within 0.01 nats of it: {enough:,} sequences, of those tried")
 print(f"standard error of 2,048 sequences like these: {expected:.5f} nats")
 most = table["moved (nats)"].abs().idxmax()

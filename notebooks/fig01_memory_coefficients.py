@@ -39,9 +39,7 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -101,11 +99,10 @@ for profile in [first, *profiles]:
 # that says. The paper gives no number for it, so the verdict is left to [Figure 2](fig02_knowledge_entropy.ipynb).
 
 # %%
-change, error = evidence.measure_change(profiles, "top 10 % share")
+change, error = (100 * each for each in evidence.measure_change(profiles, "top 10 % share"))
+moved = seeds.format_interval(change, error, "+")
 said = evidence.name_direction("top 10 % share", change, error)
-print(
-    f"share of the most used 10 %: {seeds.format_interval(100 * change, 100 * error, '+')} percentage points, {said}"
-)
+print(f"share of the most used 10 %: {moved} percentage points, {said}")
 if said == "more even":
     print("which contradicts the paper's drawing at this scale")
 

@@ -38,9 +38,7 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -94,23 +92,18 @@ import math
 
 in_sight = sum(math.log(position) for position in range(1, length + 1)) / length
 for profile in profiles:
-    assert (
-        profile.attention_entropy_by_layer.min() >= 0
-        and profile.attention_entropy_by_layer.max() < in_sight + 1e-6
-    )
+    attention = profile.attention_entropy_by_layer
+    assert attention.min() >= 0 and attention.max() < in_sight + 1e-6
     assert profile.next_token_entropy > 0
-assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profiles}) == 1, (
-    "tokenizers differ"
-)
+texts = {profile.provenance["corpus"]["tokens_sha256"] for profile in profiles}
+assert len(texts) == 1, "tokenizers differ"
 
 # %% [markdown]
 # ## Reading
 
 # %%
-changes = {
-    f"fig03-{measure}": evidence.measure_change(profiles, measure)
-    for measure in ("attention", "token")
-}
+keys = {"fig03-attention": "attention", "fig03-token": "token"}
+changes = {key: evidence.measure_change(profiles, measure) for key, measure in keys.items()}
 page.read(changes, profiles)
 
 # %% [markdown]

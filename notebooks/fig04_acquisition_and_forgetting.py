@@ -19,7 +19,7 @@
 # %% [markdown]
 # ## Claim
 #
-# Figure 4 of the paper, for OLMo-1B and 7B learning on from four stages of pretraining: the later the initial model, the
+# Figure 4 of the paper, for OLMo-1B and 7B that continue learning from four stages of pretraining: the later the initial model, the
 # less new knowledge it acquires (A) and the more it forgets (F), so that a model from the middle ends best.
 #
 # *What would contradict it:* an A that is higher, or an F that is lower, for the last stage than for the first, by more than
@@ -41,9 +41,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -60,7 +58,7 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# A checkpoint learns on, with the Trainer of Hugging Face, from text that holds injected facts (`kent.learn`,
+# A checkpoint continues learning, with the Trainer of Hugging Face, on text that holds injected facts (`kent.learn`,
 # [learning curves](learning_curves.ipynb)). $K$ is the mean log probability of the target of each fact's probes, $P$ the
 # mean score of six tasks, both before and after:
 #
@@ -75,9 +73,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.learn_stages(
-    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.learn_stages(checkpoints, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -111,15 +108,12 @@ page.check_outcomes(outcomes)
 # the two ends.
 
 # %%
-A, F = (
-    [getattr(each, measure)() for each in outcomes] for measure in ("acquisition", "forgetting")
-)
-K, P = (
-    [getattr(each, measure)()[-1] for each in outcomes] for measure in ("performance", "downstream")
-)
+A, F = [each.acquisition() for each in outcomes], [each.forgetting() for each in outcomes]
+K = [each.performance()[-1] for each in outcomes]
+P = [100 * each.downstream()[-1] for each in outcomes]
 changes = {"fig04-acquisition": A[-1] - A[0], "fig04-forgetting": F[-1] - F[0]}
-for key, after in {"fig04-middle-k": K, "fig04-middle-p": [100 * each for each in P]}.items():
-    if len(outcomes) > 2:
+if len(outcomes) > 2:
+    for key, after in {"fig04-middle-k": K, "fig04-middle-p": P}.items():
         changes[key] = np.max(after[1:-1], axis=0) - np.maximum(after[0], after[-1])
 page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
 
@@ -128,10 +122,8 @@ page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes
 # initial models have reached it:
 
 # %%
-guessing = ", ".join(f"{step:,}" for step in summaries.list_guessing(outcomes))
-print(
-    f"P after learning is no better than guessing, within two standard errors, from steps: {guessing or 'none'}"
-)
+guessing = ", ".join(f"{step:,}" for step in summaries.list_guessing(outcomes)) or "none"
+print(f"initial models that end no better than guessing, within two standard errors: {guessing}")
 
 # %% [markdown]
 # ## Full run

@@ -7,12 +7,12 @@
 # ---
 
 # %% [markdown]
-# # Figure 5: resuscitating inactive memory vectors helps the final model
+# # Figure 5: resuscitation of inactive memory vectors helps the final model
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Half of the memory vectors of the final model, those it uses least, are made to fire more before it learns on. Does it
+# The inactive half of the final model's memory vectors is resuscitated before it continues learning. Does it
 # then learn more, and forget less? As built here, the page takes the **tiny** suite, pretrained on the spot and run on a
 # CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
 
@@ -43,9 +43,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -63,7 +61,7 @@ page.check_parameters()
 # mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -77,9 +75,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.vary_q(
-    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.vary_q(checkpoints, p=p, q=q, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -92,7 +89,7 @@ page.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-resuscitation", "caption": "What resuscitating rarely used memory vectors of the final model changes, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each q about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-resuscitation", "caption": "What resuscitation of inactive memory vectors changes in the final model, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each q about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 differences = summaries.compare_changes(models)
 figure = resuscitation.plot_changes({"final model": differences}, recorded)
 

@@ -13,7 +13,7 @@
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # OLMo's feed-forward layers are gated; Pythia's are plain, with one projection before the activation. Does knowledge
-# entropy behave alike in both? As built here, the page measures the **tiny** suite and its **tiny-neox** beside it: the
+# entropy behave alike in both? As built here, the page measures the **tiny** suite and, beside it, **tiny-neox**: the
 # GPT-NeoX architecture of Pythia with the same width, depth, tokenizer, text, schedule and seed. Both are pretrained on
 # the spot and run on a CPU; nothing at the paper's scale has been run for this book yet.
 
@@ -43,9 +43,7 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -66,13 +64,8 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = plans.sweep_architectures(
-    checkpoints,
-    other_architecture=other_architecture,
-    steps=steps,
-    batch_size=batch_size,
-    **measured,
-)
+passes = {"steps": steps, "batch_size": batch_size, "other_architecture": other_architecture}
+plan = plans.sweep_architectures(checkpoints, **passes, **measured)
 page.estimate_cost(plan)
 
 # %%
@@ -89,10 +82,8 @@ figure = measuring.plot_gaps(series, "figure 2", "figure 6")
 import pandas as pd
 
 names = {"knowledge": "H (nats)", "loss": "loss"}
-pd.concat(
-    {name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()},
-    axis=1,
-)
+tables = {name: measuring.tabulate_measures(each, names) for name, each in series.items()}
+pd.concat(tables, axis=1)
 
 # %% [markdown]
 # ## Check
@@ -111,17 +102,13 @@ for profiles in series.values():
 
 # %%
 changes = {name: evidence.measure_change(profiles) for name, profiles in series.items()}
-plain = next(
-    (name for name in series if "GPTNeoX" in series[name][0].provenance["architecture"]),
-    list(series)[-1],
-)
+kinds = {name: profiles[0].provenance["architecture"] for name, profiles in series.items()}
+plain = next((name for name in kinds if "GPTNeoX" in kinds[name]), [*kinds][-1])
 page.read({"fig06": changes[plain]}, series[plain])
 
 # %% tags=["hide-input"]
-for name, (change, error) in changes.items():
-    print(
-        f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end"
-    )
+for name, change in changes.items():
+    print(f"{name}: {seeds.format_interval(*change, '+')} nats from 16 % of the run to its end")
 
 # %% [markdown]
 # ## Full run
@@ -131,7 +118,7 @@ for name, (change, error) in changes.items():
 # papermill notebooks/fig06_other_architecture.ipynb out.ipynb -p checkpoints FOLDER -p other_architecture FOLDER -p corpus FILE.txt
 # ```
 #
-# `-f params/pythia.yaml` measures Pythia 1B and OLMo-1B beside it, with one pass over the text per checkpoint.
+# `-f params/pythia.yaml` measures Pythia 1B and, beside it, OLMo-1B, with one pass over the text per checkpoint.
 # [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it starts. Where
 # `steps` are given, both models must have them.
 #

@@ -39,9 +39,7 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -61,9 +59,8 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = plans.sweep_corpora(
-    checkpoints, others=others, steps=steps, batch_size=batch_size, **measured
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = plans.sweep_corpora(checkpoints, others=others, **passes, **measured)
 page.estimate_cost(plan)
 
 # %%
@@ -80,10 +77,8 @@ figure = measuring.plot_gaps(series, "figure 2")
 import pandas as pd
 
 names = {"knowledge": "H (nats)", "loss": "loss"}
-pd.concat(
-    {name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()},
-    axis=1,
-)
+tables = {name: measuring.tabulate_measures(each, names) for name, each in series.items()}
+pd.concat(tables, axis=1)
 
 # %% [markdown]
 # A loss above the logarithm of the number of tokens in the vocabulary is worse than guessing every token alike. On text of a domain that it never read, a small model is confidently wrong, and more so the longer it is
@@ -95,16 +90,13 @@ pd.concat(
 # What must hold at any scale: entropies between 0 and the bound; all checkpoints read one text, and the texts differ.
 
 # %%
+texts = set()
 for profiles in series.values():
-    assert all(
-        0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9 for profile in profiles
-    )
-    assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profiles}) == 1, (
-        "tokenizers differ"
-    )
-assert len(
-    {profiles[0].provenance["corpus"]["tokens_sha256"] for profiles in series.values()}
-) == len(series)
+    assert all(0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9 for each in profiles)
+    read = {each.provenance["corpus"]["tokens_sha256"] for each in profiles}
+    assert len(read) == 1, "tokenizers differ"
+    texts |= read
+assert len(texts) == len(series)
 
 # %% [markdown]
 # ## Reading
@@ -114,15 +106,12 @@ assert len(
 # %%
 changes = {name: evidence.measure_change(profiles) for name, profiles in series.items()}
 least = max(changes, key=lambda name: changes[name][0])
-page.read(
-    {"fig07": changes[least]}, [profile for profiles in series.values() for profile in profiles]
-)
+everything = [profile for profiles in series.values() for profile in profiles]
+page.read({"fig07": changes[least]}, everything)
 
 # %% tags=["hide-input"]
-for name, (change, error) in changes.items():
-    print(
-        f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end"
-    )
+for name, change in changes.items():
+    print(f"{name}: {seeds.format_interval(*change, '+')} nats from 16 % of the run to its end")
 
 # %% [markdown]
 # ## Full run

@@ -36,9 +36,7 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -90,11 +88,10 @@ table.assign(change=changes, error=errors).rename_axis("layer").round(4)
 import math
 
 for profile in [first, *profiles]:
-    for coefficients, entropy in zip(
-        profile.coefficients, profile.knowledge_entropy_by_layer.tolist(), strict=True
-    ):
+    by_layer = profile.knowledge_entropy_by_layer.tolist()
+    for coefficients, entropy in zip(profile.coefficients, by_layer, strict=True):
         assert 0 <= entropy <= math.log(len(coefficients)) + 1e-9
-    assert abs(profile.knowledge_entropy_by_layer.sum().item() - profile.knowledge_entropy) < 1e-9
+    assert abs(sum(by_layer) - profile.knowledge_entropy) < 1e-9
 
 # %% [markdown]
 # ## Reading

@@ -38,9 +38,7 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -71,18 +69,15 @@ page.stamp([profile for profiles in series.values() for profile in profiles])
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-activation", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, from the magnitude of the coefficients and from the ReLU variant {eq}`eq-relu`, with two standard errors. Bands: the range of the paper's figure 2; its figure 9 is read for its trend only. Magnitudes alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats, with error bars, one line for the magnitude of the coefficients and one for the ReLU variant, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
-figure = measuring.plot_gaps(
-    {"magnitude": series["abs"], "ReLU variant": series["relu"]}, "figure 2"
-)
+shown = {"magnitude": series["abs"], "ReLU variant": series["relu"]}
+figure = measuring.plot_gaps(shown, "figure 2")
 
 # %% tags=["hide-input"]
 import pandas as pd
 
 names = {"knowledge": "H (nats)"}
-pd.concat(
-    {name: measuring.tabulate_measures(profiles, names) for name, profiles in series.items()},
-    axis=1,
-)
+tables = {name: measuring.tabulate_measures(each, names) for name, each in series.items()}
+pd.concat(tables, axis=1)
 
 # %% [markdown]
 # ## Check
@@ -90,14 +85,9 @@ pd.concat(
 # What must hold at any scale: entropies between 0 and the bound, and both variants read the same tokens.
 
 # %%
-for magnitude, rectified in zip(series["abs"], series["relu"], strict=True):
-    assert all(
-        0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9 for each in (magnitude, rectified)
-    )
-    assert (
-        magnitude.provenance["corpus"]["tokens_sha256"]
-        == rectified.provenance["corpus"]["tokens_sha256"]
-    )
+for pair in zip(series["abs"], series["relu"], strict=True):
+    assert all(0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9 for each in pair)
+    assert len({each.provenance["corpus"]["tokens_sha256"] for each in pair}) == 1
 
 # %% [markdown]
 # ## Reading
@@ -107,10 +97,8 @@ changes = {name: evidence.measure_change(profiles) for name, profiles in series.
 page.read({"fig09": changes["relu"]}, series["relu"])
 
 # %% tags=["hide-input"]
-for name, (change, error) in changes.items():
-    print(
-        f"{name}: {seeds.format_interval(change, error, '+')} nats from 16 % of the run to its end"
-    )
+for name, change in changes.items():
+    print(f"{name}: {seeds.format_interval(*change, '+')} nats from 16 % of the run to its end")
 
 # %% [markdown]
 # ## Full run

@@ -20,7 +20,7 @@
 # %% [markdown]
 # ## Claim
 #
-# Figure 10 of the paper: entities in PubMed, on which the models learn on, have a higher perplexity under OLMo's final
+# Figure 10 of the paper: entities in PubMed, on which the models continue learning, have a higher perplexity under OLMo's final
 # model than those in C4; that is why it is the main corpus of the continual learning experiments.
 #
 # *What would contradict it:* entities of the last corpus compared have a lower mean ln perplexity than those of the one
@@ -40,9 +40,7 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -64,9 +62,8 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = plans.compare_familiarity(
-    checkpoints, others=others, steps=steps, batch_size=batch_size, **measured
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = plans.compare_familiarity(checkpoints, others=others, **passes, **measured)
 page.estimate_cost(plan)
 
 # %%
@@ -82,18 +79,12 @@ figure = measuring.plot_familiarity(corpora)
 # %% tags=["hide-input"]
 import pandas as pd
 
-rows = {
-    name: (
-        found.mean_log_perplexity,
-        found.standard_error,
-        found.perplexities.median().item(),
-        len(found.perplexities),
-    )
-    for name, found in corpora.items()
-}
-pd.DataFrame.from_dict(
-    rows, orient="index", columns=["mean ln perplexity", "s.e.", "median perplexity", "instances"]
-).round(3)
+rows = {}
+for name, each in corpora.items():
+    found = each.perplexities
+    rows[name] = (each.mean_log_perplexity, each.standard_error, found.median().item(), len(found))
+names = ["mean ln perplexity", "s.e.", "median perplexity", "instances"]
+pd.DataFrame.from_dict(rows, orient="index", columns=names).round(3)
 
 # %% [markdown]
 # ## Check

@@ -40,9 +40,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -58,8 +56,8 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint
-# learns on from text that holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
+# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint continues learning on text that
+# holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
 # mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -69,9 +67,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.learn_stages(
-    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.learn_stages(checkpoints, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -91,10 +88,9 @@ import pandas as pd
 
 rows = {}
 for name, (what, of) in learning.KINDS.items():
+    last = [each.performance(what, of=of)[-1] for each in outcomes]
     rows[name, "A (%)"] = [estimate(each.acquisition(what, of=of)) for each in outcomes]
-    rows[name, "K after (nats)"] = [
-        estimate(each.performance(what, of=of)[-1]) for each in outcomes
-    ]
+    rows[name, "K after (nats)"] = [estimate(samples) for samples in last]
 table = pd.DataFrame([*rows.values()], pd.MultiIndex.from_tuples(rows), label_steps(outcomes))
 seeds.Estimates(table, plan)
 
@@ -106,16 +102,14 @@ seeds.Estimates(table, plan)
 # %%
 page.check_outcomes(outcomes)
 for each in (each for each in outcomes if not each.provenance["stopped"]):
-    sizes = {
-        setting: each.average_paragraphs(setting).shape[1] for setting in ("once", "paraphrase")
-    }
-    parts = [each.performance(setting)[:, 0] * size for setting, size in sizes.items()]
+    sizes = {name: each.average_paragraphs(name).shape[1] for name in ("once", "paraphrase")}
+    parts = [each.performance(name)[:, 0] * size for name, size in sizes.items()]
     assert abs(sum(parts) / sum(sizes.values()) - each.performance()[:, 0]).max() < 1e-9
 
 # %% [markdown]
 # ## Reading
 #
-# At the final stage. Whether facts injected once are learnt at all is also read against the control, whose gain is style.
+# At the final stage. Whether facts injected once are learnt at all is also judged against the control, which gains style only.
 
 # %%
 last = outcomes[-1]
@@ -124,10 +118,9 @@ found = {"fig11": estimate(difference), "fig11-once": estimate(last.acquisition(
 page.read(found, outcomes, recorded)
 
 # %%
-over_control = estimate(last.acquisition("once") - last.acquisition(of="control"))
-print(
-    f"A of facts injected once minus A of the control, final stage: {seeds.format_interval(*over_control, '+')} points"
-)
+beyond = estimate(last.acquisition("once") - last.acquisition(of="control"))
+shown = seeds.format_interval(*beyond, "+")
+print(f"A of facts injected once minus A of the control, final stage: {shown} points")
 
 # %% [markdown]
 # ## Full run

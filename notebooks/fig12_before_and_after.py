@@ -12,7 +12,7 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Where does a model stand before it learns on, and where after? As built here, the page takes the
+# Where does a model stand before continual learning, and where after? As built here, the page takes the
 # **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been
 # run for this book yet.
 
@@ -41,30 +41,23 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
 # %% tags=["hide-input"]
-import pandas as pd
-
-from kent import load
-from kent.learning.downstream import evaluate, find_chance
 from kent.learning.outcomes import estimate
-from kent.pages import page, seeds, summaries
-from kent.pages.evidence import label_steps
+from kent.pages import evidence, page, seeds, summaries
 from kent.pages.plots import learning
-from kent.runs import learning_plans, plans
+from kent.runs import learning_plans
 
 page.check_parameters()
 
 # %% [markdown]
 # ## Method
 #
-# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint
-# learns on from text that holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
+# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint continues learning on text that
+# holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
 # mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -74,9 +67,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.learn_stages(
-    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.learn_stages(checkpoints, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -98,18 +90,23 @@ seeds.Estimates(summaries.tabulate_learning(outcomes), plan)
 # P task by task, beside what guessing scores and what the first checkpoint of all (untrained, in the tiny suites) does:
 
 # %% tags=["hide-input"]
-first = plans.sweep_stages(checkpoints, steps=steps, batch_size=batch_size, **measured)["first"][
-    0
-].config
-answered = {"guessing": {task: find_chance(task) for task in outcomes[0].answers}}
-answered["first checkpoint"] = evaluate(
-    *load(first["name"], first["step"]), [*outcomes[0].answers]
-).score
-for step, each in zip(label_steps(outcomes), outcomes, strict=True):
+import pandas as pd
+
+from kent import load
+from kent.learning.downstream import evaluate, find_chance
+from kent.runs import plans
+
+[first] = plans.sweep_stages(checkpoints, **passes, **measured)["first"]
+model, tokenizer = load(first.config["name"], first.config["step"])
+tasks = [*outcomes[0].answers]
+answered = {"guessing": {task: find_chance(task) for task in tasks}}
+
+# %% tags=["hide-input"]
+answered["first checkpoint"] = evaluate(model, tokenizer, tasks).score
+for step, each in zip(evidence.label_steps(outcomes), outcomes, strict=True):
     for when, place in (("before", 0), ("after", -1)):
-        answered[f"{step:,}, {when}"] = {
-            task: scores[place].mean().item() for task, scores in each.answers.items()
-        }
+        right = {task: scores[place].mean().item() for task, scores in each.answers.items()}
+        answered[f"{step:,}, {when}"] = right
 scores = 100 * pd.DataFrame(answered)
 pd.concat([scores, scores.mean().to_frame("P").T]).map("{:.1f}".format)
 

@@ -41,9 +41,7 @@ others = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -58,8 +56,8 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint
-# learns on from text that holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
+# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint continues learning on text that
+# holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
 # mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -69,9 +67,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control, "others": others}
-plan = learning_plans.learn_corpora(
-    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.learn_corpora(checkpoints, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -85,18 +82,15 @@ page.stamp([each for name, listed in results.items() if name != "before" for eac
 
 # %% mystnb={"figure": {"name": "fig-learning-corpora", "caption": "Acquisition and forgetting by initial model, for two texts learnt on, with two standard errors."}, "image": {"alt": "Two line charts over the initial model's pretraining step, acquisition and forgetting in per cent, each with a line per corpus learnt on and error bars.", "width": "100%"}} tags=["hide-input"]
 far = outcomes[0].provenance["corpus"].get("corpus", "first corpus")
-corpora = {far: outcomes} | {
-    name: results[name] for name in results if name not in ("before", "learning")
-}
+rest = {name: each for name, each in results.items() if name not in ("before", "learning")}
+corpora = {far: outcomes} | rest
 figure = learning.plot_learning_corpora(corpora)
 
 # %% tags=["hide-input"]
 import pandas as pd
 
-shown = {
-    name: summaries.tabulate_learning(each).loc[["A (%)", "control: A (%)", "F (%)"]]
-    for name, each in corpora.items()
-}
+rows = ["A (%)", "control: A (%)", "F (%)"]
+shown = {name: summaries.tabulate_learning(each).loc[rows] for name, each in corpora.items()}
 seeds.Estimates(pd.concat(shown), plan)
 
 # %% [markdown]

@@ -41,9 +41,7 @@ other_architecture = ""
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -57,7 +55,7 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a checkpoint learns on from text that
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a checkpoint continues learning on text that
 # holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks,
 # and
 #
@@ -71,24 +69,15 @@ page.check_parameters()
 
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-taught = {
-    "recipe": recipe,
-    "knowledge": knowledge,
-    "control": control,
-    "other_architecture": other_architecture,
-}
-plan = learning_plans.learn_architectures(
-    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
-)
+taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
+passes = {"steps": steps, "batch_size": batch_size, "other_architecture": other_architecture}
+plan = learning_plans.learn_architectures(checkpoints, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
 results = page.fetch_all(plan)
-models = {
-    name: (results[name], results[f"{name}, learning"])
-    for name in plan
-    if f"{name}, learning" in plan
-}
+names = [name for name in plan if f"{name}, learning" in plan]
+models = {name: (results[name], results[f"{name}, learning"]) for name in names}
 outcomes = [each for _, listed in models.values() for each in listed]
 page.stamp(outcomes)
 
@@ -128,19 +117,13 @@ for profiles, listed in models.values():
 # it is not knowledge that follows.
 
 # %%
-plain = next(
-    (name for name in models if "GPTNeoX" in models[name][0][0].provenance["architecture"]),
-    [*models][-1],
-)
-entropies, acquired = (
-    [value for value, _ in tables[plain].loc[row]] for row in (summaries.ENTROPY, "A (%)")
-)
-page.read({"fig14": summaries.correlate(entropies, acquired)}, models[plain][1])
+kinds = {name: profiles[0].provenance["architecture"] for name, (profiles, _) in models.items()}
+plain = next((name for name in kinds if "GPTNeoX" in kinds[name]), [*kinds][-1])
+H, A = ([value for value, _ in tables[plain].loc[row]] for row in (summaries.ENTROPY, "A (%)"))
+page.read({"fig14": summaries.correlate(H, A)}, models[plain][1])
 
 # %%
-print(
-    f"first to last: H {entropies[0]:.3f} to {entropies[-1]:.3f} nats, A {acquired[0]:.1f} to {acquired[-1]:.1f} %"
-)
+print(f"first to last: H {H[0]:.3f} to {H[-1]:.3f} nats, A {A[0]:.1f} to {A[-1]:.1f} %")
 summaries.tabulate_correlations(tables[plain])
 
 # %% [markdown]
@@ -154,8 +137,8 @@ summaries.tabulate_correlations(tables[plain])
 #     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# `other_architecture` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on
-# learns on, of both models.
+# `other_architecture` is another suite, Hub repository or folder; empty, it is the suite's own. Every checkpoint from 16 % of the run on, of both models, continues
+# learning.
 #
 # For a suite of the Hub the recipe is the paper's (`kent.learning.recipes.Recipe`: 1,600 steps of 128 rows of 1,024 tokens of
 # PubMed, six tasks of lm-evaluation-harness): 210 million tokens per checkpoint, each three times as dear as in

@@ -12,7 +12,7 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# How many of the least used memory vectors should be resuscitated? As built here, the page takes the **tiny** suite, pretrained on
+# How many of a layer's memory vectors should be resuscitated? As built here, the page takes the **tiny** suite, pretrained on
 # the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
 
 # %% [markdown]
@@ -41,9 +41,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -65,7 +63,7 @@ page.check_parameters()
 # coefficients are skewed: where $p$ is so large that some of the chosen lie above $q$ times the mean, these are scaled
 # *down*; a table below counts them.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -79,9 +77,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.vary_p(
-    checkpoints, p=p, q=q, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.vary_p(checkpoints, p=p, q=q, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -94,7 +91,7 @@ page.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "What resuscitating the p per cent least used memory vectors of each layer of the final model changes: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each p about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "What resuscitation of the p per cent least active memory vectors of each layer changes in the final model: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each p about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 differences = summaries.compare_changes(models)
 figure = resuscitation.plot_changes({"final model": differences}, recorded)
 
@@ -112,11 +109,10 @@ seeds.Estimates(pd.concat({"final model": summaries.tabulate_changes(models)}), 
 # %% tags=["hide-input"]
 from kent.change.resuscitation import find_multipliers
 
-coefficients = models["unchanged"][0].coefficients
-multipliers = {f"p = {each:g}": find_multipliers(coefficients, p=each, q=q) for each in p}
-scaled = {
-    label: [int((layer < 1).sum()) for layer in layers] for label, layers in multipliers.items()
-}
+coefficients, scaled = models["unchanged"][0].coefficients, {}
+for each in p:
+    multipliers = find_multipliers(coefficients, p=each, q=q)
+    scaled[f"p = {each:g}"] = [(layer < 1).sum().item() for layer in multipliers]
 pd.DataFrame(scaled).rename_axis("layer")
 
 # %% [markdown]
@@ -136,11 +132,8 @@ for profile, _ in models.values():
 # %%
 A = summaries.acquire(models)
 pairs = {"fig15": ("p = 75", "p = 25"), "fig15-ninety": ("p = 90", "p = 50")}
-found = {
-    key: estimate(A[one] - A[other])
-    for key, (one, other) in pairs.items()
-    if {one, other} <= A.keys()
-}
+known = {key: pair for key, pair in pairs.items() if {*pair} <= A.keys()}
+found = {key: estimate(A[one] - A[other]) for key, (one, other) in known.items()}
 page.read(found, outcomes, recorded)
 
 # %% [markdown]

@@ -7,19 +7,19 @@
 # ---
 
 # %% [markdown]
-# # Figure 16: resuscitating memory vectors helps late stages and hurts early ones
+# # Figure 16: resuscitation helps late stages and hurts early ones
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# If late models learn worse because they use few memory vectors, resuscitating should help them, and not early ones.
+# If late models learn worse because they use few memory vectors, resuscitation should help them and not early ones.
 # As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world;
 # nothing at OLMo's scale has been run for this book yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 16 of the paper, for OLMo-1B, $p = 50$ and $q = 2$: resuscitating raises A of the late stages (554k and 738k) and lowers
+# Figure 16 of the paper, for OLMo-1B, $p = 50$ and $q = 2$: resuscitation raises A of the late stages (554k and 738k) and lowers
 # that of the early ones (118k and 369k).
 #
 # *What would contradict it:* a lower A of the resuscitated last stage, a higher A of the resuscitated first stage, or a change that is
@@ -43,9 +43,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -65,7 +63,7 @@ page.check_parameters()
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. Each stage is
 # changed by its own coefficients.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -80,9 +78,8 @@ page.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 changed = {"p": p, "q": q, "stages": ["118k", "369k", "554k", "738k"]}
-plan = learning_plans.vary_q(
-    checkpoints, **changed, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.vary_q(checkpoints, **changed, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -95,14 +92,12 @@ page.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "What resuscitating rarely used memory vectors changes, by initial model: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts over the initial model's pretraining step about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "What resuscitation of inactive memory vectors changes, by initial model: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts over the initial model's pretraining step about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 import pandas as pd
 
 tables = {step: summaries.compare_changes(models) for step, models in stages.items()}
-labels = [*next(iter(tables.values()))]
-differences = {
-    label: pd.DataFrame({step: table[label] for step, table in tables.items()}) for label in labels
-}
+compared, labels = pd.concat(tables, axis=1), [*next(iter(tables.values()))]
+differences = {label: compared.xs(label, axis=1, level=1) for label in labels}
 figure = resuscitation.plot_changes(differences, recorded, "initial model (pretraining step)")
 
 # %% [markdown]
@@ -110,10 +105,8 @@ figure = resuscitation.plot_changes(differences, recorded, "initial model (pretr
 
 # %% tags=["hide-input"]
 tables = {step: summaries.tabulate_changes(models) for step, models in stages.items()}
-lines = {
-    label: pd.DataFrame({step: table[label] for step, table in tables.items()})
-    for label in ["unchanged", *labels]
-}
+found, labels = pd.concat(tables, axis=1), ["unchanged", *labels]
+lines = {label: found.xs(label, axis=1, level=1) for label in labels}
 seeds.Estimates(pd.concat(lines), plan)
 
 # %% [markdown]
@@ -134,21 +127,19 @@ for profile, _ in (pair for models in stages.values() for pair in models.values(
 # but one.
 
 # %%
-resuscitated = f"q = {q[0]:g}"
 A = [summaries.acquire(models) for models in stages.values()]
-first, *_, last = (each[resuscitated] - each["unchanged"] for each in (A[0], *A))
-changes = {"fig16-late": last} | (
-    {"fig16": last - first, "fig16-early": first} if len(A) > 1 else {}
-)
+gains = [each[f"q = {q[0]:g}"] - each["unchanged"] for each in A]
+changes = {"fig16-late": gains[-1]}
+if len(gains) > 1:
+    changes |= {"fig16": gains[-1] - gains[0], "fig16-early": gains[0]}
 page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, stage by stage, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(
-    pd.concat({f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}), plan
-)
+kept = {f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}
+seeds.Estimates(pd.concat(kept), plan)
 
 # %% [markdown]
 # ## Full run

@@ -12,7 +12,7 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Between the stages that resuscitating hurts and those that it helps, where does it turn? As built here, the page takes the
+# Resuscitation hurts some stages and helps others: where does that turn? As built here, the page takes the
 # **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has
 # been run for this book yet.
 
@@ -43,9 +43,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -65,7 +63,7 @@ page.check_parameters()
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. Each stage is
 # changed by its own coefficients.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -80,9 +78,8 @@ page.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 changed = {"p": p, "q": q, "stages": ["369k", "554k"]}
-plan = learning_plans.vary_q(
-    checkpoints, **changed, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.vary_q(checkpoints, **changed, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -95,7 +92,7 @@ page.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "What resuscitating rarely used memory vectors of two middle stages changes, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a place for each q and a colour for each of two stages about a line at zero, the unchanged models: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "What resuscitation of inactive memory vectors changes at two middle stages, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a place for each q and a colour for each of two stages about a line at zero, the unchanged models: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 import pandas as pd
 
 differences = {f"step {step}": summaries.compare_changes(models) for step, models in stages.items()}
@@ -128,25 +125,27 @@ for profile, _ in (pair for models in stages.values() for pair in models.values(
 # %%
 import numpy as np
 
-found = {}
-if len(stages) == 2 and len(set(q)) > 1:
-    middle, late = (summaries.acquire(models) for models in stages.values())
-    slopes = [
-        np.polyfit(q, np.stack([each[f"q = {value:g}"] for value in q]), 1)[0]
-        for each in (middle, late)
-    ]
-    found |= {"fig17": slopes[1] - slopes[0]}
-    for key, each in {"fig17-middle": middle, "fig17-late": late}.items():
-        found |= {key: each["q = 2"] - each["unchanged"]} if 2 in q else {}
+
+def find_slope(A):
+    """Slope of A in q, of every bootstrap sample."""
+    return np.polyfit(q, np.stack([A[f"q = {each:g}"] for each in q]), 1)[0]
+
+
+# %%
+found, A = {}, [summaries.acquire(models) for models in stages.values()]
+if len(A) == 2 and len(set(q)) > 1:
+    found["fig17"] = find_slope(A[1]) - find_slope(A[0])
+    if 2 in q:
+        gains = [each["q = 2"] - each["unchanged"] for each in A]
+        found |= {"fig17-middle": gains[0], "fig17-late": gains[1]}
 page.read({key: estimate(samples) for key, samples in found.items()}, outcomes, recorded)
 
 # %% [markdown]
 # The differences to the unchanged model, stage by stage, each with the error of a difference:
 
 # %% tags=["hide-input"]
-seeds.Estimates(
-    pd.concat({f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}), plan
-)
+kept = {f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}
+seeds.Estimates(pd.concat(kept), plan)
 
 # %% [markdown]
 # ## Full run

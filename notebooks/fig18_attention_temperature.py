@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 18: resuscitating memory vectors helps more than a warmer attention
+# # Figure 18: resuscitation helps more than a higher attention temperature
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -21,7 +21,7 @@
 # ## Claim
 #
 # Figure 18 of the paper, for the final OLMo-1B: a softmax temperature of 1.5 to 3 in the attention (which the public code
-# lowers to 1 over the run by default) helps less than resuscitating memory vectors ($p = 50$).
+# lowers to 1 over the run by default) helps less than resuscitation ($p = 50$).
 #
 # *What would contradict it:* the best temperature reaches a higher A than the best $q$, by more than two standard errors.
 
@@ -45,9 +45,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -74,7 +72,7 @@ page.check_parameters()
 # mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model learns on from text that holds
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
 # injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -88,10 +86,9 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-heated = {"cooled": cooled, "constant": constant}
-plan = learning_plans.vary_temperature(
-    checkpoints, p=p, q=q, **heated, steps=steps, batch_size=batch_size, **measured, **taught
-)
+changed = {"p": p, "q": q, "cooled": cooled, "constant": constant}
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.vary_temperature(checkpoints, **changed, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -104,7 +101,7 @@ page.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-attention-temperature", "caption": "What a temperature T in the attention of the final model changes (cooled to 1 over the run, or constant), beside resuscitating its rarely used memory vectors by q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each attention temperature and each q about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-attention-temperature", "caption": "What a temperature T in the attention of the final model changes (cooled to 1 over the run, or constant), beside resuscitation of its inactive memory vectors by q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each attention temperature and each q about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
 differences = summaries.compare_changes(models)
 figure = resuscitation.plot_changes({"final model": differences}, recorded)
 
@@ -139,9 +136,8 @@ import numpy as np
 A = summaries.acquire(models)
 kinds = {"q": [f"q = {each:g}" for each in q], "T": [f"T = {each:g}, cooled" for each in cooled]}
 kinds["T"] += [f"T = {each:g}" for each in constant if each > 1]
-best = {
-    kind: np.max([A[label] for label in labels], axis=0) for kind, labels in kinds.items() if labels
-}
+tried = {kind: [A[label] for label in labels] for kind, labels in kinds.items() if labels}
+best = {kind: np.max(samples, axis=0) for kind, samples in tried.items()}
 found = {"fig18": estimate(best["q"] - best["T"])} if len(best) == 2 else {}
 page.read(found, outcomes, recorded)
 

@@ -40,9 +40,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -61,8 +59,8 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint
-# learns on from text that holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
+# The runs are those of [Figure 4](fig04_acquisition_and_forgetting.ipynb), which says how they are made: a checkpoint continues learning on text that
+# holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the
 # mean score of six tasks, and
 #
 # $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
@@ -75,9 +73,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.learn_stages(
-    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.learn_stages(checkpoints, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -104,11 +101,9 @@ figure = learning.plot_learning_curves(outcomes)
 # out here and below.
 
 # %% mystnb={"figure": {"name": "fig-injections", "caption": "What is left of a single injection, by the number of injections since: the gain of K over the never injected control, from four stages of pretraining, with two standard errors over paragraphs."}, "image": {"alt": "A line chart over the injections since a fact was injected once: the gain of K over the control in nats, one line with error bars per initial model.", "width": "100%"}} tags=["hide-input"]
-followed = {
-    f"from step {step:,}": each.follow_injections()
-    for step, each in zip(label_steps(outcomes), outcomes, strict=True)
-}
-figure = learning.plot_injections(followed)
+labels = [f"from step {step:,}" for step in label_steps(outcomes)]
+followed = [each.follow_injections() for each in outcomes]
+figure = learning.plot_injections(dict(zip(labels, followed, strict=True)))
 
 # %% [markdown]
 # What one injection does to a fact injected once, within its own curve: the gain of its K over its injection, minus
@@ -131,11 +126,10 @@ table.round(3)
 # %%
 page.check_outcomes(outcomes)
 for each in outcomes:
-    made = each.provenance["recipe"]
-    assert len(each.curve) == each.steps[-1] and (
-        each.provenance["stopped"] or each.curve.isfinite().all()
-    )
-    assert abs(each.curve[:, 1].max() - made["learning_rate"]) < 0.2 * made["learning_rate"]
+    peak = each.provenance["recipe"]["learning_rate"]
+    assert len(each.curve) == each.steps[-1]
+    assert each.provenance["stopped"] or each.curve.isfinite().all()
+    assert abs(each.curve[:, 1].max() - peak) < 0.2 * peak
 
 # %% [markdown]
 # ## Reading
@@ -145,14 +139,9 @@ for each in outcomes:
 
 # %%
 for step, difference, error, _ in table.itertuples():
-    told = (
-        "too small to tell"
-        if not is_effect(difference, error)
-        else "a jump"
-        if difference > 0
-        else "a fall"
-    )
-    print(f"from step {step}: {seeds.format_interval(difference, error, '+')} nats, {told}")
+    way = "a jump" if difference > 0 else "a fall"
+    said = way if is_effect(difference, error) else "too small to tell"
+    print(f"from step {step}: {seeds.format_interval(difference, error, '+')} nats, {said}")
 
 # %% [markdown]
 # ## Full run

@@ -37,9 +37,7 @@ batch_size = 8
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -74,7 +72,7 @@ page.stamp(profiles)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-other_measures", "caption": "Eight measures of concentration over pretraining, with two standard errors; diamonds: the last checkpoint on shuffled tokens. The first panel is {numref}`fig-knowledge-entropy`. The paper publishes none of the others."}, "image": {"alt": "Eight small line charts over the pretraining step on a logarithmic axis, with error bars: knowledge entropy, contribution entropy, effective number, participation ratio, Gini coefficient, share of the top 1 and 10 per cent, and dormant fraction.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-other-measures", "caption": "Eight measures of concentration over pretraining, with two standard errors; diamonds: the last checkpoint on shuffled tokens. The first panel is {numref}`fig-knowledge-entropy`. The paper publishes none of the others."}, "image": {"alt": "Eight small line charts over the pretraining step on a logarithmic axis, with error bars: knowledge entropy, contribution entropy, effective number, participation ratio, Gini coefficient, share of the top 1 and 10 per cent, and dormant fraction.", "width": "100%"}} tags=["hide-input"]
 figure = measuring.plot_other_measures(profiles, shuffled)
 
 # %% [markdown]
@@ -93,18 +91,16 @@ from kent.measure.memory import find_memories
 last = profiles[-1].provenance["revision"]
 model, tokenizer = kent.load(last["repository"], last["step"])
 tokens = kent.sequences(corpus, tokenizer, length=length, limit=limit, column=column)
-gated = find_memories(model)[0].gate is not None  # in a plain model no such rescaling exists
-factors = [
-    layer.mean() / layer.clamp(min=1e-4 * layer.mean()) for layer in profiles[-1].coefficients
-]
 
 # %%
-models = {"before": model} | ({"after": rescale(model, factors)} if gated else {})
-measures = ("knowledge", "token")
-rescaled = {
-    name: kent.profile(each, tokens, batch_size=batch_size, measures=measures)
-    for name, each in models.items()
-}
+models, coefficients = {"before": model}, profiles[-1].coefficients
+if find_memories(model)[0].gate is not None:  # in a plain model no such rescaling exists
+    factors = [layer.mean() / layer.clamp(min=1e-4 * layer.mean()) for layer in coefficients]
+    models["after"] = rescale(model, factors)
+
+# %%
+asked = {"batch_size": batch_size, "measures": ("knowledge", "token")}
+rescaled = {name: kent.profile(each, tokens, **asked) for name, each in models.items()}
 
 # %%
 columns = {"knowledge": "knowledge entropy", "contribution": "contribution entropy", "loss": "loss"}
@@ -132,17 +128,12 @@ for after in changed:
 # The change of every measure from 16 % of the run to its end, and what it means for concentration.
 
 # %%
-changes = {
-    measure: evidence.measure_change(profiles, measure)
-    for measure in ("knowledge", "contribution", *MEASURES)
-}
-rows = {
-    measure: (value, 2 * error, evidence.name_direction(measure, value, error))
-    for measure, (value, error) in changes.items()
-}
-pd.DataFrame.from_dict(
-    rows, orient="index", columns=["change", "± 2 s.e.", "coefficients grew"]
-).round(5)
+rows = {}
+for measure in ("knowledge", "contribution", *MEASURES):
+    change, error = evidence.measure_change(profiles, measure)
+    rows[measure] = (change, 2 * error, evidence.name_direction(measure, change, error))
+columns = ["change", "± 2 s.e.", "coefficients grew"]
+pd.DataFrame.from_dict(rows, orient="index", columns=columns).round(5)
 
 # %% [markdown]
 # The rescaling is the reason for caution: two networks that compute the same can have any knowledge entropy, so a change of

@@ -40,12 +40,9 @@ from kent.models.suites import SUITES
 from kent.pages import evidence
 from kent.paper import CLAIMS
 
-root = records.PACKAGE.parent
-read = [
-    row
-    for folder in ("_build/pages", "results/pages")
-    for row in evidence.collect_readings(root / folder)
-]
+# %% tags=["hide-input"]
+folders = [records.PACKAGE.parent / name for name in ("_build/pages", "results/pages")]
+read = [row for folder in folders for row in evidence.collect_readings(folder)]
 readings = [*{(row["suite"], row["claim"]): row for row in read}.values()]
 suites = ["tiny", *(name for name, suite in SUITES.items() if suite.repository)]
 

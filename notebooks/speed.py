@@ -26,64 +26,63 @@ from IPython.display import Markdown, display
 from kent import records
 from kent.pages import page
 
-roots = [Path(), records.PACKAGE.parent]
-folder = next(
-    (root / "results/benchmarks" for root in roots if (root / "results/benchmarks").is_dir()),
-    Path(),
-)
-read = (
-    [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
-    if folder.name
-    else []
-)
-found, probed, taught = (
-    [one for one in read if kind in one] for kind in ("comparisons", "ratios", "training")
-)
+# %% tags=["hide-input"]
+folders = [root / "results/benchmarks" for root in (Path(), records.PACKAGE.parent)]
+files = next((sorted(folder.glob("*.json")) for folder in folders if folder.is_dir()), [])
+read = [json.loads(path.read_text("utf-8")) for path in files]
+kinds = ("comparisons", "ratios", "training")
+found, probed, taught = ([record for record in read if kind in record] for kind in kinds)
 
 
 # %% tags=["hide-input"]
+def write(value: object) -> object:
+    """A number with four digits, or whole."""
+    digits = ",.4g" if isinstance(value, float) and value < 1e4 else ",.0f"
+    return f"{value:{digits}}" if isinstance(value, float | int) else value
+
+
 def show(rows: list[dict], index: str | list[str]) -> None:
     """One table, numbers with four digits."""
-    table = pd.DataFrame(rows).set_index(index)
-    display(table.map(lambda value: f"{value:,.4g}" if isinstance(value, float) and value < 1e4 else f"{value:,.0f}"
-                      if isinstance(value, float | int) else value))  # fmt: skip
+    display(pd.DataFrame(rows).set_index(index).map(write))
 
 
+# %% tags=["hide-input"]
 def judge(ratio: dict) -> str:
     """Whether a ratio keeps its target; nothing where there is none."""
     if "target" not in ratio:
         return ""
-    kept = (
-        ratio["ratio"] <= ratio["target"]
-        if ratio["bound"] == "at most"
-        else ratio["ratio"] >= ratio["target"]
-    )
-    low, high = ratio["quartiles"]
-    missed = (
-        "not met, the target lies between the quartiles"
-        if low <= ratio["target"] <= high
-        else "not met"
-    )
-    return f"{ratio['bound']} {ratio['target']}: {'met' if kept else missed}"
+    target, (low, high) = ratio["target"], ratio["quartiles"]
+    over = ratio["ratio"] - target if ratio["bound"] == "at most" else target - ratio["ratio"]
+    near = ", the target lies between the quartiles" if low <= target <= high else ""
+    return f"{ratio['bound']} {target}: " + ("met" if over <= 0 else f"not met{near}")
 
 
+# %% tags=["hide-input"]
+def describe(ratio: dict) -> dict:
+    """A ratio's columns: whose it is, its value, quartiles and target."""
+    name = ratio.get("of") or "{over} / {under}".format(**ratio)
+    quartiles = "{:.3f} to {:.3f}".format(*ratio["quartiles"])
+    found = {"ratio": ratio["ratio"], "quartiles": quartiles, "target": judge(ratio)}
+    return {"time of": name} | found
+
+
+# %% tags=["hide-input"]
 def head(record: dict, about: str) -> None:
     """Which record the next table is from, and how to repeat it."""
     device, made, shape = record["device"], record["provenance"], record["shape"]
-    display(Markdown(
-        f"**{shape['name']} on {device['name']}**: {about}\n\n"
-        f"{shape['parameters']:,} parameters; CPU threads: {device['threads']} ({made['machine']}); torch {made['torch']}; "
-        f"{made['date'][:10]}, commit `{made['commit']}`.\n\n```bash\n{record['command']}\n```"
-    ))  # fmt: skip
+    machine = f"CPU threads: {device['threads']} ({made['machine']}); torch {made['torch']}"
+    when = f"{made['date'][:10]}, commit `{made['commit']}`"
+    title = f"**{shape['name']} on {device['name']}**: {about}"
+    run = f"{shape['parameters']:,} parameters; {machine}; {when}."
+    display(Markdown(f"{title}\n\n{run}\n\n```bash\n{record['command']}\n```"))
 
 
 # %%
 if not found:
     print("No benchmark has been recorded yet: python benchmarks/profiling.py")
 if not any(record["device"]["kind"] == "cuda" for record in found):
-    print(
-        "No GPU has been measured yet: python benchmarks/profiling.py --device cuda --shape olmo-1b"
-    )
+    command = "python benchmarks/profiling.py --device cuda --shape olmo-1b"
+    print(f"No GPU has been measured yet: {command}")
 
 # %% [markdown]
 # ## Ratios
@@ -95,17 +94,14 @@ if not any(record["device"]["kind"] == "cuda" for record in found):
 
 # %% tags=["hide-input"]
 for record in found:
-    head(
-        record,
-        f"{record['repetitions']} rounds, {record['comparisons'][0]['sequences']} sequences in one batch",
-    )
-    show([
-        {"dtype": comparison["dtype"], "tokens": comparison["length"], "time of": f"{ratio['over']} / {ratio['under']}",
-         "ratio": ratio["ratio"], "quartiles": "{:.3f} to {:.3f}".format(*ratio["quartiles"]), "target": judge(ratio)}
-        for comparison in record["comparisons"] for ratio in comparison["ratios"]
-    ], ["dtype", "tokens", "time of"])  # fmt: skip
-    if not record["transformer_lens"]:
-        print("TransformerLens was not installed.")
+    rounds, sequences = record["repetitions"], record["comparisons"][0]["sequences"]
+    head(record, f"{rounds} rounds, {sequences} sequences in one batch")
+    rows = []
+    for each in record["comparisons"]:
+        setting = {"dtype": each["dtype"], "tokens": each["length"]}
+        rows += [setting | describe(ratio) for ratio in each["ratios"]]
+    show(rows, ["dtype", "tokens", "time of"])
+    print("" if record["transformer_lens"] else "TransformerLens was not installed.")
 
 # %% [markdown]
 # ## Seconds and memory
@@ -115,12 +111,14 @@ for record in found:
 # %% tags=["hide-input"]
 for record in found:
     head(record, "time and peak memory")
-    show([
-        {"dtype": comparison["dtype"], "tokens": comparison["length"], "way": way, "seconds": median(times),
-         "peak (MiB)": (peak := comparison["peak_mib"][way]),
-         "peak / backbone": peak / (comparison["peak_mib"]["backbone"] or float("nan"))}
-        for comparison in record["comparisons"] for way, times in comparison["seconds"].items()
-    ], ["dtype", "tokens", "way"])  # fmt: skip
+    rows = []
+    for each in record["comparisons"]:
+        peaks, setting = each["peak_mib"], {"dtype": each["dtype"], "tokens": each["length"]}
+        for way, times in each["seconds"].items():
+            beside = peaks[way] / (peaks["backbone"] or float("nan"))
+            row = {"way": way, "seconds": median(times), "peak (MiB)": peaks[way]}
+            rows.append(setting | row | {"peak / backbone": beside})
+    show(rows, ["dtype", "tokens", "way"])
 
 # %% [markdown]
 # ## A whole checkpoint
@@ -129,19 +127,27 @@ for record in found:
 # scaled. The share of the matrix rate is of what a large matrix product of the same dtype reached in the same run.
 
 # %% tags=["hide-input"]
+columns = {
+    "dtype": "dtype",
+    "measures": "measures",
+    "sequences": "sequences",
+    "sequences_timed": "timed",
+    "length": "tokens each",
+    "seconds": "seconds",
+    "tokens_per_second": "tokens/s",
+    "share_of_matrix_rate": "share of matrix rate",
+    "peak_mib": "peak (MiB)",
+}
+
+# %% tags=["hide-input"]
 for record in found:
     head(record, "one checkpoint")
-    show([
-        {"dtype": checkpoint["dtype"], "measures": ", ".join(checkpoint["measures"]), "sequences": checkpoint["sequences"],
-         "timed": checkpoint["sequences_timed"], "tokens each": checkpoint["length"], "seconds": checkpoint["seconds"],
-         "tokens/s": checkpoint["tokens_per_second"], "share of matrix rate": checkpoint["share_of_matrix_rate"],
-         **({"peak (MiB)": checkpoint["peak_mib"]} if "peak_mib" in checkpoint else {})}
-        for checkpoint in record["checkpoints"]
-    ], ["dtype", "measures"])  # fmt: skip
+    rows = [each | {"measures": ", ".join(each["measures"])} for each in record["checkpoints"]]
+    rows = [{new: row[old] for old, new in columns.items() if old in row} for row in rows]
+    show(rows, ["dtype", "measures"])
     for measure, change in (record["bfloat16_moves"] or {}).items():
-        print(
-            f"bfloat16 moves the {measure} entropy by {change:+.5f} nats, from {record['entropies']['float32'][measure]:.5f}"
-        )
+        before = record["entropies"]["float32"][measure]
+        print(f"bfloat16 moves the {measure} entropy by {change:+.5f} nats, from {before:.5f}")
 
 # %% [markdown]
 # ## Probes
@@ -149,18 +155,12 @@ for record in found:
 # `kent.probe` beside one probe at a time, on the same random weights; the largest difference of their values.
 
 # %%
-for record in probed:
-    head(
-        record,
-        f"{record['probes']:,} probes, {record['tokens']:,} tokens; values differ by {record['largest_difference']:.1e}.",
-    )
-    show([
-        {"time of": f"{ratio['over']} / {ratio['under']}", "ratio": ratio["ratio"],
-         "quartiles": "{:.3f} to {:.3f}".format(*ratio["quartiles"]), "target": judge(ratio)}
-        for ratio in record["ratios"]
-    ], "time of")  # fmt: skip
 if not probed:
     print("No probing has been recorded yet: python benchmarks/probing.py")
+for record in probed:
+    size = f"{record['probes']:,} probes, {record['tokens']:,} tokens"
+    head(record, f"{size}; values differ by {record['largest_difference']:.1e}.")
+    show([describe(ratio) for ratio in record["ratios"]], "time of")
 
 # %% [markdown]
 # ## Learning
@@ -178,26 +178,20 @@ if not any(record["device"]["kind"] == "cuda" for record in taught):
 
 # %% tags=["hide-input"]
 for record in taught:
-    setting, training = record["setting"], record["training"]
-    head(
-        record,
-        "{steps} steps of {batch} rows of {length:,} tokens, {rows} at once".format(**setting),
-    )
-    show([
-        {"way": way, "tokens/s": speed, "share of matrix rate": training["share_of_matrix_rate"][way],
-         **{f"{part} (s)": median(times) for part, times in training["seconds"][way].items()},
-         "peak (MiB)": training["peak_mib"][way]}
-        for way, speed in training["tokens_per_second"].items()
-    ], "way")  # fmt: skip
+    training, rows = record["training"], []
+    setting = "{steps} steps of {batch} rows of {length:,} tokens, {rows} at once"
+    head(record, setting.format(**record["setting"]))
+    for way, speed in training["tokens_per_second"].items():
+        share, parts = training["share_of_matrix_rate"][way], training["seconds"][way]
+        row = {"way": way, "tokens/s": speed, "share of matrix rate": share}
+        row |= {f"{part} (s)": median(times) for part, times in parts.items()}
+        rows.append(row | {"peak (MiB)": training["peak_mib"][way]})
+    show(rows, "way")
 
 # %% tags=["hide-input"]
 for record in taught:
     head(record, f"the plain Trainer's time over kent's, {record['repetitions']} rounds")
-    show([
-        {"of": ratio["of"], "plain / kent": ratio["ratio"], "quartiles": "{:.3f} to {:.3f}".format(*ratio["quartiles"]),
-         "target": judge(ratio)}
-        for ratio in record["training"]["ratios"]
-    ], "of")  # fmt: skip
+    show([describe(ratio) for ratio in record["training"]["ratios"]], "time of")
 
 # %% [markdown]
 # What evaluation would take of a run in the paper's setting, at the speed measured: an estimate. Measured are a training
@@ -208,13 +202,13 @@ for record in taught:
 # %% tags=["hide-input"]
 for record in taught:
     head(record, "seconds of a run in the paper's setting, scaled by tokens")
-    shares = record["evaluation"]["shares"]
-    show([
-        {"rounds of tasks": each["rounds"], **{part: each[part] for part in ("training", "probing", "tasks")},
-         "share of evaluation": each["share"],
-         "target": judge({**each, "ratio": each["share"], "quartiles": [each["share"]] * 2})}
-        for each in shares
-    ], "rounds of tasks")  # fmt: skip
+    rows = []
+    for each in record["evaluation"]["shares"]:
+        row = {"rounds of tasks": each["rounds"], "share of evaluation": each["share"]}
+        row |= {part: each[part] for part in ("training", "probing", "tasks")}
+        kept = judge(each | {"ratio": each["share"], "quartiles": [each["share"]] * 2})
+        rows.append(row | {"target": kept})
+    show(rows, "rounds of tasks")
 
 # %% [markdown]
 # ## A full run, estimated
@@ -234,10 +228,7 @@ page.estimate_full_runs().map("{:,.1f}".format)
 # The ways that give the knowledge entropy must give the same one, or the comparison would be of different things.
 
 # %%
-for record in found:
-    for comparison in record["comparisons"]:
-        entropies, close = (
-            comparison["knowledge_entropy"],
-            1e-4 if comparison["dtype"] == "float32" else 0.05,
-        )
-        assert max(entropies.values()) - min(entropies.values()) < close * entropies["knowledge"]
+for comparison in (each for record in found for each in record["comparisons"]):
+    entropies = comparison["knowledge_entropy"]
+    close = 1e-4 if comparison["dtype"] == "float32" else 0.05
+    assert max(entropies.values()) - min(entropies.values()) < close * entropies["knowledge"]

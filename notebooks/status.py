@@ -33,11 +33,10 @@ pd.Series(records.describe_run(), name="value").to_frame()
 
 # %% tags=["hide-input"]
 executed = sorted((records.PACKAGE.parent / "_build/pages/tiny").glob("*.ipynb"))
-times = {
-    path.stem: json.loads(path.read_text("utf-8"))["metadata"]["papermill"] for path in executed
-}
-times = {page: run for page, run in times.items() if page != "status" and run.get("end_time")}
-rows = {page: (round(run["duration"], 1), run["end_time"][:19]) for page, run in times.items()}
+pages = {path.stem: json.loads(path.read_text("utf-8"))["metadata"] for path in executed}
+times = {page: found["papermill"] for page, found in pages.items() if page != "status"}
+ended = {page: run for page, run in times.items() if run.get("end_time")}
+rows = {page: (round(run["duration"], 1), run["end_time"][:19]) for page, run in ended.items()}
 pd.DataFrame.from_dict(rows, orient="index", columns=["seconds", "finished (UTC)"])
 
 # %% [markdown]
@@ -46,10 +45,8 @@ pd.DataFrame.from_dict(rows, orient="index", columns=["seconds", "finished (UTC)
 # How the models behind these pages were made: size, text read, time it took, and by which commit.
 
 # %%
-manifests = {name: pretraining.locate_manifest(name) for name in pretraining.RECIPES}
-made = {
-    name: json.loads(path.read_text("utf-8")) for name, path in manifests.items() if path.is_file()
-}
+paths = {name: pretraining.locate_manifest(name) for name in pretraining.RECIPES}
+made = {name: json.loads(path.read_text("utf-8")) for name, path in paths.items() if path.is_file()}
 keys = ["parameters", "tokens", "seconds", "commit", "date", "machine", "torch"]
 facts = {name: {key: manifest[key] for key in keys} for name, manifest in made.items()}
 for name, manifest in made.items():

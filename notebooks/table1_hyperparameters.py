@@ -41,9 +41,7 @@ control = []
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -51,6 +49,7 @@ if (
 from kent.learning.outcomes import estimate
 from kent.pages import page, seeds, summaries
 from kent.pages.plots import learning
+from kent.pages.regressions import tabulate_cells
 from kent.paper import TABLES, infer_before
 from kent.runs import learning_plans
 
@@ -59,7 +58,7 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a checkpoint learns on from text that
+# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a checkpoint continues learning on text that
 # holds injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks,
 # and
 #
@@ -73,9 +72,8 @@ page.check_parameters()
 # %%
 measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.learn_settings(
-    checkpoints, steps=steps, batch_size=batch_size, **measured, **taught
-)
+passes = {"steps": steps, "batch_size": batch_size}
+plan = learning_plans.learn_settings(checkpoints, **passes, **measured, **taught)
 page.estimate_cost(plan)
 
 # %%
@@ -88,7 +86,7 @@ page.stamp(outcomes)
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-hyperparameters", "caption": "Acquisition and forgetting by initial model in the five settings of table 1: measured here with two standard errors (above), and published (below; one value, A = −92.2 % with the larger batch, is written where its line leaves the panel)."}, "image": {"alt": "Four line charts over the initial model's pretraining step with one line for each of five settings: measured acquisition and forgetting with error bars above, the published ones below.", "width": "100%"}} tags=["hide-input"]
-figure = learning.plot_hyperparameters(settings)
+figure = learning.plot_hyperparameters(settings, tabulate_cells())
 
 # %% [markdown]
 # The settings as they were run here, and the outcome of each (± two standard errors) above the published tables; K is the
@@ -114,9 +112,8 @@ pd.DataFrame(published).T.map("{:g}".format)
 # these are the ranges that all printed digits leave.
 
 # %% tags=["hide-input"]
-pd.DataFrame({f"{key} before": infer_before(key) for key in "KP"}).map(
-    lambda ends: "{:.4g} to {:.4g}".format(*ends)
-)
+before = pd.DataFrame({f"{key} before": infer_before(key) for key in "KP"})
+before.map(lambda ends: "{:.4g} to {:.4g}".format(*ends))
 
 # %% [markdown]
 # ## Check
@@ -138,14 +135,9 @@ assert all(low <= high for key in "KP" for low, high in infer_before(key).values
 # its claim has no value.
 
 # %%
-keys = {
-    "larger batch": "batch",
-    "higher rate": "high",
-    "lower rate": "low",
-    "three epochs": "epochs",
-}
+keys = {"larger batch": "batch", "higher rate": "high", "lower rate": "low"}
 changes = {}
-for name, key in keys.items():
+for name, key in (keys | {"three epochs": "epochs"}).items():
     first, last = settings[name][0], settings[name][-1]
     changes[f"table1-{key}-acquisition"] = estimate(last.acquisition() - first.acquisition())
     changes[f"table1-{key}-forgetting"] = estimate(last.forgetting() - first.forgetting())

@@ -29,9 +29,7 @@
 # %% tags=["hide-input"]
 import sys
 
-if (
-    "google.colab" in sys.modules
-):  # install kent where it is missing, leaving Colab's torch and numpy alone
+if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
@@ -39,7 +37,7 @@ if (
 import pandas as pd
 
 from kent import paper
-from kent.pages.plots import measuring
+from kent.pages.plots import learning
 from kent.pages.regressions import SCHEDULES, match_ratios, regress, tabulate_cells
 
 # %% [markdown]
@@ -70,7 +68,7 @@ pd.concat(rates, axis=1).map("{:.3g}".format)
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-tables", "caption": "Published acquisition and forgetting in five settings: above against the initial model, below against the ratio of the peak rate to the checkpoint's own (cosine assumed). Every line runs from 118k to 738k steps. One value, A = −92.2 % (larger batch, 738k), is written where its line leaves the panel."}, "image": {"alt": "Four line charts of the published table with one line for each of five settings: acquisition falls with the stage except at the lower learning rate, forgetting rises in all; against the ratio of learning rates the lines shift sideways but do not fall on one curve.", "width": "100%"}} tags=["hide-input"]
-figure = measuring.plot_tables(cells)
+figure = learning.plot_tables(cells)
 
 # %% [markdown]
 # ## What moves together
@@ -80,27 +78,20 @@ figure = measuring.plot_tables(cells)
 
 # %%
 controls = ["log rate", "log updates"]
-both = [*controls, "stage", "log own"]
-rows = {
-    name: (
-        table["stage"].corr(table["log own"]),
-        regress(table, "A", both).terms.loc["stage", "inflation"],
-    )
-    for name, table in schedules.items()
-}
-pd.DataFrame.from_dict(
-    rows, orient="index", columns=["correlation of stage and log own", "variance inflation"]
-).round(3)
+both, rows = [*controls, "stage", "log own"], {}
+for name, table in schedules.items():
+    inflation = regress(table, "A", both).terms.loc["stage", "inflation"]
+    rows[name] = (table["stage"].corr(table["log own"]), inflation)
+columns = ["correlation of stage and log own", "variance inflation"]
+pd.DataFrame.from_dict(rows, orient="index", columns=columns).round(3)
 
 # %% [markdown]
 # Some combinations are not merely hard to tell apart but the same columns. The ratio is no third quantity beside the two
 # rates, and under a linear decay the own rate is the stage by another name:
 
 # %%
-for name, terms in {
-    "cosine": ["log rate", "log own", "log ratio"],
-    "linear": ["stage", "own"],
-}.items():
+same = {"cosine": ["log rate", "log own", "log ratio"], "linear": ["stage", "own"]}
+for name, terms in same.items():
     try:
         regress(schedules[name], "A", terms)
     except ValueError as refusal:
@@ -113,12 +104,8 @@ for name, terms in {
 # $F$ = 44.9 %). *Residual* is what a law leaves, in points.
 
 # %%
-laws = {
-    "stage": [*controls, "stage"],
-    "own rate": [*controls, "log own"],
-    "both": both,
-    "ratio": ["log ratio", "log updates"],
-}
+laws = {"stage": [*controls, "stage"], "own rate": [*controls, "log own"], "both": both}
+laws["ratio"] = ["log ratio", "log updates"]
 collapsed = ("larger batch", "738k")
 samples = {"20 cells": cells, "19 cells": cells.drop(index=collapsed)}
 shown = [*both, "log ratio", "R²", "residual"]
@@ -126,12 +113,11 @@ shown = [*both, "log ratio", "R²", "residual"]
 
 # %% tags=["hide-input"]
 def compare_laws(outcome):
-    tables = {
-        sample: pd.DataFrame(
-            {law: regress(table, outcome, terms).describe() for law, terms in laws.items()}
-        ).reindex(shown)
-        for sample, table in samples.items()
-    }
+    """The terms of every law, a column each, over both samples."""
+    tables = {}
+    for sample, table in samples.items():
+        fits = {law: regress(table, outcome, terms).describe() for law, terms in laws.items()}
+        tables[sample] = pd.DataFrame(fits).reindex(shown)
     return pd.concat(tables).fillna("")
 
 
@@ -179,13 +165,13 @@ claims = {
     "A falls from each stage to the next": (A.diff(axis=1).iloc[:, 1:] < 0).all(axis=1),
     "F is higher at 738k than at 118k": F["738k"] > F["118k"],
     "F rises from each stage to the next": (F.diff(axis=1).iloc[:, 1:] > 0).all(axis=1),
-    "final K is best from a middle stage": K.idxmax(axis=1).isin(["369k", "554k"]),
-    "final P is best from a middle stage": P.idxmax(axis=1).isin(["369k", "554k"]),
-    "final K is worse from 738k than from 118k": K["738k"] < K["118k"],
-    "final P is worse from 738k than from 118k": P["738k"] < P["118k"],
 }
 
 # %%
+middle = ["369k", "554k"]
+for key, table in {"K": K, "P": P}.items():
+    claims[f"final {key} is best from a middle stage"] = table.idxmax(axis=1).isin(middle)
+    claims[f"final {key} is worse from 738k than from 118k"] = table["738k"] < table["118k"]
 held = pd.DataFrame(claims).T
 held.replace({True: "yes", False: "no"}).assign(settings=held.sum(axis=1).map("{} of 5".format))
 
@@ -194,16 +180,10 @@ held.replace({True: "yes", False: "no"}).assign(settings=held.sum(axis=1).map("{
 # the last printed digit.
 
 # %%
-leads = {
-    name: table.apply(lambda row: row.nlargest(2).iloc[0] - row.nlargest(2).iloc[1], axis=1)
-    for name, table in {"K": K, "P": P}.items()
-}
-best = {
-    "best K": K.idxmax(axis=1),
-    "lead in K": leads["K"],
-    "best P (%)": P.idxmax(axis=1),
-    "lead in P": leads["P"],
-}
+best = {}
+for key, table in {"K": K, "P (%)": P}.items():
+    best[f"best {key}"] = table.idxmax(axis=1)
+    best[f"lead in {key[0]}"] = table.apply(lambda row: -row.nlargest(2).diff().iloc[1], axis=1)
 pd.DataFrame(best).round(3)
 
 # %% [markdown]
@@ -213,19 +193,15 @@ pd.DataFrame(best).round(3)
 # the printed digits hides. A law with more terms describes no less.
 
 # %%
-before = {quantity: paper.infer_before(quantity) for quantity in "KP"}
+before = {f"{key} before": paper.infer_before(key) for key in "KP"}
 assert all(low <= high for stages in before.values() for low, high in stages.values())
-for outcome, sample in ((outcome, sample) for outcome in "AF" for sample in samples.values()):
-    described = {law: regress(sample, outcome, terms).r_squared for law, terms in laws.items()}
-    assert described["both"] >= max(described.values()) - 1e-9
-pd.DataFrame(
-    {
-        f"{key} before": {
-            stage: f"{low:.4g} to {high:.4g}" for stage, (low, high) in stages.items()
-        }
-        for key, stages in before.items()
-    }
-)
+pd.DataFrame(before).map(lambda ends: "{:.4g} to {:.4g}".format(*ends))
+
+# %%
+for table in samples.values():
+    for outcome in "AF":
+        described = {law: regress(table, outcome, terms).r_squared for law, terms in laws.items()}
+        assert described["both"] >= max(described.values()) - 1e-9
 
 # %% [markdown]
 # ## Reading
@@ -234,12 +210,8 @@ pd.DataFrame(
 
 # %%
 ratio = cells["ratio"].unstack("initial", sort=False)
-ends = {
-    "change of A": A["738k"] - A["118k"],
-    "change of F": F["738k"] - F["118k"],
-    "ratio at 118k": ratio["118k"],
-    "ratio at 738k": ratio["738k"],
-}
+ends = {"change of A": A["738k"] - A["118k"], "change of F": F["738k"] - F["118k"]}
+ends |= {f"ratio at {stage}": ratio[stage] for stage in ("118k", "738k")}
 order = cells["rate"].groupby("setting", sort=False).first().sort_values(kind="stable").index
 pd.DataFrame(ends).loc[order].round(2)
 

@@ -1,5 +1,4 @@
-"""Set the repository's public address everywhere it is used, and optionally the revision that Colab
-installs.
+"""Set the repository's public address everywhere, and optionally the revision that Colab installs.
 
     python scripts/address.py https://github.com/OWNER/REPOSITORY [REVISION]
 
@@ -14,16 +13,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PLACES = (
-    "_config.yml",
-    "*.toml",
-    "*.cff",
-    "*.md",
-    "book/*.md",
-    "notebooks/*.py",
-    "kent/*.py",
-    "params/*.yaml",
-)
+PLACES = ("_config.yml", "*.toml", "*.cff", "*.md", "book/*.md", "notebooks/*.py")
 GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 
 
@@ -33,24 +23,18 @@ def book_address(repository: str) -> str:
     Raises:
         ValueError: when the address is not that of a GitHub repository (Colab opens no others).
     """
-    parts = GITHUB.fullmatch(repository)
-    if not parts:
-        raise ValueError(
-            f"not a GitHub repository: {repository!r}; expected https://github.com/OWNER/REPOSITORY"
-        )
-    return f"https://{parts[1].lower()}.github.io/{parts[2]}"
+    if parts := GITHUB.fullmatch(repository):
+        return f"https://{parts[1].lower()}.github.io/{parts[2]}"
+    expected = "expected https://github.com/OWNER/REPOSITORY"
+    raise ValueError(f"not a GitHub repository: {repository!r}; {expected}")
 
 
 def readdressed(text: str, old: str, new: str, revision: str | None = None) -> str:
-    """`text` with the repository's and the book's address replaced, and the revision of
-    `git+ADDRESS@REVISION`."""
+    """`text` with the repository's and the book's address, and the revision that pip installs."""
     text = re.sub(re.escape(old) + r"(?![\w-])", new, text)
     text = re.sub(re.escape(book_address(old)) + r"(?![\w-])", book_address(new), text)
-    return (
-        re.sub(rf"(git\+{re.escape(new)}@)[\w./-]+", rf"\g<1>{revision}", text)
-        if revision
-        else text
-    )
+    installed = rf"(git\+{re.escape(new)}@)[\w./-]+"
+    return re.sub(installed, rf"\g<1>{revision}", text) if revision else text
 
 
 def main() -> int:
@@ -58,9 +42,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("address", help="https://github.com/OWNER/REPOSITORY")
-    parser.add_argument(
-        "revision", nargs="?", help="branch, tag or commit that the Colab cell installs"
-    )
+    parser.add_argument("revision", nargs="?", help="branch, tag or commit that Colab installs")
     chosen = parser.parse_args()
     try:
         book_address(chosen.address)

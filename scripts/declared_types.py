@@ -1,5 +1,4 @@
-"""A Sphinx extension: signatures show the types that are declared, without the ranges and readers
-they carry."""
+"""A Sphinx extension: signatures show declared types without the ranges and readers they carry."""
 
 import inspect
 from typing import get_type_hints
@@ -8,11 +7,10 @@ from sphinx.application import Sphinx
 
 
 def strip_ranges(app: Sphinx, documented: object, bound: bool) -> None:
-    """Before a signature is written: `Count`, a whole number from 1 on with a reader for NumPy's,
-    becomes int."""
-    if not inspect.isfunction(inspect.unwrap(documented)):
+    """Before a signature is written: `Count`, int from 1 on with a reader for NumPy's, is int."""
+    if not inspect.isfunction(function := inspect.unwrap(documented)):
         return
-    types = get_type_hints(inspect.unwrap(documented))
+    types = get_type_hints(function)
     layer = getattr(documented, "__func__", documented)
     while layer is not None:  # every wrapper around a function has its annotations, too
         if inspect.isfunction(layer):

@@ -33,21 +33,17 @@ def notebook(source: Path) -> str:
 
 
 def differing(folder: Path = NOTEBOOKS) -> dict[Path, str]:
-    """The notebooks under `folder` that are missing or differ from their source, with the text they
-    should have."""
-    wanted = {
-        source.with_suffix(".ipynb"): notebook(source) for source in sorted(folder.glob("*.py"))
-    }
-    return {
-        path: text
-        for path, text in wanted.items()
-        if not path.exists() or path.read_text("utf8") != text
-    }
+    """Notebooks that are missing or differ from their source, with the text they should have."""
+    differ = {}
+    for source in sorted(folder.glob("*.py")):
+        path, text = source.with_suffix(".ipynb"), notebook(source)
+        if not path.exists() or path.read_text("utf8") != text:
+            differ[path] = text
+    return differ
 
 
 def edited(path: Path, text: str) -> bool:
-    """Whether a notebook holds cells that its older source lacks: making it again would lose
-    them."""
+    """Whether a notebook holds cells that its older source lacks, which would be lost."""
     if not path.exists() or path.stat().st_mtime <= path.with_suffix(".py").stat().st_mtime:
         return False
     there, wanted = nbformat.read(path, as_version=4), nbformat.reads(text, as_version=4)
@@ -58,9 +54,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit with 1 when a notebook differs"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when one differs")
     differ = differing()
     if parser.parse_args().check:
         for path in differ:
@@ -69,11 +63,9 @@ def main() -> int:
     lost = [path for path in NOTEBOOKS.glob("*.ipynb") if not path.with_suffix(".py").exists()]
     lost += [path for path, text in differ.items() if edited(path, text)]
     for path in lost:
-        print(
-            f"notebooks/{path.name} holds what its .py source lacks. Either keep it: `jupytext "
-            f"--to py:percent notebooks/{path.name}`; or drop it: remove that file. Then run `make "
-            "notebooks`."
-        )
+        name = f"notebooks/{path.name}"
+        print(f"{name} holds what its .py source lacks. Either keep it, or remove that file:")
+        print(f"`jupytext --to py:percent {name}`, or `rm {name}`; then `make notebooks`.")
     for path in differ.keys() - set(lost):
         path.write_text(differ[path], "utf8")
         print(f"notebooks/{path.name} made from its .py source")

@@ -21,6 +21,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
 PAGES = BUILD / "pages" / "tiny"
+INJECTED = "injected-parameters"
+"""papermill's tag of the cell that holds what it was given."""
 
 
 def source_of(cell: dict) -> str:
@@ -28,14 +30,12 @@ def source_of(cell: dict) -> str:
 
 
 def fault(executed: Path, notebook: Path) -> str | None:
-    """Why an executed page must not be published; None when it ran to its end from today's
-    notebook."""
+    """Why a page must not be published; None when it ran to its end from today's notebook."""
     if not executed.exists():
         return "it has not run"
     page = json.loads(executed.read_text("utf8"))
-    code = [
-        cell for cell in page["cells"] if cell["cell_type"] == "code" and source_of(cell).strip()
-    ]
+    code = [cell for cell in page["cells"] if cell["cell_type"] == "code"]
+    code = [cell for cell in code if source_of(cell).strip()]
     errors = [each for cell in code for each in cell["outputs"] if each["output_type"] == "error"]
     record = page["metadata"].get("papermill", {})
     if errors:
@@ -44,14 +44,9 @@ def fault(executed: Path, notebook: Path) -> str | None:
         return "papermill did not finish it"
     if any(cell["execution_count"] is None for cell in code):
         return "some of its cells have not run"
-    kept = [
-        cell
-        for cell in page["cells"]
-        if "injected-parameters" not in cell["metadata"].get("tags", [])
-    ]
-    if [source_of(cell) for cell in kept] != [
-        source_of(cell) for cell in json.loads(notebook.read_text())["cells"]
-    ]:
+    own = [each for each in page["cells"] if INJECTED not in each["metadata"].get("tags", [])]
+    today = json.loads(notebook.read_text("utf8"))["cells"]
+    if [*map(source_of, own)] != [*map(source_of, today)]:
         return "its notebook has changed since it ran"
     return None
 
@@ -89,42 +84,31 @@ def stage(site: Path, table: dict) -> list[Path]:
     Raises:
         ValueError: naming each page that must not be published, and why.
     """
-    names = pages(table)
-    faults = {
-        name: fault(PAGES / f"{name}.ipynb", ROOT / "notebooks" / f"{name}.ipynb") for name in names
-    }
-    if any(faults.values()):
-        raise ValueError("\n".join(f"page {name}: {why}" for name, why in faults.items() if why))
+    executed = {f"notebooks/{name}.ipynb": PAGES / f"{name}.ipynb" for name in pages(table)}
+    faults = [(path.stem, fault(path, ROOT / name)) for name, path in executed.items()]
+    if faults := [f"page {name}: {why}" for name, why in faults if why]:
+        raise ValueError("\n".join(faults))
     wanted = {site / "_config.yml": ROOT / "_config.yml"}
-    wanted |= {site / f"notebooks/{name}.ipynb": PAGES / f"{name}.ipynb" for name in names}
-    prose = (
-        path
-        for path in (ROOT / "book").rglob("*")
-        if path.suffix not in (".py", ".pyc") and path.is_file()
-    )
+    wanted |= {site / name: path for name, path in executed.items()}
+    prose = (path for path in (ROOT / "book").rglob("*") if path.is_file())
     wanted |= {site / path.relative_to(ROOT): path for path in prose}
     for path in [path for path in site.rglob("*") if path.is_file() and path not in wanted]:
         path.unlink()
-    differ = [
-        path
-        for path, origin in wanted.items()
-        if not path.exists() or not filecmp.cmp(path, origin, False)
-    ]
-    for path in differ:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(wanted[path], path)
+    differ = []
+    for path, origin in wanted.items():
+        if not path.exists() or not filecmp.cmp(path, origin, shallow=False):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(origin, path)
+            differ.append(path)
     (site / "_toc.yml").write_text(yaml.safe_dump(table, sort_keys=False), "utf8")
     return differ
 
 
 def build(site: Path, output: Path, *options: str) -> int:
-    """Run Jupyter Book; a failed build is forgotten, since Sphinx would not repeat its warnings the
-    next time."""
+    """Run Jupyter Book; a failed build is forgotten, or Sphinx would not repeat its warnings."""
     own = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}  # where Sphinx finds declared_types.py
-    status = subprocess.call(
-        ["jupyter-book", "build", str(site), "--path-output", str(output), *options], env=own
-    )
-    if status:
+    command = ["jupyter-book", "build", str(site), "--path-output", str(output), *options]
+    if status := subprocess.call(command, env=own):
         shutil.rmtree(output / "_build" / ".doctrees", ignore_errors=True)
     return status
 

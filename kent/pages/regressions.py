@@ -1,12 +1,13 @@
-"""Tables 1 and 2 as regressions: what describes A and F over their cells, and what cannot be told
-apart there."""
+"""Tables 1 and 2 as regressions: what describes A and F there, and what cannot be told apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from statsmodels.api import OLS, add_constant
+from statsmodels.stats.outliers_influence import variance_inflation_factor
 
 from kent.paper import STAGES, TABLES
 
@@ -24,52 +25,51 @@ SCHEDULES = {
 
 
 def anneal(progress: float, schedule: str = "cosine") -> float:
-    """Learning rate of OLMo-1B at a fraction of its run, its warm-up aside: from `PEAK` down to
-    `FLOOR` of it.
+    """Learning rate of OLMo-1B at a fraction of its run: from `PEAK` down to `FLOOR` of it.
 
     `allenai/OLMo` gives a cosine (configs/official/OLMo-1B.yaml); this is an assumption about the
-    released checkpoints. Raises ValueError for another schedule or a progress outside 0 to 1.
+    released checkpoints, and the warm-up is left out. Raises ValueError for another schedule or a
+    progress outside 0 to 1.
+
+    >>> round(anneal(0.5), 8), round(anneal(1.0), 8)
+    (0.00022, 4e-05)
     """
     if schedule not in SCHEDULES or not 0 <= progress <= 1:
-        raise ValueError(
-            f"a progress from 0 to 1 under {' or '.join(SCHEDULES)}, not {progress} under "
-            f"{schedule!r}"
-        )
+        accepted = f"a progress from 0 to 1 under {' or '.join(SCHEDULES)}"
+        raise ValueError(f"{accepted}, not {progress} under {schedule!r}")
     return float(PEAK * (FLOOR + (1 - FLOOR) * SCHEDULES[schedule](progress)))
 
 
 def tabulate_cells(schedule: str = "cosine") -> pd.DataFrame:
-    """The 20 cells of tables 1 and 2, a row for each setting and initial model: A, F, P in %, K in
-    nats, predictors.
+    """The 20 cells of tables 1 and 2, a row each: A, F, P in %, K in nats, and predictors.
 
     `stage` is the fraction of pretraining done, `rate` the peak learning rate, `own` the
     checkpoint's own rate under `schedule`, `ratio` rate / own, `updates` the number of optimizer
     steps; the last four as base-2 logarithms too, so that a coefficient is points per doubling.
+
+    >>> tabulate_cells().loc[("baseline", "738k"), ["A", "rate", "own", "ratio"]].round(5).to_dict()
+    {'A': 18.8, 'rate': 0.0004, 'own': 4e-05, 'ratio': 10.0}
     """
     index = pd.MultiIndex.from_product([TABLES, STAGES], names=["setting", "initial"])
     rows = [(TABLES[name], initial) for name, initial in index]
-    cells = pd.DataFrame(
-        {key: [getattr(row, key)[initial] for row, initial in rows] for key in "AFKP"}, index
-    )
+    published = {key: [getattr(row, key)[initial] for row, initial in rows] for key in "AFKP"}
+    cells = pd.DataFrame(published, index)
     cells["stage"] = [STAGES[initial] for _, initial in rows]
     cells["rate"] = [row.rate for row, _ in rows]
     cells["own"] = [anneal(progress, schedule) for progress in cells["stage"]]
     cells["ratio"] = cells["rate"] / cells["own"]
     cells["updates"] = [row.epochs * SEQUENCES / row.batch for row, _ in rows]
-    logarithms = {
-        f"log {name}": np.log2(cells[name]) for name in ("rate", "own", "ratio", "updates")
-    }
-    return cells.assign(**logarithms)
+    logarithms = np.log2(cells[["rate", "own", "ratio", "updates"]])
+    return cells.join(logarithms.add_prefix("log "))
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A linear law by least squares: `terms` (estimate, 95 % interval, variance inflation) and how
-    well it describes.
+    """A linear law by least squares: `terms` (estimate, 95 % interval, variance inflation).
 
     `r_squared` is the share of variance described, `residual` the standard deviation of what is
-    left, in the units of the outcome. The intervals take cells as independent; they tell lack of
-    fit, not the noise of a repeated run.
+    left, in the units of the outcome. The intervals take cells as independent; they say how badly
+    the law fits, not how much a repeated run would vary.
     """
 
     terms: pd.DataFrame
@@ -77,8 +77,11 @@ class Fit:
     residual: float
 
     def describe(self) -> dict[str, str]:
-        """Every term's estimate with its interval, and how well the law describes, as texts for a
-        row of a table."""
+        """Every term's estimate and interval, and how well the law describes: a row of texts.
+
+        >>> regress(tabulate_cells().loc["baseline"], "F", ["stage"]).describe()["stage"]
+        '+11.1 [+5.7, +16.5]'
+        """
         said = {
             name: f"{row.estimate:+.1f} [{row.low:+.1f}, {row.high:+.1f}]"
             for name, row in self.terms.iterrows()
@@ -91,47 +94,43 @@ def regress(cells: pd.DataFrame, outcome: str, terms: Sequence[str]) -> Fit:
 
     Raises ValueError where the cells cannot tell the terms apart at all: one is a combination of
     the others, or there are not more cells than coefficients; and for a name that is no column.
+
+    >>> regress(tabulate_cells(), "F", ["log rate", "stage"]).terms["estimate"].round(1).to_dict()
+    {'log rate': 5.1, 'stage': 16.0}
     """
     if unknown := {outcome, *terms} - {*cells}:
         raise ValueError(f"no column {', '.join(sorted(unknown))}; there are: {', '.join(cells)}")
-    predictors = cells[[*terms]].to_numpy(float)
-    centred, target = predictors - predictors.mean(0), cells[outcome].to_numpy(float)
-    rank, freedom = int(np.linalg.matrix_rank(centred)), len(cells) - len(terms) - 1
-    if rank < len(terms) or freedom < 1:
-        raise ValueError(
-            f"{len(cells)} cells cannot tell {', '.join(terms)} apart: {rank} of {len(terms)} "
-            "independent"
-        )
-    estimates = np.linalg.lstsq(centred, target - target.mean())[0]
-    left = target - target.mean() - centred @ estimates
-    inverse = np.linalg.inv(centred.T @ centred)
-    half = student.ppf(0.975, freedom) * np.sqrt(left @ left / freedom * np.diag(inverse))
-    columns = {"estimate": estimates, "low": estimates - half, "high": estimates + half,
-               "inflation": np.diag(inverse) * (centred**2).sum(0)}  # fmt: skip
-    table = pd.DataFrame(columns, index=[*terms])
-    return Fit(table, 1 - left @ left / (target.var() * len(cells)), np.sqrt(left @ left / freedom))
+    model = OLS(cells[outcome], add_constant(cells[[*terms]]))
+    if model.df_model < len(terms) or model.df_resid < 1:
+        found = f"{model.df_model:g} of {len(terms)} independent"
+        raise ValueError(f"{len(cells)} cells cannot tell {', '.join(terms)} apart: {found}")
+    fit = model.fit()
+    table = pd.concat([fit.params, fit.conf_int()], axis=1).loc[[*terms]]
+    table.columns = ["estimate", "low", "high"]
+    places = map(model.exog_names.index, terms)
+    table["inflation"] = [variance_inflation_factor(model.exog, place) for place in places]
+    return Fit(table, fit.rsquared, fit.mse_resid**0.5)
 
 
 def match_ratios(cells: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of cells of different initial models and equally many updates whose ratios differ by at
-    most `CLOSE`.
+    """Pairs of cells of different initial models whose ratios differ by at most `CLOSE`.
 
-    A row per pair: ratio, A and F of both, the cell of the lower rate first.
+    Both have equally many updates. A row per pair: ratio, A and F of both, the cell of the lower
+    rate first.
+
+    >>> match_ratios(tabulate_cells("linear"))["A"].to_dict("split")["data"]
+    [[21.4, 17.3]]
     """
     ordered = cells.sort_values("rate", kind="stable")
     pairs = [
         (one, other)
-        for number, one in enumerate(ordered.index)
-        for other in ordered.index[number + 1 :]
+        for one, other in combinations(ordered.index, 2)
         if ordered.updates[one] == ordered.updates[other]
         and one[1] != other[1]
         and abs(np.log(ordered.ratio[one] / ordered.ratio[other])) <= np.log1p(CLOSE)
     ]
-    rows = [
-        [value for key in ("ratio", "A", "F") for value in cells.loc[[*pair], key]]
-        for pair in pairs
-    ]
-    columns = pd.MultiIndex.from_product([["ratio", "A", "F"], ["lower rate", "higher rate"]])
-    index = pd.MultiIndex.from_tuples([(", ".join(one), ", ".join(other)) for one, other in pairs],
-                                      names=["lower rate", "higher rate"])  # fmt: skip
-    return pd.DataFrame(rows, index, columns)
+    sides = ["lower rate", "higher rate"]
+    columns = pd.MultiIndex.from_product([["ratio", "A", "F"], sides])
+    rows = [[cells[key][cell] for key in ("ratio", "A", "F") for cell in pair] for pair in pairs]
+    names = [tuple(map(", ".join, pair)) for pair in pairs]
+    return pd.DataFrame(rows, pd.MultiIndex.from_tuples(names, names=sides), columns)

@@ -1,5 +1,4 @@
-"""What every page must have: its sections in order, plain parameters, short cells, alt text, an
-.ipynb in step."""
+"""What every page must have: sections in order, plain parameters, short cells, alt text."""
 
 import ast
 import json
@@ -20,9 +19,7 @@ SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
 PAGES = [path.stem for path in SOURCES]
 PAPER_PAGES = [page for page in PAGES if page not in ("scorecard", "speed", "status")]
 BEYOND = ("other_measures", "exactness", "table_limits", "learning_curves", "entropy_or_not")
-REREADING = (
-    "table_limits",
-)  # these take published numbers only: nothing is measured, so there is nothing to choose
+REREADING = ("table_limits",)  # published numbers only: nothing is measured or to be chosen
 MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
 SECTIONS = ["Claim", "Method", "Figure", "Check", "Reading", "Full run"]
 SUITES = sorted((ROOT / "params").glob("*.yaml"))
@@ -46,12 +43,8 @@ def python(cell: dict) -> ast.Module:
 
 
 def parameters(page: str) -> list[ast.stmt]:
-    return [
-        line
-        for cell in cells(page, "code")
-        if "parameters" in tags(cell)
-        for line in python(cell).body
-    ]
+    chosen = [cell for cell in cells(page, "code") if "parameters" in tags(cell)]
+    return [line for cell in chosen for line in python(cell).body]
 
 
 def headings(page: str, level: int) -> list[str]:
@@ -62,14 +55,10 @@ def headings(page: str, level: int) -> list[str]:
 def test_every_page_is_in_the_table_of_contents_once():
     table = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
     files = [chapter["file"] for part in table["parts"] for chapter in part["chapters"]]
-    assert sorted(file for file in files if file.startswith("notebooks/")) == [
-        f"notebooks/{page}" for page in PAGES
-    ]
-    assert all(
-        (ROOT / f"{file}.md").exists()
-        for file in [table["root"], *files]
-        if file.startswith("book/")
-    )
+    pages = sorted(file for file in files if file.startswith("notebooks/"))
+    assert pages == [f"notebooks/{page}" for page in PAGES]
+    prose = [file for file in [table["root"], *files] if file.startswith("book/")]
+    assert all((ROOT / f"{file}.md").exists() for file in prose)
 
 
 def test_notebooks_are_made_from_their_sources():
@@ -92,18 +81,16 @@ def test_a_page_opens_with_its_one_title(page):
 def test_a_page_of_the_paper_has_its_sections_in_order(page):
     assert [heading for heading in headings(page, 2) if heading in SECTIONS] == SECTIONS
     numbered = r"# (Figures?|Tables?|Appendix|Footnote|Algorithm) [\w., ]+: \S+ \S+"
-    assert page in BEYOND or re.match(numbered, cells(page)[0]["source"]), (
-        "title: the paper's number, and a claim"
-    )
+    title = cells(page)[0]["source"]
+    assert page in BEYOND or re.match(numbered, title), "title: the paper's number, and a claim"
 
 
 @pytest.mark.parametrize("page", MEASURING)
 def test_a_page_that_measures_declares_plain_parameters(page):
     assert sum("parameters" in tags(cell) for cell in cells(page)) == 1
     for line in parameters(page):
-        assert isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name), ast.unparse(
-            line
-        )
+        plain = isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name)
+        assert plain, ast.unparse(line)
         ast.literal_eval(line.value)
 
 
@@ -116,9 +103,8 @@ def test_a_page_that_measures_nothing_has_neither_parameters_nor_runs(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_parameter_is_used_later(page):
     code = [cell for cell in cells(page, "code") if "parameters" not in tags(cell)]
-    read = {
-        node.id for cell in code for node in ast.walk(python(cell)) if isinstance(node, ast.Name)
-    }
+    nodes = [node for cell in code for node in ast.walk(python(cell))]
+    read = {node.id for node in nodes if isinstance(node, ast.Name)}
     assert {line.targets[0].id for line in parameters(page)} <= read
 
 
@@ -126,9 +112,8 @@ def test_every_parameter_is_used_later(page):
 @pytest.mark.parametrize("page", MEASURING)
 def test_parameter_files_name_only_parameters_of_the_page(page, suite):
     known = papermill.inspect_notebook(ROOT / "notebooks" / f"{page}.ipynb")
-    assert {line.targets[0].id for line in parameters(page)} == set(known), (
-        "papermill does not see them all"
-    )
+    declared = {line.targets[0].id for line in parameters(page)}
+    assert declared == set(known), "papermill does not see them all"
     given = yaml.safe_load(suite.read_text("utf8"))
     assert set(given) <= set(known)
     for name, value in given.items():
@@ -144,10 +129,8 @@ def test_the_defaults_are_the_tiny_suite(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_printed_recipes_can_be_run(page):
-    printed = re.findall(
-        r'"recipe: ({.+?})"', "\n".join(cell["source"] for cell in cells(page, "markdown"))
-    )
-    for recipe in map(yaml.safe_load, printed):
+    prose = "\n".join(cell["source"] for cell in cells(page, "markdown"))
+    for recipe in map(yaml.safe_load, re.findall(r'"recipe: ({.+?})"', prose)):
         settings = {key: value for key, value in recipe.items() if key not in ("corpus", "length")}
         made = make_recipe(settings)
         assert made.batch % min(made.rows, made.batch) == 0 and made.steps % 10 == 0
@@ -155,12 +138,9 @@ def test_printed_recipes_can_be_run(page):
 
 @pytest.mark.parametrize("page", PAPER_PAGES)
 def test_code_cells_are_short(page):
-    lengths = [
-        len(cell["source"].splitlines())
-        for cell in cells(page, "code")
-        if "parameters" not in tags(cell)
-    ]
-    assert max(lengths) <= 12
+    code = [cell for cell in cells(page, "code") if "parameters" not in tags(cell)]
+    lengths = [len(cell["source"].splitlines()) for cell in code]
+    assert max(lengths) <= 10
     assert median(lengths) <= 5
 
 
@@ -169,14 +149,10 @@ def test_every_executed_figure_carries_alt_text(page):
     if not (EXECUTED / f"{page}.ipynb").exists():
         pytest.skip(f"{page} has not run: `make pages`")
     ran = cells(page, "code", EXECUTED)
-    figures = [
-        cell
-        for cell in ran
-        if any("image/png" in output.get("data", {}) for output in cell["outputs"])
-    ]
-    assert figures == [cell for cell in ran if "figure" in cell["metadata"].get("mystnb", {})], (
-        "a figure is not shown"
-    )
+    shown = [any("image/png" in each.get("data", {}) for each in cell["outputs"]) for cell in ran]
+    figures = [cell for cell, has in zip(ran, shown, strict=True) if has]
+    named = [cell for cell in ran if "figure" in cell["metadata"].get("mystnb", {})]
+    assert figures == named, "a figure is not shown"
     assert bool(figures) == (page in PAPER_PAGES)
     for cell in figures:
         described = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")

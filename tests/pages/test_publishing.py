@@ -18,21 +18,13 @@ def page(tmp_path):
 
     def make(*, count=1, error=None, code="print(1)", **record):
         notebook, executed = tmp_path / "page.ipynb", tmp_path / "executed.ipynb"
-        nbformat.write(
-            new_notebook(cells=[new_markdown_cell("# A title"), new_code_cell("print(1)")]),
-            notebook,
-        )
-        outputs = (
-            [new_output("error", ename="KeyError", evalue=error, traceback=[])] if error else []
-        )
-        injected = new_code_cell(
-            "# Parameters", execution_count=1, metadata={"tags": ["injected-parameters"]}
-        )
-        cells = [
-            new_markdown_cell("# A title"),
-            injected,
-            new_code_cell(code, execution_count=count, outputs=outputs),
-        ]
+        title = new_markdown_cell("# A title")
+        nbformat.write(new_notebook(cells=[title, new_code_cell("print(1)")]), notebook)
+        failed = new_output("error", ename="KeyError", evalue=str(error), traceback=[])
+        tagged = {"tags": ["injected-parameters"]}
+        injected = new_code_cell("# Parameters", execution_count=1, metadata=tagged)
+        outputs = [failed] if error else []
+        cells = [title, injected, new_code_cell(code, execution_count=count, outputs=outputs)]
         metadata = {"papermill": {"end_time": "2026-01-01T00:00:00", "exception": None, **record}}
         nbformat.write(new_notebook(cells=cells, metadata=metadata), executed)
         return executed, notebook
@@ -69,11 +61,9 @@ def test_a_source_only_notebook_is_refused(page):
 
 def test_staging_names_every_page_that_did_not_run(monkeypatch, tmp_path):
     monkeypatch.setattr(publish, "PAGES", tmp_path)
+    chapters = [{"file": f"notebooks/{name}"} for name in ("one", "two")]
     with pytest.raises(ValueError, match="page one: it has not run\npage two: it has not run"):
-        publish.stage(
-            tmp_path / "site",
-            {"parts": [{"chapters": [{"file": f"notebooks/{n}"} for n in ("one", "two")]}]},
-        )
+        publish.stage(tmp_path / "site", {"parts": [{"chapters": chapters}]})
     assert not (tmp_path / "site").exists()
 
 
@@ -81,9 +71,8 @@ def test_a_draft_keeps_the_prose_and_one_page():
     table = publish.contents("speed")
     assert publish.pages(table) == ["speed"]
     assert {"file": "book/method"} in table["parts"][0]["chapters"]
-    with pytest.raises(
-        ValueError, match=r"no page is called 'sped'; there are: fig01_\w+, fig02_.*, speed, status"
-    ):
+    said = r"no page is called 'sped'; there are: fig01_\w+, fig02_.*, speed, status"
+    with pytest.raises(ValueError, match=said):
         publish.contents("sped")
 
 
@@ -93,10 +82,8 @@ def test_a_notebook_is_made_the_same_every_time_and_its_cells_keep_their_ids(tmp
     first = pair.notebook(source)
     assert pair.notebook(source) == first
     source.write_text(SOURCE.replace("A title", "Another"))
-    before, after = (
-        [cell["id"] for cell in json.loads(text)["cells"]]
-        for text in (first, pair.notebook(source))
-    )
+    made = [json.loads(text)["cells"] for text in (first, pair.notebook(source))]
+    before, after = ([cell["id"] for cell in cells] for cells in made)
     assert before[0] != after[0] and before[1:] == after[1:]
     assert len(set(before)) == 3
 

@@ -1,19 +1,24 @@
-"""Regressions of the published tables: laws recovered from cells made up to follow them, and what
-is refused."""
+"""Regressions of the published tables: laws recovered from cells made to follow them; refusals."""
+
+import doctest
 
 import numpy as np
 import pytest
 from scipy.stats import linregress, t
 
+from kent.pages import regressions
 from kent.pages.regressions import anneal, match_ratios, regress, tabulate_cells
 from kent.paper import TABLES
 
 
+def test_the_examples_run():
+    assert doctest.testmod(regressions) == (0, 5), "no failure, and all were found"
+
+
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
 def test_a_schedule_goes_from_the_peak_to_a_tenth_of_it(schedule):
-    assert [anneal(progress, schedule) for progress in (0.0, 0.5, 1.0)] == pytest.approx(
-        [4e-4, 2.2e-4, 4e-5]
-    )
+    rates = [anneal(progress, schedule) for progress in (0.0, 0.5, 1.0)]
+    assert rates == pytest.approx([4e-4, 2.2e-4, 4e-5])
 
 
 def test_the_schedules_differ_on_the_way():
@@ -73,10 +78,8 @@ def test_inflation_is_that_of_the_correlation():
 
 def test_terms_that_cannot_be_told_apart_are_refused():
     cells = tabulate_cells()
-    with pytest.raises(
-        ValueError,
-        match="20 cells cannot tell log rate, log own, log ratio apart: 2 of 3 independent",
-    ):
+    said = "20 cells cannot tell log rate, log own, log ratio apart: 2 of 3 independent"
+    with pytest.raises(ValueError, match=said):
         regress(cells, "A", ["log rate", "log own", "log ratio"])
     with pytest.raises(ValueError, match="4 cells cannot tell"):
         regress(cells.loc["baseline"], "A", ["stage", "log own", "log ratio"])
@@ -92,16 +95,15 @@ def test_a_name_that_is_no_column_is_refused():
 def test_pairs_share_ratio_and_updates_but_not_the_initial_model():
     pairs = match_ratios(tabulate_cells())
     assert list(pairs.index) == [
-        ("lower rate, 554k", "baseline, 118k"), ("lower rate, 738k", "higher rate, 118k"),
-        ("baseline, 554k", "higher rate, 369k"), ("baseline, 738k", "higher rate, 554k"),
-    ]  # fmt: skip
-    assert pairs["A"].iloc[2].tolist() == [
-        TABLES["baseline"].A["554k"],
-        TABLES["higher rate"].A["369k"],
+        ("lower rate, 554k", "baseline, 118k"),
+        ("lower rate, 738k", "higher rate, 118k"),
+        ("baseline, 554k", "higher rate, 369k"),
+        ("baseline, 738k", "higher rate, 554k"),
     ]
-    assert list(match_ratios(tabulate_cells("linear")).index) == [
-        ("baseline, 554k", "higher rate, 118k")
-    ]
+    published = [TABLES["baseline"].A["554k"], TABLES["higher rate"].A["369k"]]
+    assert pairs["A"].iloc[2].tolist() == published
+    linear = match_ratios(tabulate_cells("linear"))
+    assert list(linear.index) == [("baseline, 554k", "higher rate, 118k")]
 
 
 COLLAPSED = ("larger batch", "738k")
@@ -118,15 +120,11 @@ def covers_zero(cells, outcome: str, terms: list[str]) -> list[bool]:
 def test_stage_and_own_rate_each_describe_the_table_and_together_neither_does(outcome):
     # what the page says in prose, under the cosine and without the collapsed cell
     cells = tabulate_cells().drop(index=COLLAPSED)
-    assert (
-        covers_zero(cells, outcome, ["stage"])
-        == covers_zero(cells, outcome, ["log own"])
-        == [False]
-    )
+    alone = [covers_zero(cells, outcome, [term]) for term in ("stage", "log own")]
+    assert alone == [[False], [False]]
     assert covers_zero(cells, outcome, ["stage", "log own"]) == [True, True]
-    residuals = [
-        regress(cells, outcome, [*CONTROLS, term]).residual for term in ("stage", "log own")
-    ]
+    fits = [regress(cells, outcome, [*CONTROLS, term]) for term in ("stage", "log own")]
+    residuals = [fit.residual for fit in fits]
     assert max(residuals) < 1.05 * min(residuals)
 
 
@@ -140,19 +138,15 @@ def test_a_linear_decay_would_favour_the_stage_for_forgetting_but_is_the_stage_b
 
 def test_the_collapsed_cell_alone_more_than_triples_the_slope_of_acquisition():
     cells, terms = tabulate_cells(), [*CONTROLS, "stage"]
-    every, rest = (
-        regress(each, "A", terms).terms.loc["stage", "estimate"]
-        for each in (cells, cells.drop(index=COLLAPSED))
-    )
+    fits = [regress(each, "A", terms) for each in (cells, cells.drop(index=COLLAPSED))]
+    every, rest = (fit.terms.loc["stage", "estimate"] for fit in fits)
     assert every < 3 * rest < 0
     assert covers_zero(cells, "A", ["stage"]) == [True]
 
 
 def test_the_ratio_alone_leaves_more_of_forgetting_than_rate_and_stage():
     cells = tabulate_cells().drop(index=COLLAPSED)
-    alone = regress(cells, "F", ["log ratio", "log updates"]).residual
-    assert alone > 2.5 * regress(cells, "F", [*CONTROLS, "stage"]).residual
-    assert (
-        regress(cells, "F", ["log ratio", "log updates", "log rate"]).terms.loc["log rate", "low"]
-        > 0
-    )
+    ratio = ["log ratio", "log updates"]
+    rate_and_stage = regress(cells, "F", [*CONTROLS, "stage"])
+    assert regress(cells, "F", ratio).residual > 2.5 * rate_and_stage.residual
+    assert regress(cells, "F", [*ratio, "log rate"]).terms.loc["log rate", "low"] > 0

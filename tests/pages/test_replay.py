@@ -4,10 +4,10 @@ from itertools import takewhile
 
 from nbval.kernel import RunningKernel
 
-STEPS = 30_000
+STEPS = 4000  # at 8 kB each far more than ZeroMQ's queues and the sockets between them hold
 CHATTY = f"""import sys
 for _ in range({STEPS}):
-    sys.stderr.write('a step, ')
+    sys.stderr.write('a step, ' + ' ' * 8000)
     sys.stderr.flush()"""
 
 

@@ -1,5 +1,4 @@
-"""Figures of changed models: without a control, with other seeds, over stages; what is drawn is
-what the table has."""
+"""Figures of changed models draw what the table has: with other seeds, over stages."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -20,22 +19,16 @@ def closed():
 
 def make(labels: list, rows: list[str]) -> pd.DataFrame:
     """Values 0, 1, 2, … column by column, each with an error of 0.5."""
-    return pd.DataFrame(
-        {
-            label: {row: (float(place + at), 0.5) for at, row in enumerate(rows)}
-            for place, label in enumerate(labels)
-        }
-    )
+    columns = {}
+    for place, label in enumerate(labels):
+        columns[label] = {row: (float(place + at), 0.5) for at, row in enumerate(rows)}
+    return pd.DataFrame(columns)
 
 
 def list_dots(axes) -> list[tuple[float, float]]:
     """The marks of other seeds in a panel."""
-    return [
-        tuple(point)
-        for line in axes.lines
-        if line.get_marker() == "."
-        for point in line.get_xydata().tolist()
-    ]
+    dots = [line for line in axes.lines if line.get_marker() == "."]
+    return [tuple(point) for line in dots for point in line.get_xydata().tolist()]
 
 
 def test_a_control_that_was_not_run_is_left_out_and_other_seeds_are_found_by_name():
@@ -48,15 +41,14 @@ def test_a_control_that_was_not_run_is_left_out_and_other_seeds_are_found_by_nam
 
 
 def test_a_change_that_goes_far_beyond_the_others_is_written_at_the_edge():
-    table = pd.DataFrame(
-        {"shrink": {"A (%)": (0.2, 0.1)}, "random, q = 1": {"A (%)": (-100.0, 0.1)}}
-    )
+    found = {"shrink": {"A (%)": (0.2, 0.1)}, "random, q = 1": {"A (%)": (-100.0, 0.1)}}
+    table = pd.DataFrame(found)
     axes, _ = plot_differences(pd.concat([table, table.set_axis(["F (%)"])]), []).axes
     assert [text.get_text() for text in axes.texts] == ["−100"] and axes.get_xlim()[0] > -1
 
 
 def test_other_seeds_stand_beside_the_series_and_row_they_belong_to():
-    rows = [name for row, (_, beside) in PANELS.items() for name in (row, beside) if name]
+    rows = [name for row, (_, beside, _) in PANELS.items() for name in (row, beside) if name]
     kept = {f"q = 2, {COMPARED}, A (%)": {"128": (7.0, 1.0), "384": (8.0, 1.0)}}
     tables = {f"q = {number}": make([128, 384], rows) for number in (1, 2)}
     panels = plot_changes(tables, [Seed("tiny-1", {}, kept, False)], "step").axes
@@ -68,7 +60,7 @@ def test_other_seeds_stand_beside_the_series_and_row_they_belong_to():
     ("labels", "joined"), [([128, 384, 768], "-"), (["unchanged", "q = 1"], "None")]
 )
 def test_places_are_joined_where_they_are_steps(labels, joined):
-    rows = [name for row, (_, beside) in PANELS.items() for name in (row, beside) if name]
+    rows = [name for row, (_, beside, _) in PANELS.items() for name in (row, beside) if name]
     figure = plot_changes({f"q = {number}": make(labels, rows) for number in range(7)})
     handles, named = figure.axes[0].get_legend_handles_labels()
     (line, *_), (hollow, *_) = (handles[named.index(name)] for name in ("q = 0", "the control"))
