@@ -3,7 +3,7 @@
 Axes: probe (one input and its target).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from jaxtyping import Float64
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -19,7 +18,7 @@ from kent.errors import NotFiniteError
 from kent.learning.knowledge import Knowledge, Probe
 from kent.measure.measurement import find_head
 from kent.measure.memory import Model, check_tokens, find_decoder, find_device
-from kent.measure.streaming import POSITIONS, freeze
+from kent.measure.streaming import Batch, Project, freeze, measure_surprisal
 from kent.settings import Count, checked
 from kent.text.tokens import PATIENCE
 
@@ -105,7 +104,7 @@ def _gather(lines: list[_Line], size: int) -> list[list[int]]:
 
 
 def _score(
-    batch: list[_Line], model: PreTrainedModel, project: Callable[[Tensor], Tensor]
+    batch: list[_Line], model: PreTrainedModel, project: Project
 ) -> Float64[Tensor, " probe"]:
     """Log probability of each target, in nats, in lines of one length."""
     device = find_device(model)
@@ -113,13 +112,11 @@ def _score(
     starts = torch.tensor([[line.start] for line in batch], device=device)
     # Position t predicts token t + 1, so a target's first token is asked one before its start.
     asked = torch.arange(1, tokens.shape[1], device=device) >= starts
-    output = find_decoder(model)(input_ids=tokens[:, :-1], use_cache=False, return_dict=True)
-    hidden, answers = output.last_hidden_state[asked], tokens[:, 1:][asked]
-    blocks = zip(hidden.split(POSITIONS), answers.split(POSITIONS), strict=True)
-    losses = torch.cat([cross_entropy(project(h), a, reduction="none") for h, a in blocks])
+    hidden = Batch(tokens[:, :-1], None).run(find_decoder(model))
+    surprisal = measure_surprisal(hidden[asked], tokens[:, 1:][asked], project)
     # Sums are taken on the CPU in float64, in one order: a GPU's index_add has none.
     owners, sums = asked.nonzero()[:, 0].cpu(), torch.zeros(len(batch), dtype=torch.float64)
-    return -sums.index_add(0, owners, losses.cpu().double())
+    return -sums.index_add(0, owners, surprisal)
 
 
 def _tabulate(

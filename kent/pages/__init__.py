@@ -2,4 +2,4 @@
 
 from kent.errors import require
 
-require("book", "IPython", "matplotlib", "pandas", "scipy")
+require("book", "IPython", "matplotlib", "pandas", "scipy", "statsmodels")
