@@ -3,6 +3,7 @@ VENV ?= .venv
 STAMP := $(VENV)/.kent-installed
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONUTF8 := 1
+ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 SNAKEMAKE := snakemake --quiet host reason rules --cores all --rerun-incomplete --keep-going
 RECORDED := fig04_acquisition_and_forgetting fig11_once_and_paraphrased fig12_before_and_after fig05_resuscitation \
   fig15_share_of_vectors fig16_resuscitation_by_stage fig17_amplification_by_stage fig18_attention_temperature entropy_or_not
@@ -48,14 +49,17 @@ record: notebooks ## SUITE=tiny-1: run Figures 4, 5, 11, 12, 15 to 18 and Is it 
 check: $(STAMP) ## lint, and all tests that need no executed page: a few minutes
 	ruff check
 	ruff format --check
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive pytest tests --numprocesses auto --dist loadscope
+	env -u KENT_CACHE $(ONE_THREAD) pytest tests --numprocesses auto --dist loadscope
 
 # One page of each kind of run computes its runs again, on an empty cache; its reading must come out as in the book.
 REPLAYED := fig02_knowledge_entropy fig05_resuscitation fig10_familiarity appendix_a1_gradients
 test: book check ## the book, lint and tests, and a page of each kind once more on an empty cache
+	KENT_CACHE="$$(python -c 'from kent.records import cache_folder; print(cache_folder())')" $(ONE_THREAD) \
+	  pytest tests/learning/test_downstream.py -k trained_model
 	rm -rf _build/fresh-cache
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive KENT_CACHE="$(abspath _build/fresh-cache)" \
-	  pytest $(REPLAYED:%=_build/pages/tiny/%.ipynb) --numprocesses auto --dist loadscope --nbval-lax --nbval-current-env
+	KENT_CACHE="$(abspath _build/fresh-cache)" $(ONE_THREAD) \
+	  pytest $(REPLAYED:%=_build/pages/tiny/%.ipynb) --numprocesses auto --dist loadscope --nbval-lax --nbval-current-env \
+  --nbval-sanitize-with tests/sanitize.cfg
 
 wheel: $(STAMP) ## build the wheel, install it without extras in a fresh environment, measure a folder there
 	rm -rf build _build/wheel _build/light

@@ -41,7 +41,7 @@ batch_size = 8
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
-    # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
+    # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
 # %% tags=["hide-input"]
@@ -96,7 +96,7 @@ for stage in stages:
 # %% [markdown]
 # ## Reading
 
-# %%
+# %% tags=["nbval-check-output"]
 last = stages[-1]
 page.read(
     {

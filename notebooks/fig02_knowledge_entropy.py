@@ -40,7 +40,7 @@ batch_size = 8
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
-    # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
+    # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
 # %% tags=["hide-input"]
@@ -108,7 +108,7 @@ assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profile
 # The change from 16 % of the run to its end, with the standard error of the paired difference (the same block of
 # sequences left out of both), and the verdict that follows from it.
 
-# %%
+# %% tags=["nbval-check-output"]
 page.read({"fig02": evidence.measure_change(profiles)}, profiles)
 
 # %% tags=["hide-input"]

@@ -44,7 +44,7 @@ control = []
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
-    # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
+    # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
 # %% tags=["hide-input"]
@@ -115,7 +115,7 @@ for profile, _ in models.values():
 # %% [markdown]
 # ## Reading
 
-# %%
+# %% tags=["nbval-check-output"]
 cells = {"fig05": ("A (%)", "q = 2"), "fig05-forgetting": ("F (%)", "q = 2")}
 cells |= {"fig05-one": ("A (%)", "q = 1"), "fig05-half": ("A (%)", "q = 0.5")}
 found = {key: differences.loc[cell] for key, cell in cells.items() if cell[1] in differences}

@@ -41,7 +41,7 @@ batch_size = 8
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
-    # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
+    # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
 # %% tags=["hide-input"]
@@ -102,7 +102,7 @@ for found in corpora.values():
 # The last corpus compared (for the Hub suites PubMed, here the far domain) against the one before it (C4, here the near
 # domain).
 
-# %%
+# %% tags=["nbval-check-output"]
 *_, known, new = corpora.values()
 page.read({"fig10": new.difference_from(known)}, [*corpora.values()])
 

@@ -30,8 +30,8 @@ from kent.pages import page
 folders = [root / "results/benchmarks" for root in (Path(), records.PACKAGE.parent)]
 files = next((sorted(folder.glob("*.json")) for folder in folders if folder.is_dir()), [])
 read = [json.loads(path.read_text("utf-8")) for path in files]
-kinds = ("comparisons", "ratios", "training")
-found, probed, taught = ([record for record in read if kind in record] for kind in kinds)
+kinds = ("comparisons", "ratios", "training", "imports")
+found, probed, taught, imported = ([record for record in read if kind in record] for kind in kinds)
 
 
 # %% tags=["hide-input"]
@@ -209,6 +209,22 @@ for record in taught:
         kept = judge(each | {"ratio": each["share"], "quartiles": [each["share"]] * 2})
         rows.append(row | {"target": kept})
     show(rows, "rounds of tasks")
+
+# %% [markdown]
+# ## Imports
+#
+# Median seconds of a line in a fresh process. `kent` itself loads nothing; a name is loaded when it is first asked for.
+
+# %% tags=["hide-input"]
+for record in imported:
+    made, times = record["provenance"], record["seconds"]
+    name, command = record["device"]["name"], record["command"]
+    said = f"**{name}**: {record['repetitions']} rounds, {made['date'][:10]}, commit `{made['commit']}`"
+    display(Markdown(f"{said}\n\n```bash\n{command}\n```"))
+    lines = record["imports"].items()
+    show([{"line": line, "seconds": median(times[way])} for way, line in lines], "line")
+if not imported:
+    print("No import has been timed yet: python benchmarks/importing.py")
 
 # %% [markdown]
 # ## A full run, estimated

@@ -30,7 +30,7 @@
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
-    # %pip install -q "knowledge-entropy @ git+https://github.com/-address-not-set-/kent@v0.1.0"
+    # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
 # %% tags=["hide-input"]

@@ -16,7 +16,7 @@ import yaml
 
 from kent.learning import knowledge
 from kent.learning.knowledge import INJECTIONS, KINDS, SEEDS, SETTINGS, Knowledge, Paragraph, Probe
-from kent.models import pretraining
+from kent.models import pretraining, trainer
 from kent.text import corpora
 from kent.text.world import DOMAINS, World
 
@@ -387,7 +387,7 @@ def test_texts_read_well():
 def test_all_texts_fit_rows_of_the_tiny_suite_and_probes_split_between_tokens():
     recipe = pretraining.RECIPES["tiny"]
     documents = World(0).documents("pretraining", seed=corpora.PRETRAINING_SEED)
-    tokenizer = pretraining._train_tokenizer(
+    tokenizer = trainer._train_tokenizer(
         [next(documents).text for _ in range(recipe.tokenizer_documents)], recipe
     )
     for probe in MADE_UP.probes:
