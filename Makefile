@@ -59,7 +59,7 @@ test: book check ## the book, lint and tests, and a page of each kind once more 
 	rm -rf _build/fresh-cache
 	KENT_CACHE="$(abspath _build/fresh-cache)" $(ONE_THREAD) \
 	  pytest $(REPLAYED:%=_build/pages/tiny/%.ipynb) --numprocesses auto --dist loadscope --nbval-lax --nbval-current-env \
-  --nbval-sanitize-with tests/sanitize.cfg
+    --nbval-sanitize-with tests/sanitize.cfg
 
 wheel: $(STAMP) ## build the wheel, install it without extras in a fresh environment, measure a folder there
 	rm -rf build _build/wheel _build/light

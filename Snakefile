@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 from kent import records
-from kent.runs import configurations, contents
 from kent.models.suites import SUITES
+from kent.runs import configurations, contents
 
 SUITE = config.get("suite", "tiny")
 PAGES = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))

@@ -109,8 +109,14 @@ def format_table(summary: dict, provenance: dict) -> str:
 
 
 def _align(rows: list[list[str | float]], form: str) -> str:
-    """Rows in columns: the first to the left, numbers, in the given form, to the right."""
-    cells = [[each if isinstance(each, str) else form.format(each) for each in row] for row in rows]
+    """Rows in columns: the first to the left, numbers, in the given form, to the right.
+
+    What is not known (NaN) stays blank.
+    """
+    written = [
+        [each if isinstance(each, str) else form.format(each) for each in row] for row in rows
+    ]
+    cells = [["" if each == "nan" else each for each in row] for row in written]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in cells]
     return "\n".join("  ".join(line).rstrip() for line in lines)

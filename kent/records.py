@@ -69,7 +69,8 @@ def make_room(path: Path) -> Path:
         wanted, right = ("file", each.is_file) if each == path else ("folder", each.is_dir)
         if os.path.lexists(each) and not right():
             aside = set_aside(each).name
-            logger.warning("%s in the cache is to be a %s: kept as %s", each, wanted, aside)
+            said = "%s in the cache is no %s, where one belongs: kept as %s"
+            logger.warning(said, each, wanted, aside)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -189,7 +190,7 @@ def _hash_source(source: str) -> str:
 
 
 def _outline(node: object) -> object:
-    """A syntax tree as plain lists, without imports, docstrings, places, and empty fields.
+    """A syntax tree as plain lists, without plain imports, docstrings, places, and empty fields.
 
     Which empty fields there are, and with them what `ast.dump` says, depends on Python's version.
     """
@@ -205,7 +206,8 @@ def _outline(node: object) -> object:
 def _is_mute(statement: object) -> bool:
     """Whether a statement computes nothing: an import, or a text that stands alone."""
     alone = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return isinstance(statement, ast.Import | ast.ImportFrom) or alone
+    imported = isinstance(statement, ast.Import | ast.ImportFrom)
+    return alone or (imported and not any(name.asname for name in statement.names))
 
 
 @cache

@@ -148,5 +148,6 @@ def check_text(text: object, place: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         half = f"character {error.start} of the text is {text[error.start]!a}"
-        raise ValueError(f"{place}: {half}, half of a surrogate pair: write it whole") from error
+        remedy = "half of a surrogate pair: write it whole, or leave it out"
+        raise ValueError(f"{place}: {half}, {remedy}") from error
     return text

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import OlmoConfig, OlmoForCausalLM, PreTrainedTokenizerFast
 
-EXTRA = {"accelerate", "datasets", "lm_eval", "matplotlib", "pandas"}
+EXTRA = {"accelerate", "datasets", "lm_eval", "matplotlib", "pandas", "ruamel.yaml", "scipy"}
 SHAPE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
 TEXT = "The memory of a language model lies in its feed-forward layers. " * 40
 

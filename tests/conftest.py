@@ -12,7 +12,7 @@ from jaxtyping import install_import_hook
 
 _cache = tempfile.TemporaryDirectory(prefix="kent-tests-")
 os.environ.setdefault("KENT_CACHE", _cache.name)
-# The world is left out: it would write its documents twenty times slower.
+# The world is left out, which would write twenty times slower, and the ground, which has no shapes.
 ROOMS = ("models", "measure", "change", "learning", "runs", "pages")
 install_import_hook(["kent.text.corpora", *(f"kent.{room}" for room in ROOMS)], "beartype.beartype")
 

@@ -9,7 +9,7 @@ from learner import make_model
 
 import kent
 from kent import records
-from kent.__main__ import main
+from kent.__main__ import format_table, main
 from kent.models import pretraining
 from kent.runs import definitions, execution
 
@@ -151,3 +151,14 @@ def test_a_run_whose_record_is_damaged_is_done_again(micro, tmp_path, capsys):
     weights = pretraining.pretrain("tiny") / "step1/model.safetensors"
     weights.unlink()
     assert main(["run", str(tmp_path / "suite.yaml")]) == 0 and weights.is_file()
+
+
+def test_an_error_that_is_not_known_stays_blank_in_the_tables():
+    totals = ("knowledge_entropy", "attention_entropy", "next_token_entropy", "loss")
+    summary = {name: {"value": 1.0, "standard_error": float("nan")} for name in totals}
+    summary |= {"entropy_bound": 3.0, "by_layer": {"standard_error": [float("nan")], "Gini": [0.5]}}
+    provenance = {"architecture": "OLMo", "instances": 1, "length": 8, "dtype": "float32"}
+    table = format_table(summary, provenance | {"device": "cpu"})
+    assert "nan" not in table
+    assert table.splitlines()[-1].split() == ["0", "0.5"]
+    assert "bound minus knowledge  2.0000" in table

@@ -94,7 +94,16 @@ def alone(tmp_path_factory) -> subprocess.CompletedProcess:
 
 
 def test_the_core_is_light():
-    heavy = {"accelerate", "datasets", "ipython", "lm-eval", "matplotlib", "pandas", "scipy"}
+    heavy = {
+        "accelerate",
+        "datasets",
+        "ipython",
+        "lm-eval",
+        "matplotlib",
+        "pandas",
+        "ruamel-yaml",
+        "scipy",
+    }
     assert {"torch", "transformers"} <= collect(CORE) and not collect(CORE) & heavy
 
 

@@ -1,8 +1,9 @@
 """Knowledge entropy moved at will without changing what a gated model computes.
 
-A gated network puts out Σᵢ cᵢ·vᵢ with cᵢ = σ(gᵢ·x)·(kᵢ·x): a key times s and its memory vector by s
-leave every product as it is, and multiply its coefficient. So what knowledge entropy measures is in
-part a choice of units; a control by which a change of entropy can be told from one of the function.
+A gated network puts out Σᵢ cᵢ·vᵢ with cᵢ = σ(gᵢ·x)·(kᵢ·x): a key multiplied by s and its memory
+vector divided by s leave every product as it is, and multiply its coefficient by s. So what
+knowledge entropy measures is in part a choice of units; a control by which a change of entropy can
+be told from one of the function.
 
 Axes: m, the neurons of a layer.
 """

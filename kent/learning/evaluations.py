@@ -25,7 +25,7 @@ Stop = dict[str, float | int]
 
 @dataclass(eq=False)
 class Evaluator(TrainerCallback):
-    """Scores probes after every injection and tasks in their turn; stops at a loss not finite.
+    """Scores probes after every injection, tasks in their turn; stops where a loss is not finite.
 
     Every evaluation is a file in `folder` that names the `run`, so that an interrupted run keeps
     those it has. `asked` are the facts under their names (knowledge, control); `tasks` as for
@@ -117,7 +117,7 @@ class Evaluator(TrainerCallback):
         self.bar = tqdm(total=state.max_steps, initial=state.global_step, disable=hidden, **shown)
 
     def on_log(self, args, state, control, *, model, logs, **kwargs) -> None:
-        """After a step, before its checkpoint: stop at a loss not finite, examine an injection."""
+        """After a step, before its checkpoint: stop where a loss is not finite, else examine."""
         if "loss" not in logs:
             return
         self.bar.update()
@@ -134,7 +134,7 @@ class Evaluator(TrainerCallback):
 
 
 def find_stop(logs: Sequence[Mapping[str, float | int]]) -> Stop | None:
-    """Step and learning rate of the first of the Trainer's logs not finite in loss or gradient."""
+    """Step and learning rate of the first log whose loss or gradient is not finite."""
     for log in logs:
         if "loss" in log and not (math.isfinite(log["loss"]) and math.isfinite(log["grad_norm"])):
             return {"step": log["step"], "learning_rate": log["learning_rate"]}

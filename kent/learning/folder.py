@@ -130,8 +130,9 @@ class RunFolder(TrainerCallback):
         self._sign(part, None)
 
     def _seal(self, part: Path) -> None:
-        files = [path for path in part.rglob("*") if path.is_file() and path != part / MANIFEST]
-        self._sign(part, {path.relative_to(part).as_posix(): hash_file(path) for path in files})
+        files = sorted(path for path in part.rglob("*") if path.is_file())
+        hashes = {path.relative_to(part).as_posix(): hash_file(path) for path in files}
+        self._sign(part, {name: found for name, found in hashes.items() if name != MANIFEST})
 
     def _sign(self, part: Path, files: dict[str, str] | None) -> None:
         save_json({"run": self.run, "part": part.name, "files": files}, part / MANIFEST)

@@ -17,7 +17,7 @@ from kent.settings import Count, TokenIds, checked
 
 
 class InjectedRows(Dataset):
-    """The rows of a run in the order of its steps: `epochs` times `steps · batch` of `sequences`.
+    """The rows of a run in the order of its steps: `epochs` times as many of `sequences`.
 
     Injection k is in the batch of step k · steps / 10 of every epoch (steps count from 1). Text i,
     followed by the end-of-text token, stands in front of row i of the batch, and the row is cut

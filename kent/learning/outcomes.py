@@ -21,7 +21,7 @@ from kent.learning.probes import MEASURES
 from kent.records import expect_whole, load_tensors, save_tensors
 from kent.settings import checked
 
-FORMAT = "kent outcome 1"
+FORMAT = "kent outcome 2"
 RESAMPLES = 1000
 SEED = 0
 

@@ -82,7 +82,7 @@ def _tokenise(probes: Sequence[Probe], tokenizer: PreTrainedTokenizerBase) -> li
         tokenizer(each, add_special_tokens=False, verbose=False)["input_ids"]
         for each in (starts, texts)
     )
-    # Counted, not compared, as the public code does, where a token reaches over the border.
+    # As in the public code tokens are counted, not compared: one may reach over the border.
     return [_Line(tokens, len(start)) for tokens, start in zip(whole, before, strict=True)]
 
 

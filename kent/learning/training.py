@@ -181,7 +181,6 @@ def _make_trainer(
 ) -> Trainer:
     """The Trainer of a run; ValueError where accelerate's precision is not the recipe's."""
     cooling = [Cooling(recipe.temperature, decay=recipe.cooling)] if recipe.temperature != 1 else []
-    # Cooling comes first, so that what is logged and evaluated has the temperature of its step.
     settings = {"train_dataset": rows, "callbacks": [*cooling, *watchers]}
     decayed = recipe.decay_embeddings
     trainer = Trainer(model=model, args=arguments, decay_embeddings=decayed, **settings)
@@ -205,7 +204,7 @@ def _train(trainer: Trainer, evaluator: Evaluator, folder: RunFolder) -> None:
     if checkpoint:
         logs = TrainerState.load_from_json(f"{checkpoint}/{STATE}").log_history
         if stopped := find_stop(logs):
-            # The Trainer would go on past the stop: it has no more steps than were learned.
+            # Else the Trainer would go on past the stop: give it no more than was learned.
             trainer.args.max_steps, rows = stopped["step"], trainer.train_dataset
             trainer.train_dataset = Subset(rows, range(stopped["step"] * rows.batch))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -52,7 +52,7 @@ def jackknife(
     """Standard error of `statistic` by leaving out one block of instances at a time.
 
     `statistic` maps the blocks' sizes to the estimate; a block is left out by giving it size 0.
-    With g blocks the error is sqrt((g-1)/g · Σ (θ₍ᵢ₎ - θ̄)²) (Efron and Stein 1981); NaN for one.
+    With g blocks the error is sqrt((g-1)/g · Σ (θ₍ᵢ₎ - θ̄)²) (Efron and Stein 1981). NaN for one.
 
     Why blocks: neighbours may come from one document, and an error that took them as independent
     would be too small. Why a jackknife: knowledge entropy is that of mean coefficients, no mean of

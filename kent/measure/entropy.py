@@ -123,7 +123,7 @@ def entropy_bound(coefficients: Sequence[Array]) -> float:
 def effective_number(coefficients: Array) -> float:
     """exp(H): how many memory vectors, used alike, have this entropy (Hill number of order 1).
 
-    Entropy in the unit of a reader: memory vectors, 1 to m. Rarely used ones count for much of it.
+    Entropy in a unit to picture: memory vectors, 1 to m. Rarely used ones count for much of it.
 
     >>> round(effective_number(torch.tensor([5.0, 5.0, 0.0])), 6)
     2.0
@@ -175,8 +175,8 @@ def top_share(coefficients: Array, percent: Annotated[float, Field(gt=0, le=100)
 def dormant_fraction(coefficients: Array, threshold: NotNegative = 0.025) -> float:
     """Fraction of neurons whose coefficient is at most `threshold` times the layer's mean.
 
-    The τ-dormant neurons of Sokar et al. 2023 (ReDo), whose τ = 0.025 is the default: what the
-    resuscitation of the field is about. It sees no difference among neurons above the threshold.
+    The τ-dormant neurons of Sokar et al. 2023 (ReDo), whose τ = 0.025 is the default: what
+    resuscitation is about elsewhere. It sees no difference among neurons above the threshold.
 
     >>> dormant_fraction(torch.tensor([0.0, 0.01, 1.0, 2.0]))
     0.5

@@ -144,10 +144,10 @@ def _check_marks(text: object, spans: object, place: str) -> None:
 
 
 def _is_span(span: object, length: int) -> bool:
-    match span:
-        case [Integral() as start, Integral() as end]:
-            return bool not in (type(start), type(end)) and 0 <= start < end <= length
-    return False
+    if not isinstance(span, tuple | list) or len(span) != 2:
+        return False
+    whole = all(isinstance(end, Integral) and not isinstance(end, bool) for end in span)
+    return whole and 0 <= span[0] < span[1] <= length
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from kent.measure.attention import listen
 from kent.measure.blocks import BlockMeans
 from kent.measure.copies import is_plain
 from kent.measure.memory import (
+    Memory,
     Model,
     check_tokens,
     count_vocabulary,
@@ -107,7 +108,7 @@ def rows_together(model: PreTrainedModel, batch_size: int) -> int:
     return 1 if depend_on_batch(model) else batch_size
 
 
-def _refuse(wrong: Bool[Tensor, " instance"], what: str) -> None:
+def _check_none(wrong: Bool[Tensor, " instance"], what: str) -> None:
     if wrong.any():
         raise ValueError(f"instance {wrong.nonzero()[0].item()} {what}")
 
@@ -118,10 +119,10 @@ def _check_mask(sequences: Tensor, mask: Tensor) -> None:
         raise ValueError(f"attention_mask has shape {shapes}")
     if not ((mask == 0) | (mask == 1)).all():
         raise ValueError("attention_mask must hold 1 for a real token and 0 for padding")
-    _refuse(~mask.any(dim=1), "has no real token")
+    _check_none(~mask.bool().any(dim=1), "has no real token")
     starts = (mask.long().diff(dim=1) == 1).sum(dim=1) + mask[:, 0].long()
     gap = "has padding between its real tokens: padding may stand on either side only"
-    _refuse(starts > 1, gap)
+    _check_none(starts > 1, gap)
 
 
 def _check_rows(
@@ -184,7 +185,7 @@ def profile(
     if "token" in measures:
         real = read_mask(sequences, attention_mask)
         alone = ~(real[:, :-1] & real[:, 1:]).any(dim=1)
-        _refuse(alone, "has no next token to predict: the loss needs two real tokens in a row")
+        _check_none(alone, "has no next token to predict: the loss needs two real tokens in a row")
     if activation == "relu" and any(memory.gate is None for memory in memories):
         plain = f"the feed-forward networks of {type(model).__name__} are plain"
         raise ValueError(f'activation="relu" needs a gated model; {plain}')
@@ -209,14 +210,14 @@ def _stream(
     """The pass itself: what was asked for, by name and layer."""
     decoder, device, means = find_decoder(model), find_device(model), {}
     size = batch_size if mask is None else rows_together(model, batch_size)
-    project = find_head(model) if "token" in measures else None
+    memories, project = find_memories(model), find_head(model) if "token" in measures else None
     # By the model's own attention a row without padding is what it is: nothing is left to try.
     tried = set() if "attention" in measures else {0}
     for start in tqdm(range(0, len(sequences), size), desc="profile", unit="batch", leave=False):
         chosen = slice(start, start + size)
         real = None if mask is None else mask[chosen].to(device)
         batch = Batch(sequences[chosen].to(device), real)
-        with _hear(model, batch, measures, activation):
+        with _hear(model, memories, batch, measures, activation):
             hidden = batch.run(decoder)
         _check_rows(model, batch, hidden, tried)
         if project is not None:
@@ -229,10 +230,13 @@ def _stream(
 
 @contextmanager
 def _hear(
-    model: PreTrainedModel, batch: Batch, measures: Sequence[str], activation: str
+    model: PreTrainedModel,
+    memories: Sequence[Memory],
+    batch: Batch,
+    measures: Sequence[str],
+    activation: str,
 ) -> Iterator[None]:
     """Within the block `batch` hears of every layer what was asked for; after it, that it did."""
-    memories = find_memories(model)
     with ExitStack() as stack:
         if "knowledge" in measures:
             stack.enter_context(watch(memories, batch, activation))

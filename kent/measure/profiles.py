@@ -271,7 +271,7 @@ class Profile:
         Raises `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else.
         """
         tensors, provenance = load_tensors(path, FORMAT)
-        # Both lists are as long as the longer one: what lacks a layer is not whole.
+        # Norms may be absent; else both lists have one length: what lacks a layer is not whole.
         kinds = ("coefficients.", "norms.")
         counts = [sum(name.startswith(kind) for name in tensors) for kind in kinds]
         layers = range(max(counts))

@@ -148,14 +148,15 @@ def _change(model: PreTrainedModel, config: dict) -> PreTrainedModel:
 
 def _measure(config: dict) -> Result:
     """What a run measures on a checkpoint, which stays as it is, and what it was measured on."""
-    model, tokenizer = _load(config)
-    result, text = MEASURES[config["run"]](config, model, tokenizer)
+    result, text = MEASURES[config["run"]](config)
+    weights = _weigh(_load(config)[0])
     stated = {key: config[key] for key in STATED if key in config}
-    result.provenance.update(corpus=text, seed=SEED, weights_sha256=_weigh(model), **stated)
+    result.provenance.update(corpus=text, seed=SEED, weights_sha256=weights, **stated)
     return result
 
 
-def _profile(config: dict, model: PreTrainedModel, tokenizer) -> tuple[Profile, dict]:
+def _profile(config: dict) -> tuple[Profile, dict]:
+    model, tokenizer = _load(config)
     model = _change(model, config)
     if config["temperature"] != 1:
         model = copy.deepcopy(model)
@@ -167,15 +168,17 @@ def _profile(config: dict, model: PreTrainedModel, tokenizer) -> tuple[Profile, 
     return profile(model, tokens, **settings), text
 
 
-def _familiarity(config: dict, model: PreTrainedModel, tokenizer) -> tuple[Familiarity, dict]:
+def _familiarity(config: dict) -> tuple[Familiarity, dict]:
     corpus, column = config["corpus"], config["column"]
     documents = read_entities(corpus, limit=config["limit"], column=column)
+    model, tokenizer = _load(config)
     size = {"length": config["length"], "batch_size": config["batch_size"]}
     found = measure_familiarity(model, tokenizer, documents, **size)
     return found, describe(corpus, column=column)
 
 
-def _gradients(config: dict, model: PreTrainedModel, tokenizer) -> tuple[Gradients, dict]:
+def _gradients(config: dict) -> tuple[Gradients, dict]:
+    model, tokenizer = _load(config)
     tokens, text = _draw(config, tokenizer)
     size = {"batch_size": config["batch_size"], "steps": config["updates"]}
     return measure_gradients(model, tokens, **size), text

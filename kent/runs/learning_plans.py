@@ -31,10 +31,13 @@ Settings = Mapping[str, object]
 def _choose_recipe(checkpoints: Checkpoints, recipe: Settings | None) -> dict:
     """The suite's own setting, or for other checkpoints the paper's, as `recipe` changes it.
 
-    Raises `ValueError` for a setting that is not of its type, and for no tasks: pages compare P.
+    Raises `ValueError` for a setting that is not of its type, for facts, which a page names beside
+    its recipe, and for no tasks: pages compare P.
     """
     suite = find_suite(checkpoints)
     chosen = (suite.learning if suite else {}) | dict(recipe or {})
+    if facts := {"knowledge", "control"} & chosen.keys():
+        raise ValueError(f"{' and '.join(sorted(facts))} stand beside a recipe, not in it")
     make_recipe({key: value for key, value in chosen.items() if key in SETTINGS})
     if not chosen.get("tasks", True):
         wanted = "its recipe needs tasks, paper or world or a task's name"

@@ -213,13 +213,14 @@ def sweep_sizes(
     """The last checkpoint on ever fewer sequences, on ever shorter ones, and in other dtypes."""
     last = list_checkpoints(checkpoints, steps)[-1]
     usual = {"length": length, "limit": limit, "dtype": dtype}
-    varied = {"limit": _divide(limit, 4), "length": _divide(length, 2)}
-    varied["dtype"] = ["float32", "bfloat16", "float16"]
+    varied = {
+        "sequences": ("limit", _divide(limit, 4)),
+        "length": ("length", _divide(length, 2)),
+        "dtype": ("dtype", ["float32", "bfloat16", "float16"]),
+    }
     return {
-        "sequences" if name == "limit" else name: [
-            plan_profile(*last, **usual | {name: value}, **measured) for value in values
-        ]
-        for name, values in varied.items()
+        label: [plan_profile(*last, **usual | {name: value}, **measured) for value in values]
+        for label, (name, values) in varied.items()
     }
 
 

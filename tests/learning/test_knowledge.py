@@ -41,8 +41,7 @@ LONGEST = 110  # tokens of the tiny suite's tokenizer, in a row of 128
 
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory):
-    """The first 20,000 documents of each domain, written by a process that checks no annotations:
-    ten times faster."""
+    """The first 20,000 documents of each domain."""
     folder = tmp_path_factory.mktemp("world")
     subprocess.run(
         [sys.executable, "-c", WRITING],

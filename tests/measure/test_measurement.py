@@ -665,10 +665,12 @@ def test_bad_input_is_named(changes, message):
         kent.profile(**arguments)
 
 
-def test_arrays_of_numpy_are_taken():
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int64", "float32"])
+def test_arrays_of_numpy_are_taken(kind):
     tokens, mask = draw_tokens(2, 20), torch.ones(2, 20, dtype=torch.bool)
     mask[0, :7] = False
-    found = kent.profile(build("OLMo"), tokens.numpy().astype("int32"), attention_mask=mask.numpy())
+    given = {"attention_mask": mask.numpy().astype(kind)}
+    found = kent.profile(build("OLMo"), tokens.numpy().astype("int32"), **given)
     assert_close(found, kent.profile(build("OLMo"), tokens, attention_mask=mask), tolerance=0)
     assert (
         found.provenance["text"]

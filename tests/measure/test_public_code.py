@@ -1,5 +1,7 @@
-"""An imitation of how the paper's public code measures knowledge entropy, and how far each of its
-deviations from the text moves the number (`pytest -s tests/test_public_code.py` prints the table).
+"""An imitation of how the paper's public code measures knowledge entropy.
+
+How far each of its deviations from the text moves the number is in a table that
+`pytest -s tests/measure/test_public_code.py` prints.
 
 As described, not copied: token sequences are decoded and tokenised again, cut or padded to the full
 length; the mean runs over every position, padding included, with no attention mask kept out of it;

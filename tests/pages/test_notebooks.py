@@ -11,6 +11,8 @@ import papermill
 import pytest
 import yaml
 
+from kent.pages import seeds
+from kent.pages.plots import learning
 from kent.runs import contents
 from kent.runs.configurations import make_recipe
 
@@ -23,6 +25,8 @@ REREADING = ("table_limits",)  # published numbers only: nothing is measured or 
 MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
 SECTIONS = ["Claim", "Method", "Figure", "Check", "Reading", "Full run"]
 SUITES = sorted((ROOT / "params").glob("*.yaml"))
+REPLAYED = re.search(r"(?m)^REPLAYED := (.+)$", (ROOT / "Makefile").read_text("utf8"))[1].split()
+RECORDED = sorted((ROOT / "results/pages").glob("*/fig11_once_and_paraphrased.ipynb"))
 EXECUTED = ROOT / "_build" / "pages" / "tiny"
 
 
@@ -157,3 +161,16 @@ def test_every_executed_figure_carries_alt_text(page):
     for cell in figures:
         described = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
         assert len(described.split()) >= 8, f"figure without a description: {cell['source'][:60]}"
+
+
+@pytest.mark.parametrize("page", REPLAYED)
+def test_the_reading_of_a_replayed_page_is_compared(page):
+    compared = [cell for cell in cells(page, "code") if "nbval-check-output" in tags(cell)]
+    assert any("page.read(" in cell["source"] for cell in compared)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.parent.name)
+def test_recorded_seeds_have_the_rows_that_figure_11_looks_for(path):
+    """A row of another name would be missing from the figure without a word."""
+    (table,) = seeds.collect_outputs(path, "kent-estimates")
+    assert {f"{kind}, A (%)" for kind in learning.KINDS} <= table["rows"].keys()

@@ -232,3 +232,12 @@ def test_one_step_measured_twice_is_no_repetition(micro, alike, caplog):
         for step in (0, 5):
             execution.fetch(definitions.plan_profile(alike, step, **SMALL | {"limit": limit}))
     assert "same weights" not in caplog.text
+
+
+def test_entities_are_read_before_the_model_is_loaded(micro, tmp_path, monkeypatch):
+    spans = tmp_path / "spans.jsonl"
+    spans.write_text('{"text": "A name.", "entities": [[2, 99]]}\n' * 4)
+    run = definitions.plan_familiarity("tiny", 4, **SMALL | {"corpus": str(spans)})
+    monkeypatch.setattr(execution, "load", pytest.fail)
+    with pytest.raises(ValueError, match=r"an entity is two integers \[start, end\)"):
+        execution.do(run)

@@ -245,6 +245,12 @@ def test_a_final_model_is_the_last_where_steps_are_not_known(pretrained, tmp_pat
     assert settings(every["q = 2"], "name") == [(each,) for each in folders]
 
 
+@pytest.mark.parametrize("plan", [learning_plans.learn_stages, learning_plans.vary_q])
+def test_facts_stand_beside_a_recipe(micro, plan):
+    with pytest.raises(ValueError, match="control and knowledge stand beside a recipe, not in it"):
+        plan("tiny", recipe={"knowledge": [], "control": []}, steps=[4], **SMALL)
+
+
 def test_a_recipe_of_changed_models_has_no_temperature_of_its_own(micro):
     with pytest.raises(ValueError, match="has no cooling, temperature: a temperature is a change"):
         learning_plans.vary_q(

@@ -182,10 +182,8 @@ def plot_familiarity(corpora: Mapping[str, Familiarity]) -> Figure:
 @styled
 def plot_gradients(stages: Sequence[Gradients]) -> Figure:
     """Appendix A.1: coefficients beside gradient norms at the last stage, and rank correlations."""
-    last, names = (
-        stages[-1],
-        {"gradients": "gradient", "sgd": "SGD update", "adamw": "AdamW update"},
-    )
+    names = {"gradients": "gradient", "sgd": "SGD update", "adamw": "AdamW update"}
+    last = stages[-1]
     figure, (top, bottom) = make_panels(2)
     for layer, pair in enumerate(zip(last.coefficients, last.gradients, strict=True)):
         color = plt.cm.viridis(layer / len(last.coefficients))
