@@ -17,7 +17,7 @@ from kent.runs import configurations, contents
 
 SUITE = config.get("suite", "tiny")
 PAGES = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
-TOGETHER = 4  # runs of a job in which a model learns on; checkpoints of a job that measures a small suite
+TOGETHER = 6  # runs of a job in which a model learns on; checkpoints of a job that measures a small suite
 LEDGERS = {"scorecard": 1, "status": 2}  # these read the executed copies of the pages before them
 
 

@@ -180,11 +180,12 @@ def drive(tmp_path):
     for name in ("pyproject.toml", "constraints.txt", ".venv/.kent-installed"):
         (folder / name).touch()
     shutil.copy(ROOT / "Makefile", folder)
+    (folder / "cache" / "suites").mkdir(parents=True)
+    asked = f'test "$1" != -c || {{ echo "{folder}/cache"; exit; }}'  # where the cache is
     for name in ("python", "snakemake", "ruff", "pytest"):
         program = folder / ".venv" / "bin" / name
-        program.write_text(
-            f'#!/bin/sh\necho "{name} of $0, cache $KENT_CACHE"\ntest ! -e fail-{name}\n'
-        )
+        said = f'echo "{name} of $0, cache $KENT_CACHE"'
+        program.write_text(f"#!/bin/sh\n{asked}\n{said}\ntest ! -e fail-{name}\n")
         program.chmod(0o755)
     return folder
 
@@ -199,6 +200,7 @@ def test_make_works_in_a_folder_whose_path_has_a_space(drive):
     status, said = make(drive, "test")
     assert status == 0, said
     assert f"pytest of {drive}/.venv/bin/pytest, cache {drive}/_build/fresh-cache" in said
+    assert (drive / "_build" / "fresh-cache" / "suites").is_dir()
 
 
 def test_a_lock_that_outlives_its_run_is_named_with_the_command_that_removes_it(drive):
