@@ -121,7 +121,7 @@ class Outcome:
         relative: bool = True,
         since: "InstanceOf[Outcome] | None" = None,
     ) -> Float64[np.ndarray, " sample"]:
-        """A: the rise of K from before to the end, in % of |K| before (section 4.1), or in nats.
+        """A: the rise of K from before to the end, in % of K before (section 4.1), or in nats.
 
         `since` is the run whose K before counts (default: this one): that of the unchanged model,
         for a changed one. Raises as `average_paragraphs`, and ValueError for a run with other
