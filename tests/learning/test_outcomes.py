@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kent.errors import DamagedError
-from kent.learning.outcomes import Outcome, estimate, summarize_paragraphs
+from kent.learning.outcomes import FORMAT, Outcome, estimate, summarize_paragraphs
 from kent.pages import page
 from kent.pages.summaries import tabulate_learning
 from kent.records import save_tensors
@@ -259,6 +259,6 @@ def test_the_table_of_learning_has_a_column_per_initial_model():
 
 @pytest.mark.parametrize("name", ["nope/x", "x"])
 def test_a_record_that_holds_something_else_is_not_whole(tmp_path, name):
-    save_tensors({name: torch.ones(2)}, tmp_path / "o", format="kent outcome 1", provenance={})
+    save_tensors({name: torch.ones(2)}, tmp_path / "o", format=FORMAT, provenance={})
     with pytest.raises(DamagedError, match="does not hold what it should"):
         Outcome.load(tmp_path / "o")
