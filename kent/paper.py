@@ -17,8 +17,7 @@ def is_effect(value: float, error: float) -> bool:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim: the statistic that would carry it, the sign the paper reports, and the setting it
-    was made for.
+    """One claim: the statistic that would carry it, its sign in the paper, and its setting.
 
     `unit` is that of the statistic, `published` what the paper says of its value, `source` where it
     says so, and `page` the notebook that tests it, None while there is none.
@@ -35,13 +34,12 @@ class Claim:
     page: str | None = None
 
     def judge(self, value: float, error: float) -> str:
-        """Verdict on a measured statistic with its standard error: the interval is two errors
-        either way.
+        """Verdict on a statistic with its standard error: the interval is two errors either way.
 
-        "no value" where either is NaN: a run was stopped by a loss that was not finite, or
-        checkpoints are too few.
+        "no value" where either is NaN (a run was stopped by a loss that was not finite, or
+        checkpoints are too few), or both are 0: something is compared with itself.
         """
-        if isnan(value) or isnan(error):
+        if isnan(value) or isnan(error) or value == error == 0:
             return "no value"
         if not is_effect(value, error):
             return "too small to tell"
@@ -50,8 +48,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of tables 1 and 2: hyperparameters of continual learning, and what came out at each
-    stage of `STAGES`.
+    """One row of tables 1 and 2: hyperparameters, and what came out at each stage of `STAGES`.
 
     `batch` in sequences of 1,024 tokens, `rate` the peak learning rate. By stage: acquisition `A`
     and forgetting `F` in % (table 1); after learning, probe performance `K` in nats (the public
@@ -68,8 +65,7 @@ class Setting:
 
 
 def bound_before(after: float, change: float, digit: float) -> tuple[float, float]:
-    """Lower and upper end of what K or P was before learning, from its value after it and the
-    reported change in %.
+    """Lower and upper end of K or P before learning, by its value after it and the change in %.
 
     A = (K_CL - K_PT) / abs(K_PT) with K < 0, and F = -(P_CL - P_PT) / P_PT, so in both before =
     after / (1 - change / 100) (section 4.1). `after` may be off by half its last printed `digit`,
@@ -83,8 +79,9 @@ def bound_before(after: float, change: float, digit: float) -> tuple[float, floa
 
 
 def infer_before(quantity: str) -> dict[str, tuple[float, float]]:
-    """By stage, the range of K (nats) or P (%) before learning that every setting's printed digits
-    leave (figure 12).
+    """By stage, the range of K (nats) or P (%) before learning that all printed digits leave.
+
+    The two are drawn in figure 12.
 
     Raises ValueError for a quantity other than K and P.
     """
@@ -121,8 +118,7 @@ per layer they hold for. Curves fall from near the upper to near the lower end. 
 model of 24 layers; its axis fits 16."""
 
 ENTROPIES = {"attention": (70, 40), "token": (2.8, 2.4)}
-"""Attention entropy and next-token entropy of OLMo-1B in nats, early and late, read off figure
-3."""
+"""Attention and next-token entropy of OLMo-1B in nats, early and late, read off figure 3."""
 
 STAGES = {"118k": 0.16, "369k": 0.50, "554k": 0.75, "738k": 1.00}
 """Initial models of continual learning, as a fraction of OLMo-1B's 738,020 steps (section 4.1)."""
@@ -136,5 +132,4 @@ TABLES = {
     )
     for name, row in _read("tables.yaml").items()
 }
-"""Tables 1 and 2: by setting, in their order, the hyperparameters and the four published
-quantities."""
+"""Tables 1 and 2: by setting, in their order, hyperparameters and published quantities."""

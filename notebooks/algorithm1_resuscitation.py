@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Algorithm 1: inactive memory vectors are raised to their layer's mean
+# # Algorithm 1: resuscitation of inactive memory vectors
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

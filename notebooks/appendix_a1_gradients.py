@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Appendix A.1: a memory vector's gradient follows its coefficient
+# # Appendix A.1: coefficients, gradients and updates of memory vectors
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Footnote 11: knowledge entropy goes with acquisition and against forgetting
+# # Footnote 11: knowledge entropy, acquisition and forgetting
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -131,7 +131,8 @@ rows = (summaries.ENTROPY, "A (%)", "F (%)")
 H, A, F = ([value for value, _ in first.loc[row]] for row in rows)
 found = {"correlation-acquisition": summaries.correlate(H, A)}
 found["correlation-forgetting"] = summaries.correlate(H, F)
-page.read(found, outcomes[: len(H)], recorded)
+gates = {"correlation-forgetting": summaries.find_floor(outcomes[: len(H)])}
+page.read(found, outcomes[: len(H)], recorded, gates)
 
 # %%
 print(f"first to last: H {H[0]:.3f} to {H[-1]:.3f} nats, A {A[0]:.1f} to {A[-1]:.1f} %")

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 1: memory coefficients grow more uneven
+# # Figure 1: the distribution of memory coefficients
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 3: attention entropy and next-token entropy fall too
+# # Figure 3: attention entropy and next-token entropy over pretraining
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 4: models of later stages acquire less and forget more
+# # Figure 4: acquisition and forgetting by stage of pretraining
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -86,7 +86,7 @@ page.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-acquisition", "caption": "Acquisition, forgetting, and what K and P come to, by initial model, with two standard errors. Thin: other seeds of pretraining, where recorded. Grey: the paper's baseline (tables 1 and 2); dotted: what guessing scores."}, "image": {"alt": "Four line charts over the initial model's pretraining step: acquisition and final K of the injected facts beside the never injected control, forgetting and final P of the six tasks, with error bars, and the paper's values as a grey dashed line.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-acquisition", "caption": "Acquisition, forgetting, and what K and P come to, by initial model, with two standard errors. Thin: other seeds of pretraining, where recorded. Grey: the paper's baseline (tables 1 and 2); dotted: what guessing scores, and the forgetting of a model that ends there."}, "image": {"alt": "Four line charts over the initial model's pretraining step: acquisition and final K of the injected facts beside the never injected control, forgetting and final P of the six tasks, with error bars, and the paper's values as a grey dashed line.", "width": "100%"}} tags=["hide-input"]
 figure = learning.plot_learning(outcomes, recorded)
 
 # %% tags=["hide-input"]
@@ -115,7 +115,10 @@ changes = {"fig04-acquisition": A[-1] - A[0], "fig04-forgetting": F[-1] - F[0]}
 if len(outcomes) > 2:
     for key, after in {"fig04-middle-k": K, "fig04-middle-p": P}.items():
         changes[key] = np.max(after[1:-1], axis=0) - np.maximum(after[0], after[-1])
-page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
+gates = {"fig04-forgetting": summaries.find_floor([outcomes[0], outcomes[-1]])}
+gates["fig04-middle-p"] = summaries.find_floor(outcomes)
+found = {key: estimate(samples) for key, samples in changes.items()}
+page.read(found, outcomes, recorded, gates)
 
 # %% [markdown]
 # F ends where guessing begins: a model that could more before has more to lose, and no model can fall further. Which

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 5: resuscitation of inactive memory vectors helps the final model
+# # Figure 5: resuscitation of inactive memory vectors of the final model
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -119,7 +119,7 @@ for profile, _ in models.values():
 cells = {"fig05": ("A (%)", "q = 2"), "fig05-forgetting": ("F (%)", "q = 2")}
 cells |= {"fig05-one": ("A (%)", "q = 1"), "fig05-half": ("A (%)", "q = 0.5")}
 found = {key: differences.loc[cell] for key, cell in cells.items() if cell[1] in differences}
-page.read(found, outcomes, recorded)
+page.read(found, outcomes, recorded, {"fig05-forgetting": summaries.find_floor(outcomes)})
 
 # %% [markdown]
 # The differences to the unchanged model, each with the error of a difference. A gain that the never injected control shares

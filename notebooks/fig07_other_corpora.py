@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 7: knowledge entropy falls whatever text it is measured on
+# # Figure 7: knowledge entropy on other texts
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

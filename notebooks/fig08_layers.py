@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 8: knowledge entropy falls in every layer, most in the last
+# # Figure 8: knowledge entropy layer by layer
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 9: knowledge entropy falls however coefficients are read
+# # Figure 9: knowledge entropy by magnitude and by ReLU
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 10: the new corpus is less familiar to the final model
+# # Figure 10: familiarity of the corpus to learn from
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -45,7 +45,8 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import page
+from kent.models.suites import RECIPES
+from kent.pages import evidence, page
 from kent.pages.plots import measuring
 from kent.runs import plans
 
@@ -104,10 +105,12 @@ for found in corpora.values():
 
 # %% tags=["nbval-check-output"]
 *_, known, new = corpora.values()
-page.read({"fig10": new.difference_from(known)}, [*corpora.values()])
+small = new.provenance["revision"]["repository"] in RECIPES
+gates = {"fig10": evidence.BY_CONSTRUCTION if small else None}
+page.read({"fig10": new.difference_from(known)}, [*corpora.values()], gates=gates)
 
 # %% [markdown]
-# For the tiny model this is so by construction: the far domain's names occur in no pretraining document. The page shows that
+# For a model that was pretrained on the spot this is so by construction: the far domain's names occur in no pretraining document. The page shows that
 # the measure sees it; it is no evidence about PubMed. A perplexity above the number of tokens in the vocabulary is worse than
 # guessing every token alike: the model is confidently wrong about names it never read.
 

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 12: late models start better and end worse
+# # Figure 12: K and P before and after continual learning
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -130,7 +130,9 @@ P = [100 * each.downstream() for each in outcomes]
 K = [each.performance() for each in outcomes]
 ends = {"fig12-before-k": K[-1][0] - K[0][0], "fig12-before": P[-1][0] - P[0][0]}
 ends |= {"fig12-after-k": K[-1][-1] - K[0][-1], "fig12-after": P[-1][-1] - P[0][-1]}
-page.read({key: estimate(samples) for key, samples in ends.items()}, outcomes, recorded)
+gates = {"fig12-after": summaries.find_floor([outcomes[0], outcomes[-1]])}
+found = {key: estimate(samples) for key, samples in ends.items()}
+page.read(found, outcomes, recorded, gates)
 
 # %% [markdown]
 # ## Full run

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 13: the gap between stages is larger on the less familiar corpus
+# # Figure 13: learning from other corpora
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
@@ -80,7 +80,7 @@ page.stamp([each for name, listed in results.items() if name != "before" for eac
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-learning-corpora", "caption": "Acquisition and forgetting by initial model, for two texts learnt on, with two standard errors."}, "image": {"alt": "Two line charts over the initial model's pretraining step, acquisition and forgetting in per cent, each with a line per corpus learnt on and error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-learning-corpora", "caption": "Acquisition and forgetting by initial model, for two texts learnt on, with two standard errors. Dotted: the forgetting of a model that ends where guessing begins."}, "image": {"alt": "Two line charts over the initial model's pretraining step, acquisition and forgetting in per cent, each with a line per corpus learnt on and error bars.", "width": "100%"}} tags=["hide-input"]
 far = outcomes[0].provenance["corpus"].get("corpus", "first corpus")
 rest = {name: each for name, each in results.items() if name not in ("before", "learning")}
 corpora = {far: outcomes} | rest

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 14: acquisition follows knowledge entropy in another architecture too
+# # Figure 14: knowledge entropy and acquisition in two architectures
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

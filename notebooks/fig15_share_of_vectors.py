@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 15: the more memory vectors are resuscitated the better, until about 90 %
+# # Figure 15: resuscitation by the share of memory vectors
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 17: a larger amplification hurts a middle stage and helps a later one
+# # Figure 17: amplification at the middle stages
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

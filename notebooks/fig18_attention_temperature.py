@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 18: resuscitation helps more than a higher attention temperature
+# # Figure 18: resuscitation beside the attention temperature
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # What the tables can and cannot say: stage and learning rate move together
+# # What the tables can and cannot say: stage and learning rate
 #
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*

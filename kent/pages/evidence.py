@@ -1,7 +1,7 @@
 """Claims against evidence: what a page measured for a claim and keeps; the scorecard reads it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kent.measure.profiles import Profile
@@ -10,6 +10,12 @@ from kent.paper import CLAIMS, Claim, is_effect
 from kent.runs.execution import Result
 from kent.runs.plans import pick_stages
 
+FLOOR, BY_CONSTRUCTION = "not measurable (floor)", "by construction"
+"""What is said in place of a verdict where a claim's precondition is not met."""
+ONE_SEED, ONE_MODEL = "one seed (no verdict)", " (one model)"
+"""Of a suite whose other seeds were not recorded; behind a verdict on a model that has none."""
+VERDICTS = ("agrees", "disagrees at this scale", "too small to tell", "no value", ONE_SEED)
+VERDICTS += (FLOOR, BY_CONSTRUCTION)
 UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 """Measures of concentration that grow as coefficients grow more uneven; the others fall."""
 
@@ -48,32 +54,47 @@ def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
 class Reading:
     """A page's reading: by claim the published value, the one measured here, and the verdict.
 
-    `measured` holds (value, standard error) by claim. Where the page was recorded for other seeds,
-    their values and the mean over all stand beside. Shown as a table; the page keeps the numbers.
+    `measured` holds (value, standard error) by claim. Seeds of pretraining differ more than an
+    interval within one says, so the verdict is that of the `seeds` recorded and this one together:
+    without them there is none, but for a model that has no other seeds (`one_model`). `gates` name
+    by claim the precondition that is not met, which then stands in the verdict's place. Shown as a
+    table; the page keeps the numbers.
     """
 
     measured: Mapping[str, tuple[float, float]]
     model: str
     text: str
     seeds: Sequence[Seed] = ()
+    gates: Mapping[str, str] = field(default_factory=dict)
+    one_model: bool = False
 
     def list_rows(self) -> list[dict]:
         """What was found for each claim, as JSON-able rows."""
         about, rows = {"model": self.model, "text": self.text}, []
         for key, (value, error) in self.measured.items():
-            row = {"claim": key, "value": value, "error": error}
-            row["verdict"] = CLAIMS[key].judge(value, error)
-            rows.append(row | about | self._pool(key))
+            row = {"claim": key, "value": value, "error": error, **about, **self._pool(key)}
+            rows.append(row | {"verdict": self._judge(row)})
         return rows
 
     def _pool(self, key: str) -> dict:
-        """Mean of a claim's statistic over this seed and the recorded ones, and its verdict."""
+        """Mean of a claim's statistic over this seed and the recorded ones."""
         others = [seed.readings[key][0] for seed in self.seeds if key in seed.readings]
         if not others:
             return {}
         mean, error = pool(values := [self.measured[key][0], *others])
-        verdict = CLAIMS[key].judge(mean, error)
-        return {"seeds": {"values": values, "value": mean, "error": error, "verdict": verdict}}
+        return {"seeds": {"values": values, "value": mean, "error": error}}
+
+    def _judge(self, row: dict) -> str:
+        """The verdict on what was found for a claim, or why there is none."""
+        claim, seeds = CLAIMS[row["claim"]], row.get("seeds")
+        within = claim.judge(row["value"], row["error"])
+        if row["claim"] in self.gates:
+            return self.gates[row["claim"]]
+        if within == "no value":
+            return within
+        if seeds:
+            return claim.judge(seeds["value"], seeds["error"])
+        return within + ONE_MODEL if self.one_model else ONE_SEED
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
         rows = self.list_rows()
@@ -88,20 +109,19 @@ def _tabulate(claim: Claim, found: dict, outdated: Sequence[str]) -> str:
         "statistic": claim.statistic,
         "published": f"{claim.published}; {claim.setting}",
         "measured here": format_statistic(claim, found["value"], found["error"]),
-        "verdict": f"**{found['verdict']}**",
     }
     if seeds := found.get("seeds"):
         rows |= {f"mean of {len(seeds['values'])} seeds": format_seeds(claim, seeds)}
+    rows |= {"verdict": f"**{found['verdict']}**"}
     if seeds and outdated:
         rows |= {"note": f"recorded by code that has changed since: {', '.join(outdated)}"}
     return _table(["", ""], list(rows.items()))
 
 
 def format_seeds(claim: Claim, seeds: dict) -> str:
-    """The mean over seeds with its interval and verdict, and each seed's value."""
+    """The mean over seeds with its interval, and each seed's value."""
     each = ", ".join(f"{value:+.3g}".replace("-", "−") for value in seeds["values"])
-    interval = format_statistic(claim, seeds["value"], seeds["error"])
-    return f"{interval}: **{seeds['verdict']}** (each: {each})"
+    return f"{format_statistic(claim, seeds['value'], seeds['error'])} (each: {each})"
 
 
 def format_statistic(claim: Claim, value: float, error: float) -> str:
@@ -132,22 +152,14 @@ def name_direction(measure: str, change: float, error: float) -> str:
 def tabulate_verdicts(readings: Sequence[dict], suites: Sequence[str]) -> str:
     """Markdown table of every claim, where it is tested, and its verdict in each suite.
 
-    "not run" without a reading. Where recorded seeds come to another verdict together, it stands
-    beside.
+    "not run" without a reading.
     """
-    found = {(row["claim"], row["suite"]): _name_verdicts(row) for row in readings}
+    found = {(row["claim"], row["suite"]): row["verdict"] for row in readings}
     rows = []
     for key, claim in CLAIMS.items():
         verdicts = [found.get((key, suite), "not run") for suite in suites]
         rows.append([claim.statement, _link(claim), *verdicts])
     return _table(["claim", "source", *suites], rows)
-
-
-def _name_verdicts(row: dict) -> str:
-    pooled = row.get("seeds", row)
-    if pooled["verdict"] == row["verdict"]:
-        return row["verdict"]
-    return f"{row['verdict']}; over {len(pooled['values'])} seeds: {pooled['verdict']}"
 
 
 def _link(claim: Claim) -> str:
@@ -156,13 +168,13 @@ def _link(claim: Claim) -> str:
 
 def tabulate_readings(readings: Sequence[dict]) -> str:
     """Markdown table of what was measured for each claim, on what, and over several seeds."""
-    columns = ["suite", "claim", "measured", "verdict", "over seeds", "model", "text"]
+    columns = ["suite", "claim", "measured", "mean of seeds", "verdict", "model", "text"]
     rows = []
     for row in readings:
         claim = CLAIMS[row["claim"]]
         measured = format_statistic(claim, row["value"], row["error"])
-        pooled = format_seeds(claim, row["seeds"]) if "seeds" in row else "one seed"
-        found = [measured, row["verdict"], pooled, row["model"], row["text"]]
+        pooled = format_seeds(claim, row["seeds"]) if "seeds" in row else ""
+        found = [measured, pooled, row["verdict"], row["model"], row["text"]]
         rows.append([row["suite"], claim.statement, *found])
     return _table(columns, rows)
 

@@ -23,7 +23,7 @@ from kent.files import expand
 from kent.hub import UNREACHABLE
 from kent.learning.knowledge import INJECTIONS
 from kent.learning.outcomes import Outcome
-from kent.models.suites import SUITES
+from kent.models.suites import RECIPES, SUITES
 from kent.pages.evidence import Reading, format_statistic
 from kent.pages.seeds import Seed
 from kent.paper import CLAIMS
@@ -253,21 +253,23 @@ def read(
     measured: Mapping[str, tuple[float, float]],
     results: Sequence[Result],
     seeds: Sequence[Seed] = (),
+    gates: Mapping[str, str | None] | None = None,
 ) -> Reading:
     """The reading of a page: value and standard error by claim, as measured on `results`.
 
-    `seeds` are what `kent.pages.seeds.recall` found. Each claim's interval and verdict, and the
-    verdict over all seeds, go to the book's prose too, as `{key}_change`, `{key}_verdict` and
-    `{key}_seeds`.
+    `seeds` are what `kent.pages.seeds.recall` found; `gates` name by claim the precondition that is
+    not met, None where it is. Each claim's interval (of the seeds together, where recorded) and
+    verdict go to the book's prose too, as `{key}_change` and `{key}_verdict`.
     """
     provenances = [result.provenance for result in results]
     model, text = (_join(map(name, provenances)) for name in (_name_model, _name_text))
-    reading = Reading(measured, model, text, seeds)
+    missed = {key: gate for key, gate in (gates or {}).items() if gate and key in measured}
+    one_model = not {each["revision"]["repository"] for each in provenances} & RECIPES.keys()
+    reading = Reading(measured, model, text, seeds, missed, one_model)
     for row in reading.list_rows():
-        key, pooled = row["claim"], row.get("seeds", {"verdict": "one seed"})
-        change = format_statistic(CLAIMS[key], row["value"], row["error"])
-        verdicts = {f"{key}_verdict": row["verdict"], f"{key}_seeds": pooled["verdict"]}
-        share(**{f"{key}_change": change}, **verdicts)
+        key, found = row["claim"], row.get("seeds", row)
+        change = format_statistic(CLAIMS[key], found["value"], found["error"])
+        share(**{f"{key}_change": change, f"{key}_verdict": row["verdict"]})
     return reading
 
 

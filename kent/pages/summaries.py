@@ -14,7 +14,7 @@ from scipy.stats import pearsonr, spearmanr
 from kent.learning.downstream import find_chance
 from kent.learning.outcomes import Outcome, estimate
 from kent.measure.profiles import Profile
-from kent.pages.evidence import label_steps
+from kent.pages.evidence import FLOOR, label_steps
 from kent.pages.seeds import Seed, format_interval, pool
 from kent.paper import is_effect
 from kent.runs.execution import Result
@@ -72,9 +72,12 @@ def _estimate(samples: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float
     return {row: estimate(each) for row, each in samples.items()}
 
 
-def exceed_chance(outcome: Outcome) -> tuple[float, float]:
-    """P at the end minus what guessing scores, in points, and its error over tasks' documents."""
-    last = {task: answers[-1] for task, answers in outcome.answers.items()}
+def exceed_chance(outcome: Outcome, occasion: int = -1) -> tuple[float, float]:
+    """P minus what guessing scores, in points, and its error over tasks' documents.
+
+    At the end, or on another occasion (0: before learning).
+    """
+    last = {task: answers[occasion] for task, answers in outcome.answers.items()}
     excess = [answers.mean().item() - find_chance(task) for task, answers in last.items()]
     # tasks are independent: variances of their means add up in the sum that the mean is taken of
     variances = [answers.var().item() / len(answers) for answers in last.values()]
@@ -88,6 +91,17 @@ def list_guessing(outcomes: Sequence[Outcome]) -> list[int]:
     """
     pairs = zip(label_steps(outcomes), map(exceed_chance, outcomes), strict=True)
     return [step for step, (value, error) in pairs if value <= 2 * error]
+
+
+def find_floor(outcomes: Sequence[Outcome]) -> str | None:
+    """`FLOOR` where P of one of the outcomes, before or after, is within two errors of guessing.
+
+    A fall that ends where guessing begins is as deep as what the model could before: F is then
+    1 - chance / P before, whatever was learned.
+    """
+    pairs = product(outcomes, (0, -1))
+    ends = [exceed_chance(outcome, occasion) for outcome, occasion in pairs]
+    return FLOOR if any(value <= 2 * error for value, error in ends) else None
 
 
 Changed = Mapping[str, tuple[Profile, Outcome]]

@@ -11,6 +11,7 @@ import torch
 
 from kent.measure.profiles import Profile
 from kent.pages import evidence, page
+from kent.pages.seeds import Seed
 from kent.paper import CLAIMS
 
 
@@ -76,34 +77,58 @@ def test_what_a_change_says_of_evenness(measure, change, error, direction):
     [(-0.5, "agrees"), (0.5, "disagrees at this scale"), (0.15, "too small to tell")],
 )
 def test_a_reading_travels_in_the_page_and_arrives_in_the_scorecard(tmp_path, value, verdict):
+    verdict += " (one model)"
     reading = page.read({"fig02": (value, 0.1)}, [make_profile(1, 0.1)])
     shown, kept = reading._repr_mimebundle_()
-    assert (
-        verdict in shown["text/markdown"]
-        and f"{value:+.2f} ± 0.20 nats".replace("-", "−") in shown["text/markdown"]
-    )
-    cells = [
-        {"outputs": [{"data": shown, "metadata": kept}]},
-        {"outputs": [{"output_type": "stream"}]},
-        {},
-    ]
+    said = shown["text/markdown"]
+    assert f"**{verdict}**" in said and f"{value:+.2f} ± 0.20 nats".replace("-", "−") in said
+    cells = [{"outputs": [{"data": shown, "metadata": kept}]}, {"outputs": [{}]}, {}]
     (tmp_path / "tiny").mkdir()
     executed = {"metadata": {}, "cells": cells}
     (tmp_path / "tiny" / "fig02_knowledge_entropy.ipynb").write_text(json.dumps(executed))
     (row,) = evidence.collect_readings(tmp_path)
-    assert (row["suite"], row["page"], row["verdict"]) == (
-        "tiny",
-        "fig02_knowledge_entropy",
-        verdict,
-    )
+    name = "fig02_knowledge_entropy"
+    assert (row["suite"], row["page"], row["verdict"]) == ("tiny", name, verdict)
     table = evidence.tabulate_verdicts([row], ["tiny", "olmo-1b"]).splitlines()
     line = next(line for line in table if "figure 2, section 3.2" in line)
-    assert line.endswith(f"| {verdict} | not run |")
-    assert "fig02_knowledge_entropy.ipynb" in line
+    assert line.endswith(f"| {verdict} | not run |") and f"{name}.ipynb" in line
     assert verdict in evidence.tabulate_readings([row])
-    seeds = {"values": [1, 2], "value": 1.5, "error": 0.5, "verdict": "too small to tell"}
-    pooled = evidence.tabulate_verdicts([row | {"seeds": seeds}], ["tiny"])
-    assert ("; over 2 seeds: too small to tell |" in pooled) == (verdict != "too small to tell")
+
+
+SEED = Seed("tiny-1", {"fig02": (-0.5, 0.1), "fig06": (-0.5, 0.1)}, {}, False)
+
+
+@pytest.mark.parametrize(
+    ("found", "settings", "verdict"),
+    [
+        ((-0.5, 0.1), {}, "one seed (no verdict)"),
+        ((-0.5, 0.1), {"one_model": True}, "agrees (one model)"),
+        ((-0.5, 0.1), {"seeds": [SEED]}, "agrees"),
+        ((0.5, 0.1), {"seeds": [SEED]}, "too small to tell"),
+        ((-0.5, 0.1), {"gates": {"fig06": evidence.FLOOR}}, "one seed (no verdict)"),
+        ((-0.5, 0.1), {"seeds": [SEED], "gates": {"fig02": evidence.FLOOR}}, evidence.FLOOR),
+        ((math.nan, 0.1), {"seeds": [SEED]}, "no value"),
+        ((0.0, 0.0), {"one_model": True}, "no value"),
+    ],
+)
+def test_a_verdict_needs_seeds_and_its_preconditions(found, settings, verdict):
+    [row] = evidence.Reading({"fig02": found}, "m", "t", **settings).list_rows()
+    assert row["verdict"] == verdict
+    assert verdict.removesuffix(evidence.ONE_MODEL) in evidence.VERDICTS
+
+
+def test_a_checkpoint_compared_with_itself_has_no_value():
+    alone = make_profile(None, 0.1)
+    change = evidence.measure_change([alone])
+    last = evidence.compare_last_layer(alone, alone)
+    reading = page.read({"fig02": change, "fig08-last": last}, [alone])
+    assert [row["verdict"] for row in reading.list_rows()] == ["no value", "no value"]
+
+
+def test_a_model_of_the_suites_pretrained_on_the_spot_has_other_seeds():
+    (ours := make_profile(1, 0.1)).provenance["revision"]["repository"] = "tiny"
+    [row] = page.read({"fig02": (-0.5, 0.1)}, [ours]).list_rows()
+    assert row["verdict"] == "one seed (no verdict)"
 
 
 def test_every_claim_is_whole_and_says_when_it_has_no_page():

@@ -95,6 +95,7 @@ def test_a_full_run_is_estimated_for_the_parameters_that_are_there(suite):
         (-0.1, 0.1, "too small to tell"),
         (math.nan, 0.1, "no value"),
         (1.0, math.nan, "no value"),
+        (0.0, 0.0, "no value"),
     ],
 )
 def test_verdicts(value, error, verdict):

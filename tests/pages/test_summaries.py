@@ -3,6 +3,7 @@ unchanged one."""
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from kent.learning.outcomes import Outcome
 from kent.measure.profiles import Profile
 from kent.pages import summaries
+from kent.pages.evidence import FLOOR
 from kent.pages.seeds import Seed
 from kent.pages.summaries import (
     COMPARED,
@@ -90,6 +92,14 @@ def test_models_that_do_no_better_than_guessing_are_listed():
     able, guessing, worse = [1] * 90 + [0] * 10, [1, 0, 0, 0] * 25, [0] * 100
     outcomes = [answer(step, exam=rows) for step, rows in ((1, able), (2, guessing), (4, worse))]
     assert list_guessing(outcomes) == [2, 4]
+
+
+def test_forgetting_that_begins_or_ends_at_guessing_is_not_measurable():
+    able, guessing = [1] * 90 + [0] * 10, [1, 0, 0, 0] * 25
+    kept, fell = answer(1, exam=able), answer(2, exam=guessing)
+    never = replace(fell, answers={"exam": fell.answers["exam"].flip(0)})
+    assert summaries.find_floor([kept]) is None
+    assert summaries.find_floor([kept, fell]) == summaries.find_floor([never]) == FLOOR
 
 
 def test_changed_models_count_from_the_unchanged_one(pretrained, monkeypatch):

@@ -82,10 +82,20 @@ def _mark_baseline(
         axes.plot(_place(outcomes), values, color=GREY, linestyle=style, label=label)
 
 
-def _mark_chance(axes: Axes, outcomes: Sequence[Outcome]) -> None:
+def _find_chance(outcomes: Sequence[Outcome]) -> float:
     """What P would be by guessing, in %."""
-    chance = np.mean([find_chance(task) for task in outcomes[0].answers])
-    axes.axhline(100 * chance, **THIN, linestyle=":", label="guessing")
+    return 100 * float(np.mean([find_chance(task) for task in outcomes[0].answers]))
+
+
+def _mark_chance(axes: Axes, outcomes: Sequence[Outcome]) -> None:
+    axes.axhline(_find_chance(outcomes), **THIN, linestyle=":", label="guessing")
+
+
+def _mark_fall(axes: Axes, outcomes: Sequence[Outcome]) -> None:
+    """F (%) of models that end where guessing begins: no parameter of it is free."""
+    chance = _find_chance(outcomes)
+    falls = [100 * (1 - chance / (100 * each.downstream()[0, 0])) for each in outcomes]
+    axes.plot(_place(outcomes), falls, **THIN, linestyle=":", label="guessing")
 
 
 @styled
@@ -106,6 +116,7 @@ def plot_learning(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()) -> Fi
     for axes, (name, (lines, row, published)) in zip(panels, shown.items(), strict=True):
         _mark_baseline(axes, outcomes, published)
         _draw_stages(axes, name, outcomes, lines, seeds, [row])
+    _mark_fall(panels[1], outcomes)
     _mark_chance(panels[3], outcomes)
     name_lines(figure, 5)
     return figure
@@ -178,12 +189,13 @@ def plot_injections(followed: Mapping[str, Float64[Tensor, "lag paragraph"]]) ->
 def _draw_rates(
     panels: Sequence[Axes], series: Mapping[str, Sequence[Outcome]], names: Sequence[str]
 ) -> None:
-    """A and F (%) against the initial model, a line per label."""
+    """A and F (%) against the initial model, a line per label; all start from the same models."""
     first, *_ = series.values()
     measures = (Outcome.acquisition, Outcome.forgetting)
     for axes, measure, name in zip(panels, measures, names, strict=True):
         lines = {label: [measure(each) for each in found] for label, found in series.items()}
         _draw_stages(axes, name, first, lines)
+    _mark_fall(panels[1], first)  # P before is the same in every series
 
 
 @styled
