@@ -115,6 +115,8 @@ changes = {"fig04-acquisition": A[-1] - A[0], "fig04-forgetting": F[-1] - F[0]}
 if len(outcomes) > 2:
     for key, after in {"fig04-middle-k": K, "fig04-middle-p": P}.items():
         changes[key] = np.max(after[1:-1], axis=0) - np.maximum(after[0], after[-1])
+
+# %%
 gates = {"fig04-forgetting": summaries.find_floor([outcomes[0], outcomes[-1]])}
 gates["fig04-middle-p"] = summaries.find_floor(outcomes)
 found = {key: estimate(samples) for key, samples in changes.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 
 from kent.measure.profiles import Profile
@@ -79,9 +80,10 @@ class Reading:
     def _pool(self, key: str) -> dict:
         """Mean of a claim's statistic over this seed and the recorded ones."""
         others = [seed.readings[key][0] for seed in self.seeds if key in seed.readings]
-        if not others:
+        value, _ = self.measured[key]
+        if not others or isnan(value):  # of a run that was stopped
             return {}
-        mean, error = pool(values := [self.measured[key][0], *others])
+        mean, error = pool(values := [value, *others])
         return {"seeds": {"values": values, "value": mean, "error": error}}
 
     def _judge(self, row: dict) -> str:
