@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
 
+import numpy as np
+
 from kent.measure.profiles import Profile
 from kent.pages.seeds import READINGS, Seed, collect_outputs, format_interval, pool
 from kent.paper import CLAIMS, Claim, is_effect
@@ -127,7 +129,15 @@ def format_seeds(claim: Claim, seeds: dict) -> str:
 
 
 def format_statistic(claim: Claim, value: float, error: float) -> str:
-    """A claim's statistic with two standard errors and its unit."""
+    """A claim's statistic with two standard errors and its unit; a correlation with its interval.
+
+    Two errors lead to the end of a correlation's interval that is nearer to 0; the other is as far
+    away in the Fisher transform (`kent.pages.summaries.correlate`).
+    """
+    if claim.unit == "r" and not isnan(value):
+        middle, end = np.arctanh(value), np.arctanh(value - np.copysign(2 * error, value))
+        low, high = sorted(np.tanh([end, 2 * middle - end]))
+        return f"{value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
     return f"{format_interval(value, error, '+')} {claim.unit}".rstrip()
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kent.measure.profiles import Profile
-from kent.pages import evidence, page
+from kent.pages import evidence, page, summaries
 from kent.pages.seeds import Seed
 from kent.paper import CLAIMS
 
@@ -140,6 +140,7 @@ def test_every_claim_is_whole_and_says_when_it_has_no_page():
             "%",
             "points",
             "points per unit of q",
+            "r",
             "",
         )
         assert line.endswith("| not run |") and ("no page yet" in line) == (claim.page is None)
@@ -152,3 +153,10 @@ def test_a_bar_in_a_statistic_is_no_column(monkeypatch):
     for table, columns in ((evidence.tabulate_settings(), 5), (shown["text/markdown"], 2)):
         assert r"\|H\|" in table
         assert {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()} == {columns + 1}
+
+
+@pytest.mark.parametrize("y", [[1.0, 3.0, 2.0, 5.0, 4.0], [4.0, 5.0, 2.0, 3.0, 1.0]])
+def test_a_correlation_is_said_with_its_interval(y):
+    x = [1.0, 2.0, 3.0, 4.0, 5.0]
+    said = evidence.format_statistic(CLAIMS["fig14"], *summaries.correlate(x, y))
+    assert said == summaries.describe_correlation(x, y)
