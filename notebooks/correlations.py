@@ -46,7 +46,8 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import page, seeds, summaries
+from kent.learning.outcomes import estimate
+from kent.pages import evidence, page, seeds, summaries
 from kent.pages.plots import learning
 from kent.runs import learning_plans
 
@@ -121,8 +122,8 @@ for profiles, listed in models.values():
 # %% [markdown]
 # ## Reading
 #
-# Over the checkpoints of the first model. In the paper knowledge entropy and A both fall, so that a correlation of two
-# quantities that both rise has the paper's sign, and not its story: which way they go is printed below, and whether the
+# Over the checkpoints of the first model. In the paper knowledge entropy and A both fall. Two quantities that both rise
+# correlate as well, and say nothing of it: then there is no verdict. Which way they go is printed below, and whether the
 # control goes the same way stands in the table above.
 
 # %%
@@ -131,8 +132,15 @@ rows = (summaries.ENTROPY, "A (%)", "F (%)")
 H, A, F = ([value for value, _ in first.loc[row]] for row in rows)
 found = {"correlation-acquisition": summaries.correlate(H, A)}
 found["correlation-forgetting"] = summaries.correlate(H, F)
-gates = {"correlation-forgetting": summaries.find_floor(outcomes[: len(H)])}
-page.read(found, outcomes[: len(H)], recorded, gates)
+
+# %%
+profiles, listed = next(iter(models.values()))
+entropy = profiles[-1].change_since(profiles[0])
+acquired = estimate(listed[-1].acquisition() - listed[0].acquisition())
+gates = {"correlation-acquisition": evidence.require_fall(entropy, acquired)}
+floor = summaries.find_floor(listed)
+gates["correlation-forgetting"] = floor or evidence.require_fall(entropy)
+page.read(found, listed, recorded, gates)
 
 # %%
 print(f"first to last: H {H[0]:.3f} to {H[-1]:.3f} nats, A {A[0]:.1f} to {A[-1]:.1f} %")

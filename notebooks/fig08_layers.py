@@ -103,7 +103,8 @@ for profile in [first, *profiles]:
 least = changes.argmax()
 everywhere = (changes[least].item(), errors[least].item())
 last = evidence.compare_last_layer(profiles[-1], profiles[0])
-page.read({"fig08-everywhere": everywhere, "fig08-last": last}, profiles)
+gates = {"fig08-last": evidence.require_fall(evidence.measure_change(profiles))}
+page.read({"fig08-everywhere": everywhere, "fig08-last": last}, profiles, gates=gates)
 
 # %% [markdown]
 # ## Full run

@@ -46,7 +46,8 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["hide-input"]
-from kent.pages import page, seeds, summaries
+from kent.learning.outcomes import estimate
+from kent.pages import evidence, page, seeds, summaries
 from kent.pages.plots import learning
 from kent.runs import learning_plans
 
@@ -112,15 +113,18 @@ for profiles, listed in models.values():
 # %% [markdown]
 # ## Reading
 #
-# A against knowledge entropy, over the checkpoints of the plain model. In the paper both fall, so that a correlation of two
-# quantities that both rise has the paper's sign, and not its story; and where the never injected control goes the same way,
-# it is not knowledge that follows.
+# A against knowledge entropy, over the checkpoints of the plain model. In the paper both fall. Two
+# quantities that both rise correlate as well, and say nothing of it: then there is no verdict. And where the never injected
+# control goes the same way, it is not knowledge that follows.
 
 # %%
 kinds = {name: profiles[0].provenance["architecture"] for name, (profiles, _) in models.items()}
 plain = next((name for name in kinds if "GPTNeoX" in kinds[name]), [*kinds][-1])
 H, A = ([value for value, _ in tables[plain].loc[row]] for row in (summaries.ENTROPY, "A (%)"))
-page.read({"fig14": summaries.correlate(H, A)}, models[plain][1])
+profiles, listed = models[plain]
+acquired = estimate(listed[-1].acquisition() - listed[0].acquisition())
+gates = {"fig14": evidence.require_fall(profiles[-1].change_since(profiles[0]), acquired)}
+page.read({"fig14": summaries.correlate(H, A)}, listed, gates=gates)
 
 # %%
 print(f"first to last: H {H[0]:.3f} to {H[-1]:.3f} nats, A {A[0]:.1f} to {A[-1]:.1f} %")

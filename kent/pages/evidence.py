@@ -13,12 +13,13 @@ from kent.paper import CLAIMS, Claim, is_effect
 from kent.runs.execution import Result
 from kent.runs.plans import pick_stages
 
-FLOOR, BY_CONSTRUCTION = "not measurable (floor)", "by construction"
+FLOOR, NO_FALL = "not measurable (floor)", "not measurable (no fall)"
+BY_CONSTRUCTION = "by construction"
 """What is said in place of a verdict where a claim's precondition is not met."""
 ONE_SEED, ONE_MODEL = "one seed (no verdict)", " (one model)"
 """Of a suite whose other seeds were not recorded; behind a verdict on a model that has none."""
 VERDICTS = ("agrees", "disagrees at this scale", "too small to tell", "no value", ONE_SEED)
-VERDICTS += (FLOOR, BY_CONSTRUCTION)
+VERDICTS += (FLOOR, NO_FALL, BY_CONSTRUCTION)
 UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 """Measures of concentration that grow as coefficients grow more uneven; the others fall."""
 
@@ -51,6 +52,15 @@ def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
     others = len(late.coefficients) - 1
     # one weighted sum over layers, so that the error knows how their entropies go together
     return late.change_since(early, weights=[-1 / others] * others + [1]) if others else (0.0, 0.0)
+
+
+def require_fall(*changes: tuple[float, float]) -> str | None:
+    """`NO_FALL` where one of the changes (value, error) is no fall beyond two standard errors.
+
+    For claims of what falls most, or together: two that rise together correlate as well.
+    """
+    fallen = all(value < 0 and is_effect(value, error) for value, error in changes)
+    return None if fallen else NO_FALL
 
 
 @dataclass(frozen=True)

@@ -160,3 +160,18 @@ def test_a_correlation_is_said_with_its_interval(y):
     x = [1.0, 2.0, 3.0, 4.0, 5.0]
     said = evidence.format_statistic(CLAIMS["fig14"], *summaries.correlate(x, y))
     assert said == summaries.describe_correlation(x, y)
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate"),
+    [
+        ([(-1.0, 0.1)], None),
+        ([(-1.0, 0.1), (-2.0, 0.5)], None),
+        ([(-1.0, 0.1), (2.0, 0.5)], evidence.NO_FALL),
+        ([(-1.0, 0.6)], evidence.NO_FALL),
+        ([(math.nan, 0.1)], evidence.NO_FALL),
+        ([(0.0, 0.0)], evidence.NO_FALL),
+    ],
+)
+def test_what_falls_most_needs_a_fall(changes, gate):
+    assert evidence.require_fall(*changes) == gate
