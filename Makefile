@@ -55,13 +55,13 @@ check: $(STAMP) ## lint, and all tests that need no executed page: a few minutes
 # One page of each kind of run computes its runs again from the pretrained models; its reading must come out as in the book.
 REPLAYED := fig02_knowledge_entropy fig05_resuscitation fig10_familiarity appendix_a1_gradients
 test: book check ## the book, lint and tests, and a page of each kind of run computed once more
-	KENT_CACHE="$(CACHE)" $(ONE_THREAD) pytest tests/learning/test_downstream.py -k trained_model
 	rm -rf _build/fresh-cache
 	mkdir -p _build/fresh-cache
 	cp -r "$(CACHE)/suites" _build/fresh-cache
 	KENT_CACHE="$(abspath _build/fresh-cache)" $(ONE_THREAD) \
 	  pytest $(REPLAYED:%=_build/pages/tiny/%.ipynb) --numprocesses auto --dist loadscope --nbval-lax --nbval-current-env \
     --nbval-sanitize-with tests/sanitize.cfg
+	KENT_CACHE="$(CACHE)" $(ONE_THREAD) pytest tests/learning/test_downstream.py -k trained_model
 
 wheel: $(STAMP) ## build the wheel, install it without extras in a fresh environment, measure a folder there
 	rm -rf build _build/wheel _build/light
