@@ -60,7 +60,7 @@ test: book check ## the book, lint and tests, and a page of each kind of run com
 	cp -r "$(CACHE)/suites" _build/fresh-cache
 	KENT_CACHE="$(abspath _build/fresh-cache)" $(ONE_THREAD) \
 	  pytest $(REPLAYED:%=_build/pages/tiny/%.ipynb) --numprocesses auto --dist loadscope --nbval-lax --nbval-current-env \
-    --nbval-sanitize-with tests/sanitize.cfg
+	    --nbval-sanitize-with tests/sanitize.cfg
 	KENT_CACHE="$(CACHE)" $(ONE_THREAD) pytest tests/learning/test_downstream.py -k trained_model
 
 wheel: $(STAMP) ## build the wheel, install it without extras in a fresh environment, measure a folder there
