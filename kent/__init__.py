@@ -1,5 +1,4 @@
-"""kent: an executable companion to "Knowledge Entropy Decay during Language Model Pretraining"
-(arXiv 2410.01380)."""
+"""kent: an executable companion to the paper on knowledge entropy decay (arXiv 2410.01380)."""
 
 import lazy_loader
 

@@ -5,16 +5,14 @@ from pathlib import Path
 
 
 class NotFiniteError(ValueError):
-    """Something a model computes is not finite: its weights are damaged or gone astray, or its
-    dtype is too narrow."""
+    """Something a model computes is not finite: damaged weights, or too narrow a dtype."""
 
     def __init__(self, what: str):
         super().__init__(f"{what} is not finite: are the weights whole and the dtype wide enough?")
 
 
 class DamagedError(ValueError):
-    """A file or folder that kent wrote itself is not whole: cut short, changed, or with a part of
-    it missing."""
+    """A file or folder that kent wrote is not whole: cut short, changed, or in part missing."""
 
     def __init__(self, path: str | Path, what: str):
         super().__init__(f"{path} is not whole: {what}")

@@ -48,7 +48,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["hide-input"]
 from kent.learning.outcomes import estimate
 from kent.pages import evidence, page, seeds, summaries
-from kent.pages.plots import learning
+from kent.pages.plots import correlations
 from kent.runs import learning_plans
 
 page.check_parameters()
@@ -92,7 +92,7 @@ tables = {
     name: summaries.tabulate_learning(listed, profiles)
     for name, (profiles, listed) in models.items()
 }
-figure = learning.plot_correlations(tables, recorded)
+figure = correlations.plot_correlations(tables, recorded)
 
 # %% tags=["hide-input"]
 import pandas as pd

@@ -48,7 +48,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["hide-input"]
 from kent.learning.outcomes import estimate
 from kent.pages import evidence, page, seeds, summaries
-from kent.pages.plots import learning
+from kent.pages.plots import correlations
 from kent.runs import learning_plans
 
 page.check_parameters()
@@ -86,7 +86,7 @@ page.stamp(outcomes)
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-two-architectures", "caption": "Distance of knowledge entropy to its bound per layer, and acquisition with the never injected control (dotted), over pretraining, for a gated and a plain architecture, with two standard errors."}, "image": {"alt": "Two line charts over the pretraining step: above the distance of knowledge entropy to its bound in nats, below acquisition in per cent with its control, one line with error bars for a gated and one for a plain model.", "width": "100%"}} tags=["hide-input"]
-figure = learning.plot_architectures(models)
+figure = correlations.plot_architectures(models)
 
 # %% tags=["hide-input"]
 import pandas as pd

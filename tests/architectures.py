@@ -151,3 +151,13 @@ def draw_tokens(instances: int, length: int, seed: int = 0) -> torch.Tensor:
     return torch.randint(
         3, VOCABULARY, (instances, length), generator=torch.Generator().manual_seed(seed)
     )
+
+
+def describe_state(model: torch.nn.Module) -> list:
+    """What a measurement must leave as it was: hooks, modes, weights and gradients."""
+    modules, weights = [*model.modules()], [*model.parameters()]
+    return [
+        [(len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in modules],
+        [(p.requires_grad, p.grad, p.sum().item()) for p in weights],
+        torch.is_grad_enabled(),
+    ]

@@ -1,5 +1,4 @@
-"""Section 4: continual learning with new facts injected, and what is asked before, during and
-after."""
+"""Section 4: continual learning with new facts injected, and what is asked on the way."""
 
 from kent.errors import require
 

@@ -1,1 +1,1 @@
-"""Section 3 and appendix A.1: a model's feed-forward memory, and what a pass over text measures."""
+"""Section 3, appendix A.1: the feed-forward memory, and what a pass over text measures."""

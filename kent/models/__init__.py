@@ -1,1 +1,1 @@
-"""A model at a step of its pretraining: from the Hub, from a folder, or pretrained on the spot."""
+"""A model at a step of its pretraining: on the Hub, in folders, pretrained on the spot."""

@@ -1,1 +1,1 @@
-"""What a model reads: documents of files, the Hub and the synthetic world, and their tokens."""
+"""What a model reads: documents, the synthetic world, and token sequences made of them."""

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from architectures import LONGEST, make
+from architectures import LONGEST, describe_state, make
 from tokenizers import ByteLevelBPETokenizer, Tokenizer, models
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
@@ -290,19 +290,9 @@ def test_the_model_is_left_as_found(model):
     model.get_decoder().layers[0].eval()
     next(model.parameters()).requires_grad_(False)
 
-    def describe_state() -> list:
-        parts = [
-            (len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in model.modules()
-        ]
-        return [
-            parts,
-            [(p.requires_grad, p.grad, p.sum().item()) for p in model.parameters()],
-            torch.is_grad_enabled(),
-        ]
-
-    before = describe_state()
+    before = describe_state(model)
     probe(model, BPE, FEW)
-    assert describe_state() == before
+    assert describe_state(model) == before
 
 
 def test_only_what_predicts_a_target_is_projected(model):

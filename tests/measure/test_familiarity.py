@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from architectures import build, make
+from architectures import build, describe_state, make
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -243,19 +243,9 @@ def test_the_model_is_left_as_found(model):
     model.get_decoder().layers[0].eval()
     next(model.parameters()).requires_grad_(False)
 
-    def describe_state() -> list:
-        parts = [
-            (len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in model.modules()
-        ]
-        return [
-            parts,
-            [(p.requires_grad, p.grad, p.sum().item()) for p in model.parameters()],
-            torch.is_grad_enabled(),
-        ]
-
-    before = describe_state()
+    before = describe_state(model)
     result = measure_familiarity(model, BPE, DOCUMENTS, length=LENGTH)
-    assert describe_state() == before
+    assert describe_state(model) == before
     assert not result.perplexities.requires_grad
 
 
