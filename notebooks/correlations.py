@@ -65,7 +65,7 @@ page.check_parameters()
 # compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 #
 # Pearson's and Spearman's correlation over the checkpoints of one model (`kent.pages.summaries.correlate`), with the interval of
-# two standard errors of the Fisher transform; the error in the reading is that of its side towards zero. Checkpoints of one run are neighbours in time: two
+# two standard errors of the Fisher transform. Checkpoints of one run are neighbours in time: two
 # quantities that both drift with training correlate whatever joins them. So the correlation with the logarithm of the
 # pretraining step stands beside: only what knowledge entropy says beyond the step would speak for it.
 
