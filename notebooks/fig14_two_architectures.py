@@ -64,8 +64,8 @@ page.check_parameters()
 #
 # compare before (PT) and after (CL). The **control** is never injected. Intervals are two bootstrap standard errors.
 #
-# The correlation (`kent.pages.summaries.correlate`) is Pearson's over the checkpoints of the plain (GPT-NeoX) model; its error is
-# that of the interval's side towards zero (two standard errors of the Fisher transform). The checkpoints of one run are not independent, so the
+# The correlation (`kent.pages.summaries.correlate`) is Pearson's over the checkpoints of the plain (GPT-NeoX) model, with its interval
+# (two standard errors of the Fisher transform). The checkpoints of one run are not independent, so the
 # interval is too narrow rather than too wide.
 
 # %%
