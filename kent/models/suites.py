@@ -66,16 +66,26 @@ TINY_LEARNING = {
 TINY_STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768)
 TINY = (None, TINY_STEPS, WORLDS)
 TINY_SEEDS = ("tiny-1", "tiny-2", "tiny-3")
+PLAIN_SEEDS = ("tiny-neox-1", "tiny-neox-2", "tiny-neox-3")
 
 PYTHIA_STEPS = (0, 1, 4, 16, 64, 256, 512, *(1000 * k for k in (1, 4, 16, 32, 64, 96, 128, 143)))
 PYTHIA = ("EleutherAI/pythia-1b", PYTHIA_STEPS, STREAMED)
 OLMO_STEPS = (1000, 117850, 330000, 369000, 554000, 738020)
 OLMO = ("allenai/OLMo-1B-hf", OLMO_STEPS, STREAMED)
 
+
+def _tiny(name: str, other: str, gated: bool = True, seeds: tuple[str, ...] = ()) -> Suite:
+    """A suite of the small model, beside one of the other architecture."""
+    parameters = 786_432 if gated else 644_160
+    learning = {"learning": TINY_LEARNING, "seeds": seeds}
+    return Suite(name, *TINY, other, parameters, gated, **learning)
+
+
 _SUITES = (
-    Suite("tiny", *TINY, "tiny-neox", 786_432, learning=TINY_LEARNING, seeds=TINY_SEEDS),
-    Suite("tiny-neox", *TINY, "tiny", 644_160, gated=False, learning=TINY_LEARNING),
-    *(Suite(name, *TINY, "tiny-neox", 786_432, learning=TINY_LEARNING) for name in TINY_SEEDS),
+    _tiny("tiny", "tiny-neox", seeds=TINY_SEEDS),
+    _tiny("tiny-neox", "tiny", gated=False, seeds=PLAIN_SEEDS),
+    *map(_tiny, TINY_SEEDS, PLAIN_SEEDS),
+    *(_tiny(*names, gated=False) for names in zip(PLAIN_SEEDS, TINY_SEEDS, strict=True)),
     Suite("pythia", *PYTHIA, "olmo-1b", 1_012_000_000, gated=False),
     Suite("olmo-1b", *OLMO, "pythia", 1_177_000_000),
 )
@@ -85,5 +95,9 @@ RECIPES = {
     "tiny": Pretraining(TINY_STEPS),
     "tiny-neox": Pretraining(TINY_STEPS, architecture="gpt_neox"),
     **{name: Pretraining(TINY_STEPS, seed=seed) for seed, name in enumerate(TINY_SEEDS, 1)},
+    **{
+        name: Pretraining(TINY_STEPS, architecture="gpt_neox", seed=seed)
+        for seed, name in enumerate(PLAIN_SEEDS, 1)
+    },
 }
 """Of the suites that are pretrained on the spot."""
