@@ -134,6 +134,23 @@ def load_tensors(path: str | Path, format: str) -> tuple[dict[str, Tensor], dict
     return tensors, provenance
 
 
+def read_provenance(path: Path) -> dict:
+    """The provenance in the header of a file that `save_tensors` wrote; the rest is not read.
+
+    Raises `DamagedError` where there is none, OSError where the file cannot be read.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            provenance = json.loads((file.metadata() or {})["provenance"])
+    except OSError:
+        raise
+    except Exception as error:  # a header may be wrong in many ways
+        raise DamagedError(path, f"its header has no provenance: {error!r:.200}") from error
+    if not isinstance(provenance, dict):
+        raise DamagedError(path, "its provenance is no object")
+    return provenance
+
+
 @contextmanager
 def expect_whole(path: str | Path) -> Iterator[None]:
     """Make a `DamagedError` of the error that what is missing in a record leads to."""

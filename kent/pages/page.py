@@ -1,29 +1,19 @@
-"""What every page needs beside its own question: parameters, cost, results, stamp, reading."""
+"""What every page needs beside its own question: parameters, results, their origin, verdicts."""
 
 import ast
 import json
-import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from itertools import product
-from math import prod
 from pathlib import Path
 
-import pandas as pd
-import torch
-from huggingface_hub import get_safetensors_metadata
-from huggingface_hub.errors import NotASafetensorsRepoError
 from IPython import get_ipython
-from IPython.display import Markdown
-from safetensors import safe_open
 from tqdm.auto import tqdm
 
-from kent.files import expand
-from kent.hub import UNREACHABLE
 from kent.learning.knowledge import INJECTIONS
 from kent.learning.outcomes import Outcome
-from kent.models.suites import RECIPES, SUITES
+from kent.models.suites import RECIPES
+from kent.pages.costs import Noted
+from kent.pages.costs import estimate_cost as estimate_cost  # pages call it here
 from kent.pages.evidence import Reading, format_statistic
 from kent.pages.seeds import Seed
 from kent.paper import CLAIMS
@@ -31,11 +21,9 @@ from kent.runs.execution import Result, fetch
 from kent.runs.plans import Plan
 from kent.settings import check
 
-RATES = {"float32": 67e12, "bfloat16": 989e12}
-"""Operations per second of matrix products, by dtype, as published for NVIDIA's H100 and H200
-(SXM, dense, no TF32)."""
-SHARE = 0.4
-"""Share of `RATES` that a pass is assumed to reach."""
+RUNS = "kent-runs"
+"""Key of an output's metadata: there an executed page keeps how many runs it shows, and how long
+they took, on what, when, by which commit."""
 
 
 def _assigned(cell: str) -> dict[str, object]:
@@ -73,101 +61,6 @@ def check_parameters(history: Sequence[str] | None = None) -> None:
     check({name: kinds.get(type(each), type(each)) for name, each in declared.items()}, given)
 
 
-def _time_products() -> float:
-    """Operations per second of a float32 matrix product on the device that will be used."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    left = torch.randn(1024, 1024, device=device)
-    left @ left  # the first product also sets the device up
-    start = time.perf_counter()
-    for _ in range(5):
-        product = left @ left
-    product.sum().item()  # waits for a GPU to be done
-    return 5 * 2 * 1024**3 / (time.perf_counter() - start)
-
-
-def _count_parameters(name: str) -> int | None:
-    """A checkpoint's parameters: its suite's, or as safetensors files say; None when not known."""
-    if name in SUITES:
-        return SUITES[name].parameters
-    folder, counts = expand(name), Counter()
-    if not folder.is_dir():
-        try:
-            return sum(get_safetensors_metadata(name).parameter_count.values())
-        except (*UNREACHABLE, NotASafetensorsRepoError):
-            return None
-    for path in folder.glob("**/*.safetensors"):
-        with safe_open(path, "pt") as file:
-            counts[path.parent] += sum(prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
-    return max(counts.values(), default=None)
-
-
-def estimate_cost(plan: Plan) -> Markdown:
-    """What the runs that are not in the cache will take, or all of them anew.
-
-    That is time, memory and download: two operations per parameter and token, six where a model
-    learns, at the rate of a matrix product timed now; a lower bound in practice.
-    """
-    runs = list({run.path: run for listed in plan.values() for run in listed}.values())
-    missing = [run for run in runs if not run.done]
-    if missing:
-        said = f"{len(missing)} of {len(runs)} runs to do:"
-    else:
-        said = f"All {len(runs)} runs of this page are in the cache. Done anew, they would take"
-    return Markdown(f"**Cost.** {said} {_estimate([run.config for run in missing or runs])}.")
-
-
-def _estimate(configs: Sequence[dict]) -> str:
-    """Tokens, time, memory and download of runs."""
-    tokens = sum(map(_count_tokens, configs))
-    names = dict.fromkeys(config["name"] for config in configs)
-    sizes = {name: _count_parameters(name) for name in names}
-    if unknown := [name for name, size in sizes.items() if size is None]:
-        return f"{tokens:,} tokens; the size of {unknown[0]} is not known before it is loaded"
-    operations, weights = 0, 0
-    for config in configs:
-        size, learns = sizes[config["name"]], config["run"] == "learning"
-        # forward; to learn also backward, at twice its cost, and gradients and AdamW's two moments
-        operations += 2 * size * _count_tokens(config) * (3 if learns else 1)
-        width = getattr(torch, config["dtype"]).itemsize
-        weights = max(weights, size * width * (4 if learns else 1))
-    minutes = operations / _time_products() / 60
-    time_needed = f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
-    memory = f"{weights / 1e9:.1f} GB" if weights >= 1e8 else f"{weights / 1e6:.1f} MB"
-    said = f"{tokens:,} tokens; at least {time_needed} on this device and {memory} for the weights"
-    pairs = {(config["name"], config["step"]) for config in configs}
-    known = [SUITES[name] for name, _ in pairs if name in SUITES]
-    download = sum(4 * suite.parameters for suite in known if suite.repository) / 1e9
-    return said + (f"; up to {download:.0f} GB to download" if download else "")
-
-
-def _count_tokens(config: dict) -> int:
-    """The tokens that a run reads."""
-    if config["run"] == "learning":
-        return config["length"] * config["batch"] * config["steps"] * config["epochs"]
-    return config["length"] * config["limit"]
-
-
-def estimate_full_runs(*, length: int = 2048, limit: int = 2048) -> pd.DataFrame:
-    """What the Hub's suites would take on a large GPU: one pass over the text, and figure 2's page.
-
-    Nothing is measured: two operations per parameter and token, at `SHARE` of the card's `RATES`.
-    """
-    hub = [suite for suite in SUITES.values() if suite.repository]
-    rows = [
-        {
-            "suite": suite.name,
-            "dtype": dtype,
-            "checkpoints": len(suite.steps),
-            "download (GB, at most)": 4 * suite.parameters * len(suite.steps) / 1e9,
-            "weights in memory (GB)": getattr(torch, dtype).itemsize * suite.parameters / 1e9,
-            "one pass (s)": (seconds := 2 * suite.parameters * length * limit / (SHARE * rate)),
-            "figure 2 (min)": (len(suite.steps) + 1) * seconds / 60,
-        }
-        for suite, (dtype, rate) in product(hub, RATES.items())
-    ]
-    return pd.DataFrame(rows).set_index(["suite", "dtype"])
-
-
 def fetch_all(plan: Plan) -> dict[str, list[Result]]:
     """Every run's result under its label, from the cache or measured now, with a progress bar."""
     runs = [run for listed in plan.values() for run in listed]
@@ -192,8 +85,11 @@ def check_outcomes(outcomes: Sequence[Outcome]) -> None:
     print(stopped or "No run was stopped by a loss that was not finite.")
 
 
-def stamp(results: Sequence[Result]) -> Markdown:
-    """Table of what the reader is seeing: models, text, dtype, device, seed, commit, date."""
+def stamp(results: Sequence[Result]) -> Noted:
+    """Table of what the reader is seeing: models, text, dtype, device, seed, commit, date.
+
+    The output's metadata holds `runs`, `seconds`, `machine`, `date` and `commit` under "kent-runs".
+    """
     found = [each.provenance for each in results]
     runs = list({json.dumps(each, sort_keys=True): each for each in found}.values())
     last, dates = runs[-1], sorted(each["date"] for each in runs)
@@ -204,13 +100,14 @@ def stamp(results: Sequence[Result]) -> Markdown:
         labels.setdefault(_name_model(each), []).append(_label(each))
     commits = _join(f"`{each['commit']}`" for each in runs)
     changed = " (+: and changes since)" if "+" in commits else ""
+    noted = _note_runs(runs)
     rows = {
         "model": _join(labels),
         "checkpoints": "; ".join(_join([each[0], each[-1]], " to ") for each in labels.values()),
         "text": f"{texts}: {last['instances']:,} sequences of up to {last['length']:,} tokens",
         "dtype": _join(each["dtype"] for each in runs),
-        "device": f"{last['device']} ({last['machine']})",
-        "time": f"{sum(each['seconds'] for each in runs):.0f} s for {len(runs)} runs",
+        "device": noted["machine"],
+        "time": f"{noted['seconds']:.0f} s for {noted['runs']} runs",
         "seed": last["seed"],
         "measured": f"{_join([dates[0], dates[-1]], ' to ')} by commit {commits}{changed}",
         "versions": f"torch {last['torch']}, transformers {last['transformers']}",
@@ -218,7 +115,20 @@ def stamp(results: Sequence[Result]) -> Markdown:
     if recipes := [_name_recipe(each) for each in runs if "recipe" in each]:
         rows["recipe"] = _join(recipes, "; or ")
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
-    return Markdown("\n".join(["| stamp | |", "|---|---|", *lines]))
+    head = ["| how this was made | |", "|---|---|"]
+    return Noted("\n".join([*head, *lines]), {RUNS: noted})
+
+
+def _note_runs(runs: Sequence[dict]) -> dict:
+    """What an executed page keeps of its runs."""
+    dates = sorted(each["date"] for each in runs)
+    return {
+        "runs": len(runs),
+        "seconds": round(sum(each["seconds"] for each in runs), 1),
+        "machine": _join(f"{each['device']} ({each['machine']})" for each in runs),
+        "date": _join([dates[0][:10], dates[-1][:10]], " to "),
+        "commit": _join(each["commit"] for each in runs),
+    }
 
 
 def _join(names: Iterable[str], word: str = ", ") -> str:
