@@ -82,11 +82,15 @@ def divide(seconds: dict[str, list[float]], length: int, targeted: bool) -> list
 
 
 def relate(seconds: dict[str, list[float]], over: str, under: str) -> dict:
-    """Ratio of the medians of two ways' times, with the quartiles of the ratio within a round."""
+    """Median and quartiles of the ratio of two ways' times within a round.
+
+    The ratio of the medians may lie outside these quartiles: what slows a whole round moves both.
+    """
     each = [a / b for a, b in zip(seconds[over], seconds[under], strict=True)]
-    quarters = statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
-    ratio = statistics.median(seconds[over]) / statistics.median(seconds[under])
-    return {"over": over, "under": under, "ratio": ratio, "quartiles": [quarters[0], quarters[2]]}
+    low, ratio, high = (
+        statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
+    )
+    return {"over": over, "under": under, "ratio": ratio, "quartiles": [low, high]}
 
 
 def resident() -> float:

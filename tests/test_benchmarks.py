@@ -6,13 +6,20 @@ import sys
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from statistics import median, quantiles
 from types import ModuleType
 
+import costing
 import importing
 import learning
 import profiling
 import pytest
+import yaml
 
+from kent.models.suites import SUITES
+from kent.runs.times import Timed, Work
+
+RESULTS = sorted((Path(__file__).parents[1] / "results/benchmarks").glob("*.json"))
 MEASURED = {"backbone", "logits", "knowledge", "attention", "token", "all", "public"}
 
 
@@ -60,6 +67,53 @@ def learned(tmp_path_factory):
     return run(learning, options, tmp_path_factory.mktemp("learning"))
 
 
+def test_a_ratio_is_the_median_within_rounds_and_lies_between_its_quartiles():
+    # a machine that slows down: the ratio of the medians would be 3 / 3
+    seconds = {"over": [2, 3, 4, 9, 2], "under": [1, 2, 3, 9, 4]}
+    found = profiling.relate(seconds, "over", "under")
+    assert found["ratio"] == 4 / 3 and found["quartiles"] == [1, 1.5]
+    assert profiling.relate({"over": [3], "under": [2]}, "over", "under")["ratio"] == 1.5
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_recorded_ratios_are_those_of_the_recorded_rounds(path):
+    record = json.loads(path.read_text("utf8"))
+    parts = [record, *record.get("comparisons", [])]
+    rated = [each for each in parts if {"seconds", "ratios"} <= each.keys()]
+    pairs = [(ratio, each["seconds"]) for each in rated for ratio in each["ratios"]]
+    pairs += [(ratio, record["seconds"]) for ratio in record.get("import_ratios", [])]
+    if training := record.get("training"):
+        steps = {name: parts["steps"] for name, parts in training["seconds"].items()}
+        pairs.append((training["ratios"][0], steps))
+        assert training["ratios"][1]["quartiles"][0] <= training["ratios"][1]["ratio"]
+        assert training["ratios"][1]["ratio"] <= training["ratios"][1]["quartiles"][1]
+    assert pairs
+    for ratio, seconds in pairs:
+        rounds = zip(seconds[ratio["over"]], seconds[ratio["under"]], strict=True)
+        each = [over / under for over, under in rounds]
+        assert ratio["ratio"] == pytest.approx(median(each))
+        assert ratio["quartiles"] == pytest.approx(quantiles(each, n=4, method="inclusive")[::2])
+
+
+def test_what_runs_took_is_kept_by_kind_and_amount_of_work(monkeypatch, tmp_path):
+    tiny = Work("profile abs float32", SUITES["tiny"].parameters, 100.0)
+    other = Work("profile abs float32", SUITES["tiny-neox"].parameters, 100.0)
+    took = [Timed(tiny, seconds, tmp_path) for seconds in (1.0, 2.0, 9.0)]
+    took += [Timed(other, 5.0, tmp_path)]
+    monkeypatch.setattr(costing.times, "list_timed", lambda sizes: took)
+    speed = {"device": {"name": "Abacus"}, "training": {"matrix_rate": 1e9}}
+    (tmp_path / "speed.json").write_text(
+        json.dumps(speed | {"provenance": costing.records.describe_run()})
+    )
+    monkeypatch.setattr(costing, "SPEED", tmp_path / "speed.json")
+    monkeypatch.setattr(sys, "argv", ["costing.py", "--out", str(tmp_path / "times.yaml")])
+    costing.main()
+    kept = yaml.safe_load((tmp_path / "times.yaml").read_text("utf8"))
+    row = {"kind": tiny.kind, "size": tiny.size, "operations": 100.0}
+    assert kept["runs"] == [row | {"seconds": 2.0, "runs": 3}]
+    assert kept["products"] == 1e9 and kept["machine"].startswith("Abacus, ")
+
+
 def test_peaks_are_those_of_fresh_processes(monkeypatch):
     monkeypatch.setattr(profiling, "WAYS", {"knowledge": profiling.WAYS["knowledge"]})
     (peaks,) = profiling.peaks_on_cpu("debug", ["float32"], [16]).values()
@@ -81,8 +135,8 @@ def test_every_way_is_timed_and_every_ratio_is_positive(record):
         pairs = {(ratio["over"], ratio["under"]) for ratio in comparison["ratios"]}
         assert pairs >= {("knowledge", "backbone"), ("public", "knowledge"), ("all", "logits")}
         for ratio in comparison["ratios"]:
-            assert ratio["ratio"] > 0
-            assert all(quartile > 0 for quartile in ratio["quartiles"])
+            low, high = ratio["quartiles"]
+            assert 0 < low <= ratio["ratio"] <= high
 
 
 def test_all_ways_arrive_at_the_same_knowledge_entropy(record):

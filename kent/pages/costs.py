@@ -118,7 +118,7 @@ def _estimate(run: Run, size: int, timed: Iterable[times.Timed]) -> Estimate:
     like = times.pick_like(work, shipped["runs"])
     if like and times.name_device() == "cpu":
         slower = shipped["products"] / times.time_products("float32")
-        basis = f"scaled from runs recorded on another machine ({shipped['machine']})"
+        basis = f"scaled from kent's own timings ({shipped['machine']})"
         return Estimate(times.predict(work, like) * slower, basis=basis)
     bound = "a lower bound from operations"
     return Estimate(work.operations / times.time_products(dtype), basis=bound)

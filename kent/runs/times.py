@@ -30,7 +30,7 @@ TASKS = {"": 0, "world": 113_992, "paper": 4_690_820}
 """Tokens of a round of tasks (the paper's are assumed: `benchmarks/README.md`)."""
 ALIKE, NEAR = 2, 10
 """Factors within which models are of like size, and runs of like length."""
-UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _read(path: Path) -> dict:
     return {**read_provenance(path), "run": path.stem.rpartition("-")[0]}
 
 
-def _check(seconds: float) -> float:
+def _check(seconds: float | int) -> float:
     if not (isfinite(seconds) and seconds > 0):
         raise ValueError(f"a run takes some time, not {seconds!r} s")
     return float(seconds)

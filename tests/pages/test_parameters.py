@@ -1,19 +1,12 @@
-"""What a page asks of its parameters, its cost and its verdict."""
+"""What a page asks of its parameters and its verdict."""
 
-import inspect
 import math
-from pathlib import Path
 
 import pytest
-import torch
-import yaml
-from learner import make_model
 
 from kent.pages import page
 from kent.paper import AXES, CLAIMS
-from kent.runs import plans
 
-PARAMETERS = Path(__file__).parents[2] / "params"
 PAGE = 'checkpoints = "tiny"\nsteps = []\nlimit = 8\nshare = 0.5'
 
 
@@ -46,47 +39,6 @@ def test_a_misspelt_or_mistyped_parameter_is_an_error(given, message):
         page.check_parameters(["", PAGE, f"# Parameters\n{given}\n"])
 
 
-def test_the_cost_is_that_of_the_missing_runs_and_then_that_of_all_anew(micro):
-    plan = plans.sweep_stages(
-        "tiny", steps=[0, 4], corpus=["a text"], length=16, limit=4
-    )  # step 0 is first, and a stage
-    [first, last] = plan["stages"]
-    assert page.estimate_cost(plan).data.startswith(
-        "**Cost.** 2 of 2 runs to do: 128 tokens; at least "
-    )
-    first.path.parent.mkdir()
-    first.path.touch()
-    assert page.estimate_cost(plan).data.startswith(
-        "**Cost.** 1 of 2 runs to do: 64 tokens; at least "
-    )
-    last.path.touch()
-    said = (
-        "**Cost.** All 2 runs of this page are in the cache. "
-        "Done anew, they would take 128 tokens; at least "
-    )
-    assert page.estimate_cost(plan).data.startswith(said)
-
-
-def test_a_full_run_is_estimated_from_the_size_of_the_model():
-    table = page.estimate_full_runs()
-    assert list(table.index.unique("suite")) == ["pythia", "olmo-1b"]
-    row = table.loc["olmo-1b", "bfloat16"]
-    assert row["one pass (s)"] == pytest.approx(2 * 1.177e9 * 2048 * 2048 / (0.4 * 989e12))
-    assert row["figure 2 (min)"] == pytest.approx(7 * row["one pass (s)"] / 60)
-    assert row["weights in memory (GB)"] == pytest.approx(2.354)
-    assert row["download (GB, at most)"] == pytest.approx(6 * 4.708)
-
-
-@pytest.mark.parametrize("suite", ["pythia", "olmo-1b"])
-def test_a_full_run_is_estimated_for_the_parameters_that_are_there(suite):
-    given = yaml.safe_load((PARAMETERS / f"{suite}.yaml").read_text("utf8"))
-    assumed = {
-        each.name: each.default
-        for each in inspect.signature(page.estimate_full_runs).parameters.values()
-    }
-    assert assumed.items() <= given.items() and given["steps"] == []
-
-
 @pytest.mark.parametrize(
     ("value", "error", "verdict"),
     [
@@ -106,13 +58,3 @@ def test_published_axes_lie_below_the_bound():
     for figure in AXES.values():
         for low, high, layers, neurons in figure.values():
             assert low < high < layers * math.log(neurons)
-
-
-def test_parameters_are_counted_whatever_the_dtype_of_the_weights(tmp_path):
-    model = make_model()
-    for dtype in (torch.float32, torch.bfloat16):
-        model.to(dtype).save_pretrained(tmp_path / str(dtype))
-        assert page._count_parameters(str(tmp_path / str(dtype))) == model.num_parameters()
-    assert page._count_parameters(str(tmp_path)) == model.num_parameters(), (
-        "of one of its checkpoints"
-    )
