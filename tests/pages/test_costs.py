@@ -129,10 +129,9 @@ def test_a_model_of_unknown_size_has_no_estimate(tmp_path):
 def test_a_page_keeps_how_many_runs_it_shows_and_how_long_they_took(pretrained):
     size = {"corpus": "world", "length": 16, "limit": 4}
     results = page.fetch_all(plans.sweep_stages("tiny", steps=[0, 4], **size))["stages"]
-    for seconds, result in zip((1.25, 2.5), results, strict=True):
-        result.provenance["seconds"] = seconds
-    results[0].provenance |= {"date": "2026-01-02T03:04:05+00:00", "commit": "a"}
-    results[1].provenance |= {"date": "2026-01-04T03:04:05+00:00", "commit": "b"}
+    done = [("2026-01-02T03:04:05+00:00", "a", 1.2), ("2026-01-04T03:04:05+00:00", "b", 2.6)]
+    for result, (date, commit, seconds) in zip(results, done, strict=True):
+        result.provenance.update(date=date, commit=commit, seconds=seconds)
     shown, kept = page.stamp([*results, results[0]])._repr_mimebundle_()
     assert "| how this was made | |" in shown["text/markdown"]
     machine = f"{times.name_device()} ({describe_run()['machine']})"
