@@ -9,13 +9,17 @@
 # %% [markdown]
 # # Speed: what measuring and learning cost
 #
-# `kent.profile` beside the bare forward pass, beside an imitation of the paper's public code (eager attention, all
-# logits, the activations of all layers kept), and beside TransformerLens where it was installed. All models have random
-# weights of the shape named. Nothing is timed while the book is built: the page shows the records under
-# `results/benchmarks/`, each with its device, its date, its commit and the command that repeats it. How the times are
-# taken is in `benchmarks/README.md`.
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
+#
+# What does measuring knowledge entropy add to a forward pass, and what does `kent.learn` add to a plain training run?
+#
+# Nothing is timed while the book is built: this page shows the records under `results/benchmarks/`, each with its device,
+# date, commit and the command that repeats it. All models have random weights of the shape named. How the times are taken is
+# said in `benchmarks/README.md`. What a page of this book is estimated to cost, and what it did cost, is on the
+# [status page](status.ipynb).
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 import json
 from pathlib import Path
 from statistics import median
@@ -24,9 +28,10 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from kent import records
-from kent.pages import page
+from kent.pages import costs
+from kent.pages.plots import timing
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 folders = [root / "results/benchmarks" for root in (Path(), records.PACKAGE.parent)]
 files = next((sorted(folder.glob("*.json")) for folder in folders if folder.is_dir()), [])
 read = [json.loads(path.read_text("utf-8")) for path in files]
@@ -34,7 +39,12 @@ kinds = ("comparisons", "ratios", "training", "imports")
 found, probed, taught, imported = ([record for record in read if kind in record] for kind in kinds)
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
+def say(text: str) -> None:
+    """A text as Markdown."""
+    display(Markdown(text))
+
+
 def write(value: object) -> object:
     """A number with four digits, or whole."""
     digits = ",.4g" if isinstance(value, float) and value < 1e4 else ",.0f"
@@ -46,51 +56,91 @@ def show(rows: list[dict], index: str | list[str]) -> None:
     display(pd.DataFrame(rows).set_index(index).map(write))
 
 
-# %% tags=["hide-input"]
+def span(ratio: dict) -> str:
+    """A ratio with its quartiles."""
+    return "{:.3f} ({:.3f} to {:.3f})".format(ratio["ratio"], *ratio["quartiles"])
+
+
+# %% tags=["hide-input", "made"]
 def judge(ratio: dict) -> str:
-    """Whether a ratio keeps its target; nothing where there is none."""
+    """Whether a ratio keeps what is aimed at; nothing where nothing is."""
     if "target" not in ratio:
         return ""
     target, (low, high) = ratio["target"], ratio["quartiles"]
     over = ratio["ratio"] - target if ratio["bound"] == "at most" else target - ratio["ratio"]
-    near = ", the target lies between the quartiles" if low <= target <= high else ""
-    return f"{ratio['bound']} {target}: " + ("met" if over <= 0 else f"not met{near}")
+    found = "met" if over <= 0 else "not met"
+    between = low <= target <= high and low < high
+    return (
+        f"{ratio['bound']} {target}: {'open, it lies between the quartiles' if between else found}"
+    )
 
 
-# %% tags=["hide-input"]
 def describe(ratio: dict) -> dict:
-    """A ratio's columns: whose it is, its value, quartiles and target."""
+    """A ratio's columns: whose it is, its value and quartiles, what is aimed at."""
     name = ratio.get("of") or "{over} / {under}".format(**ratio)
-    quartiles = "{:.3f} to {:.3f}".format(*ratio["quartiles"])
-    found = {"ratio": ratio["ratio"], "quartiles": quartiles, "target": judge(ratio)}
-    return {"time of": name} | found
+    return {"time of": name, "ratio": span(ratio), "aim": judge(ratio)}
 
 
-# %% tags=["hide-input"]
-def head(record: dict, about: str) -> None:
-    """Which record the next table is from, and how to repeat it."""
+# %% tags=["hide-input", "made"]
+def head(record: dict, about: str, again: bool = False) -> None:
+    """Which record the next table is from, and how to repeat it where that is not said yet."""
     device, made, shape = record["device"], record["provenance"], record["shape"]
     machine = f"CPU threads: {device['threads']} ({made['machine']}); torch {made['torch']}"
     when = f"{made['date'][:10]}, commit `{made['commit']}`"
+    command = record["command"].replace(" --", " \\\n  --")
     title = f"**{shape['name']} on {device['name']}**: {about}"
     run = f"{shape['parameters']:,} parameters; {machine}; {when}."
-    display(Markdown(f"{title}\n\n{run}\n\n```bash\n{record['command']}\n```"))
+    say(title if again else f"{title}\n\n{run}\n\n```bash\n{command}\n```")
 
 
-# %%
-if not found:
-    print("No benchmark has been recorded yet: python benchmarks/profiling.py")
-if not any(record["device"]["kind"] == "cuda" for record in found):
-    command = "python benchmarks/profiling.py --device cuda --shape olmo-1b"
-    print(f"No GPU has been measured yet: {command}")
+# %% tags=["hide-input", "made"]
+def pick(ratios: list[dict], over: str, under: str) -> dict:
+    """The ratio of two ways."""
+    return next(each for each in ratios if (each["over"], each["under"]) == (over, under))
+
+
+def sum_up(record: dict) -> str:
+    """What a record of comparisons comes to, at its longest sequences."""
+    last = max(record["comparisons"], key=lambda each: each["length"])
+    entropy = pick(last["ratios"], "knowledge", "backbone")
+    public = pick(last["ratios"], "public", "knowledge")
+    model = f"a model of {record['shape']['parameters']:,} parameters on {record['device']['name']}"
+    return (
+        f"For {model} and sequences of {last['length']:,} tokens, measuring knowledge entropy takes "
+        f"**{span(entropy)}** times as long as the bare forward pass, and an imitation of the paper's "
+        f"public code **{span(public)}** times as long as `kent.profile`."
+    )
+
+
+def weigh(record: dict) -> str:
+    """What a record of learning comes to."""
+    ratio = record["training"]["ratios"][0]
+    low, high = ratio["quartiles"]
+    apart = "the two are not told apart" if low <= 1 <= high else "the two differ"
+    trainer = f"The steps of a plain Hugging Face Trainer take **{span(ratio)}** times as long"
+    return f"{trainer} as those of `kent.learn`: {apart}."
+
+
+# %% tags=["hide-input", "answer"]
+sentences = [*map(sum_up, found), *map(weigh, taught)]
+taken = "(Medians, with quartiles, over rounds in which each way has its turn.)"
+say(" ".join([*sentences, taken]) if sentences else "No benchmark has been recorded yet.")
+
+# %% mystnb={"figure": {"name": "fig-speed", "caption": "Seconds of one way to measure over those of another, by tokens in a sequence: medians and quartiles over rounds; carets: what is aimed at."}, "image": {"alt": "Two panels, for sequences of 512 and 2,048 tokens, with one row for each pair of ways: a dot at the ratio of their seconds with its quartiles, a line at 1, and carets at the aims.", "width": "100%"}} tags=["hide-input", "figure"]
+panels = {
+    f"{each['length']:,} tokens, {each['dtype']}, {record['device']['kind']}": each["ratios"]
+    for record in found
+    for each in record["comparisons"]
+}
+timing.plot_ratios(panels) if panels else say("No ratio has been recorded yet.")
 
 # %% [markdown]
 # ## Ratios
 #
-# Ratios of median times over rounds in which every way had its turn, with the quartiles of the ratio within a round.
-# *backbone* is the model without its vocabulary projection, *logits* the model with it; *knowledge*, *attention* and
-# *token* are `kent.profile` with one measure, *all* with all three; *public* imitates the public code; *lens* is
-# TransformerLens.
+# Each is the median of the ratios within a round, in which every way has its turn, with their quartiles. *backbone* is the
+# model without its vocabulary projection, *logits* the model with it; *knowledge*, *attention* and *token* are
+# `kent.profile` with one measure, *all* with all three; *public* imitates the paper's public code (eager attention, all
+# logits, the activations of all layers kept); *lens* is TransformerLens.
 
 # %% tags=["hide-input"]
 for record in found:
@@ -98,10 +148,18 @@ for record in found:
     head(record, f"{rounds} rounds, {sequences} sequences in one batch")
     rows = []
     for each in record["comparisons"]:
-        setting = {"dtype": each["dtype"], "tokens": each["length"]}
-        rows += [setting | describe(ratio) for ratio in each["ratios"]]
-    show(rows, ["dtype", "tokens", "time of"])
-    print("" if record["transformer_lens"] else "TransformerLens was not installed.")
+        setting = {"tokens": f"{each['length']:,}, {each['dtype']}"}
+        rows += [describe(ratio) | setting for ratio in each["ratios"]]
+    show(rows, ["tokens", "time of"])
+    if not record["transformer_lens"]:
+        say("TransformerLens was not installed.")
+
+# %% tags=["hide-input"]
+if not found:
+    say("Nothing has been recorded yet: `python benchmarks/profiling.py`")
+if not any(record["device"]["kind"] == "cuda" for record in found):
+    command = "python benchmarks/profiling.py --device cuda --shape olmo-1b"
+    say(f"No GPU has been measured yet: `{command}`")
 
 # %% [markdown]
 # ## Seconds and memory
@@ -110,15 +168,15 @@ for record in found:
 
 # %% tags=["hide-input"]
 for record in found:
-    head(record, "time and peak memory")
+    head(record, "time and peak memory", again=True)
     rows = []
     for each in record["comparisons"]:
-        peaks, setting = each["peak_mib"], {"dtype": each["dtype"], "tokens": each["length"]}
+        peaks, setting = each["peak_mib"], {"tokens": f"{each['length']:,}, {each['dtype']}"}
         for way, times in each["seconds"].items():
             beside = peaks[way] / (peaks["backbone"] or float("nan"))
             row = {"way": way, "seconds": median(times), "peak (MiB)": peaks[way]}
             rows.append(setting | row | {"peak / backbone": beside})
-    show(rows, ["dtype", "tokens", "way"])
+    show(rows, ["tokens", "way"])
 
 # %% [markdown]
 # ## A whole checkpoint
@@ -126,72 +184,77 @@ for record in found:
 # The paper measures 2,048 sequences of 2,048 tokens. Where *timed* is smaller than *sequences*, a sample was timed and
 # scaled. The share of the matrix rate is of what a large matrix product of the same dtype reached in the same run.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 columns = {
-    "dtype": "dtype",
     "measures": "measures",
+    "dtype": "dtype",
+    "seconds": "seconds",
+    "share_of_matrix_rate": "share of matrix rate",
+    "tokens_per_second": "tokens/s",
     "sequences": "sequences",
     "sequences_timed": "timed",
     "length": "tokens each",
-    "seconds": "seconds",
-    "tokens_per_second": "tokens/s",
-    "share_of_matrix_rate": "share of matrix rate",
     "peak_mib": "peak (MiB)",
 }
 
 # %% tags=["hide-input"]
 for record in found:
-    head(record, "one checkpoint")
+    head(record, "one checkpoint", again=True)
     rows = [each | {"measures": ", ".join(each["measures"])} for each in record["checkpoints"]]
     rows = [{new: row[old] for old, new in columns.items() if old in row} for row in rows]
-    show(rows, ["dtype", "measures"])
+    show(rows, "measures")
     for measure, change in (record["bfloat16_moves"] or {}).items():
         before = record["entropies"]["float32"][measure]
-        print(f"bfloat16 moves the {measure} entropy by {change:+.5f} nats, from {before:.5f}")
+        say(f"bfloat16 moves the {measure} entropy by {change:+.5f} nats, from {before:.5f}.")
 
 # %% [markdown]
 # ## Probes
 #
 # `kent.probe` beside one probe at a time, on the same random weights; the largest difference of their values.
 
-# %%
-if not probed:
-    print("No probing has been recorded yet: python benchmarks/probing.py")
+# %% tags=["hide-input"]
 for record in probed:
     size = f"{record['probes']:,} probes, {record['tokens']:,} tokens"
     head(record, f"{size}; values differ by {record['largest_difference']:.1e}.")
     show([describe(ratio) for ratio in record["ratios"]], "time of")
+if not probed:
+    say("No probing has been recorded yet: `python benchmarks/probing.py`")
 
 # %% [markdown]
 # ## Learning
 #
-# `kent.learn` beside the Hugging Face Trainer with its default settings, on the same model and rows: seconds of the steps
-# alone, without evaluation and checkpoints, and of one checkpoint; the memory a run needs above the model; and the time of
-# the plain Trainer over kent's, for the steps and for the paper's 1,600 of them with each way's checkpoints. Where 1 is
-# between the quartiles, the two are not told apart.
+# `kent.learn` beside the Hugging Face Trainer with its default settings, on the same model and rows. First the ratio: the
+# plain Trainer's time over that of `kent.learn`, for the steps alone (without evaluation and checkpoints), and for the
+# paper's 1,600 of them with the checkpoints each writes. Where 1 lies between the quartiles, the two are not told apart.
 
-# %%
-if not taught:
-    print("No learning has been recorded yet: python benchmarks/learning.py")
-if not any(record["device"]["kind"] == "cuda" for record in taught):
-    print("No GPU has learned yet: python benchmarks/learning.py --device cuda --shape olmo-1b")
+# %% tags=["hide-input"]
+for record in taught:
+    head(
+        record,
+        f"the plain Trainer's time over that of `kent.learn`, {record['repetitions']} rounds",
+    )
+    show([describe(ratio) for ratio in record["training"]["ratios"]], "time of")
+
+# %% [markdown]
+# Then the seconds of the steps, of one checkpoint and of what is around them, and the memory a run needs above the model.
 
 # %% tags=["hide-input"]
 for record in taught:
     training, rows = record["training"], []
     setting = "{steps} steps of {batch} rows of {length:,} tokens, {rows} at once"
-    head(record, setting.format(**record["setting"]))
+    head(record, setting.format(**record["setting"]), again=True)
     for way, speed in training["tokens_per_second"].items():
         share, parts = training["share_of_matrix_rate"][way], training["seconds"][way]
-        row = {"way": way, "tokens/s": speed, "share of matrix rate": share}
-        row |= {f"{part} (s)": median(times) for part, times in parts.items()}
+        row = {"way": way} | {f"{part} (s)": median(times) for part, times in parts.items()}
+        row |= {"tokens/s": speed, "share of matrix rate": share}
         rows.append(row | {"peak (MiB)": training["peak_mib"][way]})
     show(rows, "way")
 
 # %% tags=["hide-input"]
-for record in taught:
-    head(record, f"the plain Trainer's time over kent's, {record['repetitions']} rounds")
-    show([describe(ratio) for ratio in record["training"]["ratios"]], "time of")
+if not taught:
+    say("No learning has been recorded yet: `python benchmarks/learning.py`")
+if not any(record["device"]["kind"] == "cuda" for record in taught):
+    say("No GPU has learned yet: `python benchmarks/learning.py --device cuda --shape olmo-1b`")
 
 # %% [markdown]
 # What evaluation would take of a run in the paper's setting, at the speed measured: an estimate. Measured are a training
@@ -201,13 +264,12 @@ for record in taught:
 
 # %% tags=["hide-input"]
 for record in taught:
-    head(record, "seconds of a run in the paper's setting, scaled by tokens")
+    head(record, "seconds of a run in the paper's setting, scaled by tokens", again=True)
     rows = []
     for each in record["evaluation"]["shares"]:
         row = {"rounds of tasks": each["rounds"], "share of evaluation": each["share"]}
-        row |= {part: each[part] for part in ("training", "probing", "tasks")}
-        kept = judge(each | {"ratio": each["share"], "quartiles": [each["share"]] * 2})
-        rows.append(row | {"target": kept})
+        row["aim"] = judge(each | {"ratio": each["share"], "quartiles": [each["share"]] * 2})
+        rows.append(row | {f"{part} (s)": each[part] for part in ("training", "probing", "tasks")})
     show(rows, "rounds of tasks")
 
 # %% [markdown]
@@ -220,11 +282,11 @@ for record in imported:
     made, times = record["provenance"], record["seconds"]
     name, command = record["device"]["name"], record["command"]
     said = f"**{name}**: {record['repetitions']} rounds, {made['date'][:10]}, commit `{made['commit']}`"
-    display(Markdown(f"{said}\n\n```bash\n{command}\n```"))
+    say(f"{said}\n\n```bash\n{command}\n```")
     lines = record["imports"].items()
     show([{"line": line, "seconds": median(times[way])} for way, line in lines], "line")
 if not imported:
-    print("No import has been timed yet: python benchmarks/importing.py")
+    say("No import has been timed yet: `python benchmarks/importing.py`")
 
 # %% [markdown]
 # ## A full run, estimated
@@ -235,8 +297,10 @@ if not imported:
 # checkpoints of the suite and one pass more. How many passes another page takes is said in its section *Full run*. Beside the
 # weights, a batch needs the activations of one layer: a smaller `batch_size` needs less.
 
-# %%
-page.estimate_full_runs().map("{:,.1f}".format)
+# %% tags=["hide-input"]
+full = costs.estimate_full_runs()
+ends = ["one pass (s)", "figure 2 (min)"]  # first, since a phone shows the first columns
+full[[*ends, *full.columns.drop(ends)]].map("{:,.1f}".format)
 
 # %% [markdown]
 # ## Check
