@@ -9,35 +9,55 @@
 # %% [markdown]
 # # Status: what was run to make this book
 #
-# Versions, hardware, run times and commit of this build. Everything below was read when the book was built.
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
+#
+# What was run for this build, on what, and how near were the costs that its pages announce to what the runs took?
+#
+# Everything below was read when the book was built.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 import json
 
 import pandas as pd
+from IPython.display import Markdown
 
 from kent import records
 from kent.models import pretraining
+from kent.pages import costs
+
+# %% tags=["hide-input", "made"]
+executed = sorted((records.PACKAGE.parent / "_build/pages/tiny").glob("*.ipynb"))
+pages = costs.compare_costs([path for path in executed if path.stem != "status"])
+
+# %% tags=["hide-input", "answer"]
+Markdown(costs.describe_costs(pages))
+
+# %% [markdown]
+# ## Pages
+#
+# *estimated* are the seconds that a page announces for its runs, each judged by the records of other runs like it (its own
+# left out); *recorded* those that the records of its runs hold, whether they were made for this build or before. *factor* is
+# the first over the second. Runs that several pages show count on each. *page* is the seconds of the page itself, with
+# all its runs in the cache, and *finished* when that was (UTC). A page that fails is not published, so none is listed as failed.
+
+# %% tags=["hide-input"]
+names = [
+    "factor",
+    "estimated (s)",
+    "recorded (s)",
+    "runs",
+    "page (s)",
+    "finished (UTC)",
+    "estimate",
+]
+pages[names].style.format({"factor": "{:.2f}"}, precision=1, na_rep="")
 
 # %% [markdown]
 # ## Machine and versions
 
 # %%
 pd.Series(records.describe_run(), name="value").to_frame()
-
-# %% [markdown]
-# ## Pages
-#
-# Every page of this build, how long it took with what the cache held then, and when it ran. A page that fails is not
-# published, so none is listed here as failed.
-
-# %% tags=["hide-input"]
-executed = sorted((records.PACKAGE.parent / "_build/pages/tiny").glob("*.ipynb"))
-pages = {path.stem: json.loads(path.read_text("utf-8"))["metadata"] for path in executed}
-times = {page: found["papermill"] for page, found in pages.items() if page != "status"}
-ended = {page: run for page, run in times.items() if run.get("end_time")}
-rows = {page: (round(run["duration"], 1), run["end_time"][:19]) for page, run in ended.items()}
-pd.DataFrame.from_dict(rows, orient="index", columns=["seconds", "finished (UTC)"])
 
 # %% [markdown]
 # ## The suites pretrained here
@@ -55,6 +75,3 @@ pd.DataFrame(facts)
 
 # %% tags=["hide-input"]
 pd.DataFrame({name: manifest["recipe"] for name, manifest in made.items()})
-
-# %%
-print("built from commit", records.describe_run()["commit"], "on", records.describe_run()["date"])

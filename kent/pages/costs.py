@@ -1,5 +1,6 @@
 """What runs cost, announced before they are done: time, memory, and what is to be downloaded."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +17,16 @@ from safetensors import safe_open
 from kent.files import expand
 from kent.hub import UNREACHABLE
 from kent.models.suites import SUITES
+from kent.pages.seeds import collect_outputs
 from kent.runs import times
 from kent.runs.definitions import Run
 from kent.runs.plans import Plan
 
-COST = "kent-cost"
-"""Key of an output's metadata: there an executed page keeps what its runs were to take."""
+COST, RUNS = "kent-cost", "kent-runs"
+"""Keys of an output's metadata: there an executed page keeps what its runs were to take
+(`estimate_cost`), and how many it shows and what they took (`kent.pages.page.stamp`)."""
+NEAR = 1.5
+"""The factor within which an estimate is to lie on the machine that recorded like runs."""
 RATES = {"float32": 67e12, "bfloat16": 989e12}
 """Operations per second of matrix products, by dtype, as published for NVIDIA's H100 and H200
 (SXM, dense, no TF32)."""
@@ -69,9 +74,9 @@ def estimate_cost(plan: Plan) -> Noted:
     """What the runs that are not in the cache will take, or all of them anew.
 
     That is time, memory and download. Time is that of like runs whose records are in the cache (a
-    run's own does not count), else that of the runs that kent brings along, scaled by the speed of
-    a matrix product; of a model or a device that is not like theirs it is a lower bound. A suite
-    that is not pretrained yet counts. The output's metadata holds, under "kent-cost", the `runs` of
+    run's own does not count), else that of the runs that kent brings along, scaled to this machine;
+    of a model or a device that is not like theirs it is a lower bound. A suite that is not
+    pretrained yet counts. The output's metadata holds, under "kent-cost", the `runs` of
     the page, their estimated `seconds` and the `basis`, and under `recorded` the seconds that the
     records of all of them hold (None where one is missing).
     """
@@ -114,14 +119,13 @@ def _estimate(run: Run, size: int, timed: Iterable[times.Timed]) -> Estimate:
     others = [each for each in timed if each.path != run.path]
     if like := times.pick_like(work, others):
         return Estimate(times.predict(work, like), [each.path for each in like])
-    dtype, shipped = run.config.get("dtype", "float32"), times.read_shipped()
+    shipped = times.read_shipped()
     like = times.pick_like(work, shipped["runs"])
     if like and times.name_device() == "cpu":
-        slower = shipped["products"] / times.time_products("float32")
-        basis = f"scaled from kent's own timings ({shipped['machine']})"
-        return Estimate(times.predict(work, like) * slower, basis=basis)
-    bound = "a lower bound from operations"
-    return Estimate(work.operations / times.time_products(dtype), basis=bound)
+        seconds = times.predict(work, like) * times.compare_machines(others)
+        return Estimate(seconds, basis=f"scaled from kent's own timings ({shipped['machine']})")
+    seconds = work.operations / times.time_products(run.config.get("dtype", "float32"))
+    return Estimate(seconds, basis="a lower bound from operations")
 
 
 def _total(found: Sequence[Estimate]) -> tuple[float, str]:
@@ -178,6 +182,47 @@ def _weigh(runs: Sequence[Run], sizes: dict[str, int]) -> str:
     download = sum(4 * suite.parameters for suite in known if suite.repository) / 1e9
     loaded = f"; up to {download:.0f} GB to download" if download else ""
     return f"{memory} for the weights{loaded}"
+
+
+def compare_costs(executed: Iterable[Path]) -> pd.DataFrame:
+    """What executed pages announced beside what their runs took, and their own seconds.
+
+    Empty where a page has no runs, or where not all of them have a record that says it.
+    """
+    rows = {path.stem: _read_cost(path) for path in executed}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=[*_COLUMNS])
+    return table.rename_axis("page name")
+
+
+_COLUMNS = ("factor", "estimated (s)", "recorded (s)", "runs", "page (s)", "finished (UTC)")
+_COLUMNS += ("estimate",)
+
+
+def _read_cost(path: Path) -> dict:
+    """A row of `compare_costs`."""
+    run = json.loads(path.read_text("utf-8"))["metadata"].get("papermill", {})
+    row = {"page (s)": run.get("duration"), "finished (UTC)": (run.get("end_time") or "")[:19]}
+    for cost in collect_outputs(path, COST):
+        shown = [each["seconds"] for each in collect_outputs(path, RUNS)
+                 if each["runs"] == cost["runs"]]  # fmt: skip
+        spent = next(iter(shown), None) if cost["recorded"] is None else cost["recorded"]
+        row |= {"estimated (s)": cost["seconds"], "recorded (s)": spent, "runs": cost["runs"]}
+        row |= {"factor": spent and cost["seconds"] / spent, "estimate": cost["basis"]}
+    return row
+
+
+def describe_costs(table: pd.DataFrame) -> str:
+    """How near estimates are to what runs took, in a sentence."""
+    factors = table["factor"].dropna()
+    if factors.empty:
+        return "No page of this build has runs whose seconds are recorded."
+    near = factors.between(1 / NEAR, NEAR).sum()
+    low, high = factors.min(), factors.max()
+    return (
+        f"Of {len(factors)} pages with runs, {near} announce a cost within a factor of {NEAR} of "
+        f"what the records say; estimated over recorded is {low:.2f} to {high:.2f}, "
+        f"{factors.median():.2f} in the median."
+    )
 
 
 def estimate_full_runs(*, length: int = 2048, limit: int = 2048) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from kent.learning.knowledge import INJECTIONS
 from kent.learning.outcomes import Outcome
 from kent.models.suites import RECIPES
-from kent.pages.costs import Noted
+from kent.pages.costs import RUNS, Noted
 from kent.pages.costs import estimate_cost as estimate_cost  # pages call it here
 from kent.pages.evidence import Reading, format_statistic
 from kent.pages.seeds import Seed
@@ -20,10 +20,6 @@ from kent.paper import CLAIMS
 from kent.runs.execution import Result, fetch
 from kent.runs.plans import Plan
 from kent.settings import check
-
-RUNS = "kent-runs"
-"""Key of an output's metadata: there an executed page keeps how many runs it shows, and how long
-they took, on what, when, by which commit."""
 
 
 def _assigned(cell: str) -> dict[str, object]:

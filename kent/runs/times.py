@@ -169,7 +169,7 @@ def _draw_line(seconds: Mapping[float, float]) -> tuple[float, float]:
 
 @cache
 def read_shipped() -> dict:
-    """Runs of the suite tiny, timed on another machine: `times.yaml`, from benchmarks/costing.py.
+    """Runs of the suite tiny that kent brings along: `times.yaml`, from benchmarks/costing.py.
 
     Under `machine` where, under `products` the operations per second of a matrix product there, and
     under `runs` what was timed.
@@ -180,6 +180,18 @@ def read_shipped() -> dict:
         work = Work(row["kind"], row["size"], row["operations"])
         runs.append(Timed(work, row["seconds"], Path()))
     return {**shipped, "runs": runs}
+
+
+def compare_machines(timed: Iterable[Timed]) -> float:
+    """How many times as long a run takes here as where the shipped ones were timed.
+
+    By the runs here that are like shipped ones; without any, by a matrix product timed now.
+    """
+    shipped, factors = read_shipped(), []
+    for each in timed:
+        if like := pick_like(each.work, shipped["runs"]):
+            factors.append(each.seconds / predict(each.work, like))
+    return median(factors) if factors else shipped["products"] / time_products("float32")
 
 
 def name_device() -> str:

@@ -171,3 +171,39 @@ def test_parameters_are_counted_whatever_the_dtype_of_the_weights(tmp_path):
     assert costs.count_parameters(str(tmp_path)) == model.num_parameters(), (
         "of one of its checkpoints"
     )
+
+
+@pytest.fixture
+def executed(tmp_path):
+    """Write an executed page, with what its outputs keep."""
+
+    def write(name: str, *kept: dict) -> Path:
+        outputs = [{"metadata": each} for each in kept]
+        run = {"papermill": {"duration": 2.0, "end_time": "2026-01-02T03:04:05.678"}}
+        path = tmp_path / f"{name}.ipynb"
+        path.write_text(json.dumps({"cells": [{"outputs": outputs}], "metadata": run}))
+        return path
+
+    return write
+
+
+def test_estimates_stand_beside_what_the_runs_took(executed):
+    cost = {"runs": 2, "seconds": 30.0, "basis": "a basis", "recorded": 20.0}
+    late = cost | {"recorded": None}
+    paths = [
+        executed("near", {"kent-cost": cost}, {"kent-runs": {"runs": 2, "seconds": 99.0}}),
+        executed("late", {"kent-cost": late}, {"kent-runs": {"runs": 2, "seconds": 10.0}}),
+        executed("part", {"kent-cost": late}, {"kent-runs": {"runs": 1, "seconds": 10.0}}),
+        executed("bare"),
+    ]
+    table = costs.compare_costs(paths)
+    assert table["factor"].dropna().to_dict() == {"near": 1.5, "late": 3.0}
+    assert table.loc["late", "recorded (s)"] == 10.0, "what was done after it was announced"
+    assert table.loc["bare", ["page (s)", "finished (UTC)"]].tolist() == [
+        2.0,
+        "2026-01-02T03:04:05",
+    ]
+    said = costs.describe_costs(table)
+    assert said.startswith("Of 2 pages with runs, 1 announce a cost within a factor of 1.5 ")
+    assert "is 1.50 to 3.00, 2.25 in the median" in said
+    assert "No page" in costs.describe_costs(table.loc[["part", "bare"]])

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,15 @@ def test_shipped_timings_are_of_the_runs_that_the_suite_tiny_does():
     own = {"dtype": "float32", "tasks_along": False, "epochs": 1, "knowledge": [], "control": []}
     config = {"run": "learning", **own, **SUITES["tiny"].learning}
     assert count_work(config, SIZE) in works
+
+
+def test_a_machine_is_compared_by_runs_like_those_that_kent_brings_along(monkeypatch):
+    shipped = read_shipped()
+    monkeypatch.setattr(times, "time_products", lambda dtype: shipped["products"] / 5)
+    here = [take(each.work.operations, 3 * each.seconds) for each in shipped["runs"]]
+    assert times.compare_machines(here) == pytest.approx(5), "none of these is like them"
+    here = [replace(each, seconds=3 * each.seconds) for each in shipped["runs"]]
+    assert times.compare_machines(here) == pytest.approx(3)
 
 
 def test_more_facts_more_tasks_and_more_epochs_are_more_work():
