@@ -31,40 +31,40 @@ executed = sorted((records.PACKAGE.parent / "_build/pages/tiny").glob("*.ipynb")
 pages = costs.compare_costs([path for path in executed if path.stem != "status"])
 
 # %% tags=["hide-input", "answer"]
-Markdown(costs.describe_costs(pages))
+now = records.describe_run()
+built = f"Built from commit `{now['commit']}` on {now['date'][:10]} ({now['machine']})."
+Markdown(f"{built} {costs.describe_costs(pages)}")
 
 # %% [markdown]
 # ## Pages
 #
-# *estimated* are the seconds that a page announces for its runs, each judged by the records of other runs like it (its own
-# left out); *recorded* those that the records of its runs hold, whether they were made for this build or before. *factor* is
-# the first over the second. Runs that several pages show count on each. *page* is the seconds of the page itself, with
-# all its runs in the cache, and *finished* when that was (UTC). A page that fails is not published, so none is listed as failed.
+# *estimated* are the seconds that a page announces for its runs, each by the records of other runs like it (its own is left
+# out); *recorded* are those that the records of its runs hold, whether they were made for this build or before; *factor* is the
+# first over the second. A run that several pages show counts on each of them. *page itself* are the seconds of executing the
+# page, with runs that were mostly in the cache. A page that fails is not published, so none is listed as failed.
 
 # %% tags=["hide-input"]
-names = [
-    "factor",
-    "estimated (s)",
-    "recorded (s)",
-    "runs",
-    "page (s)",
-    "finished (UTC)",
-    "estimate",
-]
-pages[names].style.format({"factor": "{:.2f}"}, precision=1, na_rep="")
+numbers = pages.drop(columns=["finished (UTC)", "estimate"])
+numbers.style.format({"factor": "{:.2f}"}, precision=1, na_rep="")
+
+# %% [markdown]
+# When each page was executed, and what its estimate rests on:
+
+# %% tags=["hide-input"]
+pages[["finished (UTC)", "estimate"]].style.format(na_rep="")
 
 # %% [markdown]
 # ## Machine and versions
 
-# %%
-pd.Series(records.describe_run(), name="value").to_frame()
+# %% tags=["hide-input"]
+pd.Series(now, name="value").to_frame()
 
 # %% [markdown]
 # ## The suites pretrained here
 #
 # How the models behind these pages were made: size, text read, time it took, and by which commit.
 
-# %%
+# %% tags=["hide-input"]
 paths = {name: pretraining.locate_manifest(name) for name in pretraining.RECIPES}
 made = {name: json.loads(path.read_text("utf-8")) for name, path in paths.items() if path.is_file()}
 keys = ["parameters", "tokens", "seconds", "commit", "date", "machine", "torch"]

@@ -191,17 +191,18 @@ def compare_costs(executed: Iterable[Path]) -> pd.DataFrame:
     """
     rows = {path.stem: _read_cost(path) for path in executed}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=[*_COLUMNS])
-    return table.rename_axis("page name")
+    return table.astype({"runs": "Int64"}).rename_axis("page")
 
 
-_COLUMNS = ("factor", "estimated (s)", "recorded (s)", "runs", "page (s)", "finished (UTC)")
+_COLUMNS = ("factor", "estimated (s)", "recorded (s)", "runs", "page itself (s)", "finished (UTC)")
 _COLUMNS += ("estimate",)
 
 
 def _read_cost(path: Path) -> dict:
     """A row of `compare_costs`."""
     run = json.loads(path.read_text("utf-8"))["metadata"].get("papermill", {})
-    row = {"page (s)": run.get("duration"), "finished (UTC)": (run.get("end_time") or "")[:19]}
+    ended = (run.get("end_time") or "")[:19].replace("T", " ")
+    row = {"page itself (s)": run.get("duration"), "finished (UTC)": ended}
     for cost in collect_outputs(path, COST):
         shown = [each["seconds"] for each in collect_outputs(path, RUNS)
                  if each["runs"] == cost["runs"]]  # fmt: skip
