@@ -5,27 +5,26 @@ from dataclasses import dataclass, field
 from html import escape
 from math import isnan
 
-import numpy as np
-
 from kent.measure.profiles import Profile
+from kent.pages.correlations import format_correlation, pool_correlations
+from kent.pages.gates import BY_CONSTRUCTION, FLOOR, GATES, NO_FALL, NOT_ACQUIRED, ONE_POINT
 from kent.pages.seeds import READINGS, Seed, format_interval, pool
 from kent.paper import CLAIMS, Claim, is_effect
 from kent.runs.execution import Result
 from kent.runs.plans import pick_stages
 
-FLOOR, NO_FALL = "not measurable (floor)", "not measurable (no fall)"
-BY_CONSTRUCTION = "by construction"
-"""What is said in place of a verdict where a claim's precondition is not met."""
 ONE_SEED, ONE_MODEL = "one seed (no verdict)", " (one model)"
 """Of a suite whose other seeds were not recorded; behind a verdict on a model that has none."""
 VERDICTS = ("agrees", "disagrees at this scale", "too small to tell", "no value", ONE_SEED)
-VERDICTS += (FLOOR, NO_FALL, BY_CONSTRUCTION)
+VERDICTS += GATES
 SLUGS = {
     "agrees": "agrees",
     "disagrees at this scale": "disagrees",
     "too small to tell": "small",
     FLOOR: "floor",
     NO_FALL: "nofall",
+    NOT_ACQUIRED: "noacquisition",
+    ONE_POINT: "onepoint",
     BY_CONSTRUCTION: "construction",
     ONE_SEED: "oneseed",
     "no value": "novalue",
@@ -66,15 +65,6 @@ def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
     return late.change_since(early, weights=[-1 / others] * others + [1]) if others else (0.0, 0.0)
 
 
-def require_fall(*changes: tuple[float, float]) -> str | None:
-    """`NO_FALL` where one of the changes (value, error) is no fall beyond two standard errors.
-
-    For claims of what falls most, or together: two that rise together correlate as well.
-    """
-    fallen = all(value < 0 and is_effect(value, error) for value, error in changes)
-    return None if fallen else NO_FALL
-
-
 @dataclass(frozen=True)
 class Reading:
     """A page's reading: by claim the published value, the one measured here, and the verdict.
@@ -107,7 +97,8 @@ class Reading:
         value, _ = self.measured[key]
         if not others or isnan(value):  # of a run that was stopped
             return {}
-        mean, error = pool(values := [value, *others])
+        values = [value, *others]
+        mean, error = (pool_correlations if CLAIMS[key].unit == "r" else pool)(values)
         return {"seeds": {"values": values, "value": mean, "error": error}}
 
     def _judge(self, row: dict) -> str:
@@ -150,24 +141,10 @@ def format_seeds(claim: Claim, seeds: dict) -> str:
     return f"{format_statistic(claim, seeds['value'], seeds['error'])} (each: {each})"
 
 
-def find_ends(claim: Claim, value: float, error: float) -> tuple[float, float]:
-    """The interval of a claim's statistic: two standard errors either way, but for a correlation.
-
-    Two errors lead to the end of a correlation's interval that is nearer to 0; the other is as far
-    away in the Fisher transform (`kent.pages.summaries.correlate`).
-    """
-    if claim.unit != "r" or isnan(value):
-        return value - 2 * error, value + 2 * error
-    middle, end = np.arctanh(value), np.arctanh(value - np.copysign(2 * error, value))
-    low, high = sorted(map(float, np.tanh([end, 2 * middle - end])))
-    return low, high
-
-
 def format_statistic(claim: Claim, value: float, error: float) -> str:
-    """A claim's statistic with two standard errors and its unit; of a correlation its interval."""
-    if claim.unit == "r" and not isnan(value):
-        low, high = find_ends(claim, value, error)
-        return f"{value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
+    """A claim's statistic with two standard errors and its unit; correlations have an interval."""
+    if claim.unit == "r":
+        return format_correlation(value, error)
     return f"{format_interval(value, error, '+')} {claim.unit}".rstrip()
 
 

@@ -53,7 +53,8 @@ def flatten(line: dict) -> dict:
     """
     claim, pooled = CLAIMS[line["claim"]], line.get("seeds", line)
     value, error = pooled.get("value", nan), pooled.get("error", nan)
-    low, high = find_ends(claim, value, error)
+    plain = (value - 2 * error, value + 2 * error)
+    low, high = find_ends(value, error) if claim.unit == "r" else plain
     each = pooled.get("values", [value] if "value" in line else [])
     kept = {"claim": claim.key, "statement": claim.statement, "suite": line["suite"]}
     kept |= {"verdict": line["verdict"], "value": value, "low": low, "high": high}
@@ -147,9 +148,13 @@ def offer_files(lines: Sequence[dict], name: str = "claims") -> str:
 
 
 def recall_estimate(page: Path, row: str, column: str) -> str:
-    """A number of an executed page's table with two standard errors; "not run" without it."""
-    for table in collect_outputs(page, ESTIMATES) if page.exists() else ():
+    """A number of an executed page's table with two standard errors; "not run" without the page.
+
+    Raises `ValueError` where the page has no such row or column.
+    """
+    if not page.exists():
+        return "not run"
+    for table in collect_outputs(page, ESTIMATES):
         if row in table["rows"] and column in table["columns"]:
-            pair = table["rows"][row][table["columns"].index(column)]
-            return format_interval(*pair, "+")
-    return "not run"
+            return format_interval(*table["rows"][row][table["columns"].index(column)], "+")
+    raise ValueError(f"{page.name} has no number for {row!r} and {column!r}")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import floor, isfinite, log10
 from pathlib import Path
 from statistics import mean, stdev
@@ -22,16 +23,26 @@ RECORDED = PACKAGE.parent / "results" / "pages"
 
 @dataclass(frozen=True)
 class Estimates:
-    """A page's table of (value, standard error), shown with two of them; the page keeps them."""
+    """A page's table of (value, standard error); the page keeps them, for other seeds to be found.
+
+    Shown with two errors; where `seeds` were recorded, their mean and this one's with its interval.
+    More than eight columns are shown as rows.
+    """
 
     table: pd.DataFrame
     plan: Plan
+    seeds: "Sequence[Seed]" = ()
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
         rows = {_name(row): [*map(list, self.table.loc[row])] for row in self.table.index}
         kept = {"columns": [*map(_name, self.table)], "rows": rows} | describe_plan(self.plan)
-        shown = self.table.map(lambda pair: format_interval(*pair))
-        return {"text/html": shown.to_html(), "text/plain": shown.to_string()}, {ESTIMATES: kept}
+        table = pool_table(self.table, self.seeds)
+        shown = table.map(lambda pair: format_interval(*pair))
+        shown = shown.T if shown.shape[1] > 8 else shown
+        said = f"Means of {1 + len(self.seeds)} seeds ± half of their 95 % interval:"
+        said = said if self.seeds else "Values ± two standard errors within this model:"
+        both = {"text/html": f"<p>{said}</p>\n{shown.to_html()}"}
+        return both | {"text/plain": f"{said}\n{shown.to_string()}"}, {ESTIMATES: kept}
 
 
 def _name(label: object) -> str:
@@ -55,6 +66,20 @@ def pool(values: Sequence[float]) -> tuple[float, float]:
     return mean(values), quantile * stdev(values) / len(values) ** 0.5 / 2
 
 
+def pool_table(table: pd.DataFrame, seeds: "Sequence[Seed]") -> pd.DataFrame:
+    """Each cell's mean over the seeds that have its row and column and this one, as of `pool`.
+
+    The cell itself where none has.
+    """
+    pooled = table.copy()
+    for row, column in product(table.index, table):
+        found = [seed.estimates.get(_name(row), {}).get(_name(column)) for seed in seeds]
+        values = [table.loc[row, column][0], *(pair[0] for pair in found if pair)]
+        if len(values) > 1:
+            pooled.at[row, column] = pool(values)
+    return pooled
+
+
 @dataclass(frozen=True)
 class Seed:
     """What a page came to for another seed of the suite, as recorded under `results/pages/`.
@@ -67,6 +92,12 @@ class Seed:
     readings: Mapping[str, tuple[float, float]]
     estimates: Mapping[str, Mapping[str, tuple[float, float]]]
     changed: bool
+
+    def list_values(self, row: str, columns: Sequence[object]) -> list[float] | None:
+        """Values of a table's row in these columns; None where one of them was not kept."""
+        kept = self.estimates.get(row, {})
+        names = [*map(_name, columns)]
+        return [kept[name][0] for name in names] if kept.keys() >= {*names} else None
 
 
 def recall(plan: Plan, checkpoints: Checkpoints, folder: Path = RECORDED) -> list[Seed]:

@@ -1,20 +1,18 @@
-"""Outcomes of continual learning as tables of (value, standard error), and their correlations.
+"""Outcomes of continual learning as tables of (value, standard error).
 
 Axes: sample (the value itself, then its bootstrap samples).
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64
-from scipy.stats import pearsonr, spearmanr
 
-from kent.learning.downstream import find_chance
 from kent.learning.outcomes import Outcome, estimate
 from kent.measure.profiles import Profile
-from kent.pages.evidence import FLOOR, label_steps
+from kent.pages.evidence import label_steps
+from kent.pages.gates import acquire_net, exceed_chance
 from kent.pages.seeds import Seed, format_interval, pool
 from kent.paper import is_effect
 from kent.runs.execution import Result
@@ -28,14 +26,11 @@ ENTROPIES = {
 """Rows of a changed model before it learns: measures of `kent.Profile.estimate`."""
 ENTROPY, *_ = ENTROPIES
 """The first of them: the initial model's knowledge entropy."""
-CORRELATIONS = {"Pearson": (pearsonr, 1.0), "Spearman": (spearmanr, 1.06)}
-"""Function of a correlation, and the variance of its Fisher transform times n - 3.
-
-Spearman's: Fieller et al. 1957."""
+NET = "A net of the control (points)"
 
 
 def tabulate_learning(outcomes: Sequence[Outcome], before: Sequence[Profile] = ()) -> pd.DataFrame:
-    """A column per initial model, by its step: A, F, K and P, with standard errors.
+    """A column per initial model, by its step: A (net too), F, K and P, with standard errors.
 
     With the profiles of the initial models, a row of their knowledge entropy too.
     """
@@ -50,6 +45,7 @@ def _summarize(outcome: Outcome) -> dict[str, tuple[float, float]]:
     knowledge, control = (outcome.performance(of=of) for of in ("knowledge", "control"))
     tasks = 100 * outcome.downstream()
     samples = {
+        NET: acquire_net(outcome),
         "A (%)": outcome.acquisition(),
         "control: A (%)": outcome.acquisition(of="control"),
         "F (%)": outcome.forgetting(),
@@ -72,18 +68,6 @@ def _estimate(samples: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float
     return {row: estimate(each) for row, each in samples.items()}
 
 
-def exceed_chance(outcome: Outcome, occasion: int = -1) -> tuple[float, float]:
-    """P minus what guessing scores, in points, and its error over tasks' documents.
-
-    At the end, or on another occasion (0: before learning).
-    """
-    last = {task: answers[occasion] for task, answers in outcome.answers.items()}
-    excess = [answers.mean().item() - find_chance(task) for task, answers in last.items()]
-    # tasks are independent: variances of their means add up in the sum that the mean is taken of
-    variances = [answers.var().item() / len(answers) for answers in last.values()]
-    return 100 * float(np.mean(excess)), 100 * float(np.sum(variances)) ** 0.5 / len(last)
-
-
 def list_guessing(outcomes: Sequence[Outcome]) -> list[int]:
     """The steps of initial models that in the end do no better than guessing.
 
@@ -91,17 +75,6 @@ def list_guessing(outcomes: Sequence[Outcome]) -> list[int]:
     """
     pairs = zip(label_steps(outcomes), map(exceed_chance, outcomes), strict=True)
     return [step for step, (value, error) in pairs if value <= 2 * error]
-
-
-def find_floor(outcomes: Sequence[Outcome]) -> str | None:
-    """`FLOOR` where P of one of the outcomes, before or after, is within two errors of guessing.
-
-    A fall that ends where guessing begins is as deep as what the model could before: F is then
-    1 - chance / P before, whatever was learned.
-    """
-    pairs = product(outcomes, (0, -1))
-    ends = [exceed_chance(outcome, occasion) for outcome, occasion in pairs]
-    return FLOOR if any(value <= 2 * error for value, error in ends) else None
 
 
 Changed = Mapping[str, tuple[Profile, Outcome]]
@@ -123,9 +96,9 @@ def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]
 
 
 def acquire(models: Changed) -> dict[str, Float64[np.ndarray, " sample"]]:
-    """A (%) of every model by label, counted from K of the unchanged one: bootstrap samples."""
+    """A net of the control (points) by label, counted from the unchanged model: samples."""
     (_, unchanged), *_ = models.values()
-    return {label: outcome.acquisition(since=unchanged) for label, (_, outcome) in models.items()}
+    return {label: acquire_net(outcome, since=unchanged) for label, (_, outcome) in models.items()}
 
 
 def tabulate_changes(models: Changed) -> pd.DataFrame:
@@ -146,6 +119,7 @@ def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarr
     """What learning made of a model, and what it could before, as bootstrap samples by row."""
     knowledge, tasks = outcome.performance(), 100 * outcome.downstream()
     return {
+        NET: acquire_net(outcome, since=unchanged),
         "A (%)": outcome.acquisition(since=unchanged),
         "control: A (%)": outcome.acquisition(of="control", since=unchanged),
         "F (%)": outcome.forgetting(since=unchanged),
@@ -181,7 +155,7 @@ COMPARED = "minus unchanged"
 def judge_controls(
     models: Changed, beside: Mapping[str, str], seeds: Sequence[Seed] = ()
 ) -> pd.DataFrame:
-    """A (%) of controls minus that of the method each stands `beside`, and what it says.
+    """Net A of controls minus that of the method each stands `beside`, and what it says.
 
     With two standard errors. Over the recorded `seeds` and this one their mean beside it, with the
     interval of `kent.pages.seeds.pool`.
@@ -199,10 +173,10 @@ def _judge(
     value, error = estimate(A[label] - A[method])
     names = [f"{COMPARED}, {each}" for each in (label, method)]
     rows = [[seed.estimates.get(name, {}) for name in names] for seed in seeds]
-    others = [one["A (%)"][0] - other["A (%)"][0] for one, other in rows if one and other]
+    others = [one[NET][0] - other[NET][0] for one, other in rows if one and other]
     judged = {
         "beside": method,
-        "A minus A of the method (points)": format_interval(value, error, "+"),
+        "net A minus that of the method (points)": format_interval(value, error, "+"),
         "the control": _compare(value, error),
     }
     if others:
@@ -216,56 +190,3 @@ def _compare(value: float, error: float) -> str:
     if not is_effect(value, error):
         return "too small to tell"
     return "beats the method" if value > 0 else "falls behind it"
-
-
-def correlate(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> tuple[float, float]:
-    """Pearson's or Spearman's (rank) correlation of two series, and an error of it.
-
-    The interval is that of two standard errors of the Fisher transform; the error is half the way
-    from the value to its end towards zero, so that a correlation within two errors may be none at
-    all. Points are taken as independent and exact. NaN for fewer than four points, and for a series
-    that never changes.
-    """
-    measure, variance = CORRELATIONS[kind]
-    if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return float("nan"), float("nan")
-    # the transform of ±1 is infinite
-    value = float(np.clip(measure(x, y).statistic, -1 + 1e-12, 1 - 1e-12))
-    near, _ = _bound(abs(value), len(x), variance)
-    return value, (abs(value) - near) / 2
-
-
-def _bound(value: float, number: int, variance: float) -> tuple[float, float]:
-    half = 2 * np.sqrt(variance / (number - 3))
-    low, high = np.tanh(np.arctanh(value) + np.array([-half, half]))
-    return float(low), float(high)
-
-
-def describe_correlation(x: Sequence[float], y: Sequence[float], kind: str = "Pearson") -> str:
-    """A correlation, as `correlate` finds it, and the ends of its interval.
-
-    Where the series agree in every point there is no interval, and only the correlation is said.
-    """
-    value, _ = correlate(x, y, kind)
-    if np.isnan(value):
-        return "not known"
-    if abs(value) > 1 - 1e-9:
-        return f"{value:+.2f}".replace("-", "−")
-    low, high = _bound(value, len(x), CORRELATIONS[kind][1])
-    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
-
-
-def tabulate_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """Correlations of A, the control's A and F with knowledge entropy, and with ln of the step.
-
-    Over the columns of `tabulate_learning`, as `describe_correlation` says them.
-    """
-    values = table.map(lambda pair: pair[0]).T
-    steps = np.log(np.maximum(values.index.to_numpy(float), 1))  # ln 1 for the untrained model
-    beside = {ENTROPY: [*values[ENTROPY]], "ln step": [*steps]}
-    rows = [*product(("A (%)", "control: A (%)", "F (%)"), CORRELATIONS)]
-    found = {
-        name: [describe_correlation(x, [*values[y]], kind) for y, kind in rows]
-        for name, x in beside.items()
-    }
-    return pd.DataFrame(found, index=pd.MultiIndex.from_tuples(rows))

@@ -1,6 +1,10 @@
-"""What the figures of all pages share: panels, colours, lines with errors, other seeds, legends."""
+"""What the figures of all pages share: panels, colours, lines with errors, seeds, legends."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
+from io import StringIO
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +15,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from kent.measure.profiles import Profile
-from kent.pages.seeds import Seed
+from kent.pages.seeds import pool
 
 # A backend that is loaded for the first time inside `rc_context` shows that figure and no other.
 plt.switch_backend(plt.get_backend())
@@ -22,29 +26,77 @@ MARKERS = ("o", "s", "^", "D", "v")
 THIN = {"color": "black", "linewidth": 0.8}
 GAP = "ln m − H, mean of layers (nats)"
 
-styled = plt.rc_context(
-    {
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "figure.dpi": 120,
-        "font.size": 10,
-        "axes.grid": True,
-        "grid.alpha": 0.3,
-        "legend.frameon": False,
-        "legend.fontsize": 9,
-        "errorbar.capsize": 2,
-        "lines.markersize": 4,
-    }
-)
-"""Decorates a function that draws: the style of all figures."""
+STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.dpi": 120,
+    "font.size": 10,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "errorbar.capsize": 2,
+    "lines.markersize": 4,
+    "svg.fonttype": "none",  # words stay words: found by a search, read aloud
+    "svg.hashsalt": "kent",
+}
+NARROW = ContextVar("narrow", default=False)
+"""Whether a figure is being drawn for a phone: its panels below one another."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as a page shows it: in SVG, and for a phone once more with its panels stacked."""
+
+    figure: Figure
+    narrow: Figure
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
+        return {"image/svg+xml": _write(self.figure)}, {"kent-narrow": _write(self.narrow)}
+
+
+def _write(figure: Figure) -> str:
+    file = StringIO()
+    with plt.rc_context(STYLE):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Drawing]:
+    """Decorates a function that draws: its figure in the style of all, wide and narrow."""
+
+    @wraps(draw)
+    def draw_both(*given: object, **named: object) -> Drawing:
+        figures = []
+        for narrow in (False, True):
+            token = NARROW.set(narrow)
+            try:
+                with plt.rc_context(STYLE):
+                    figures.append(draw(*given, **named))
+            finally:
+                NARROW.reset(token)
+            plt.close(figures[-1])
+        return Drawing(*figures)
+
+    return draw_both
 
 
 def make_panels(
-    rows: int, columns: int = 1, height: float = 3.3, sharex: bool = False
+    rows: int,
+    columns: int = 1,
+    height: float = 3.3,
+    sharex: bool = False,
+    sharey: bool = False,
+    width: float = 7,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure as wide as a page, and its panels row by row, each `height` inches high."""
-    settings = {"sharex": sharex, "layout": "constrained", "squeeze": False}
-    figure, axes = plt.subplots(rows, columns, figsize=(7, height * rows), **settings)
+    """A figure `width` inches wide, and its panels row by row, each `height` inches high.
+
+    On a phone they stand below one another.
+    """
+    if NARROW.get():
+        rows, columns, width = rows * columns, 1, 4.2
+    settings = {"sharex": sharex, "sharey": sharey, "layout": "constrained", "squeeze": False}
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height * rows), **settings)
     return figure, list(axes.flat)
 
 
@@ -71,14 +123,29 @@ def draw_line(
 
 
 def draw_seeds(
-    axes: Axes, x: ArrayLike, seeds: Sequence[Seed], row: str, number: int = 0, **style: object
+    axes: Axes,
+    x: ArrayLike,
+    pairs: Sequence[tuple[float, float]],
+    others: Sequence[Sequence[float] | None] = (),
+    number: int = 0,
+    label: str = "",
+    **style: object,
 ) -> None:
-    """What the row of a table came to for other seeds, without errors, in the series' colour."""
-    kept = [seed.estimates[row].values() for seed in seeds if row in seed.estimates]
-    style = {"color": pick_color(number), "alpha": 0.5} | style
-    for place, pairs in enumerate(kept):
-        label = "_" if place or number else "other seeds"
-        axes.plot(x, [value for value, _ in pairs], label=label, **style)
+    """A series over seeds: bold their mean with the band of its interval, thin each of them.
+
+    `pairs` are this seed's (value, standard error), `others` the values of the others, None where
+    one was not recorded. Without others it is `draw_line`. `style` is that of the mean.
+    """
+    recorded = [each for each in others if each is not None]
+    if not recorded:
+        return draw_line(axes, x, pairs, number, label, **style)
+    values = np.array([[value for value, _ in pairs], *recorded])
+    middle, error = np.array([pool([*map(float, each)]) for each in values.T]).T
+    color = style.get("color", pick_color(number))
+    style = {"color": color, "marker": MARKERS[number % len(MARKERS)], "linewidth": 2.2} | style
+    axes.fill_between(x, middle - 2 * error, middle + 2 * error, color=color, alpha=0.15, lw=0)
+    axes.plot(x, values.T, color=color, alpha=0.45, linewidth=0.7)
+    axes.plot(x, middle, label=label, **style)
 
 
 def name_lines(figure: Figure, columns: int = 4, title: str | None = None) -> None:
@@ -87,6 +154,7 @@ def name_lines(figure: Figure, columns: int = 4, title: str | None = None) -> No
     for axes in figure.axes:
         lines, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, lines, strict=True))
+    columns = min(columns, 2) if NARROW.get() else columns
     place = {"loc": "outside upper center", "ncols": columns, "title": title}
     figure.legend(handles.values(), handles, **place)
 

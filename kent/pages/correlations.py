@@ -1,0 +1,123 @@
+"""How two series over checkpoints go together, with the interval of it.
+
+A correlation travels as (value, error): two errors lead to the end of its interval that is nearer
+to 0, the other end is as far away in the Fisher transform.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import rankdata
+
+from kent.pages.seeds import pool
+
+VARIANCES = {"Pearson": 1.0, "Spearman": 1.06}
+"""Variance of a correlation's Fisher transform times n - 3 (Spearman's: Fieller et al. 1957)."""
+
+
+def correlate(
+    x: ArrayLike, y: ArrayLike, kind: str = "Pearson", given: ArrayLike | None = None
+) -> tuple[float, float]:
+    """Pearson's or Spearman's (rank) correlation of two series, and its error.
+
+    `given` is a third series of which both are freed first (partial correlation). The interval is
+    two standard errors of the Fisher transform either way, points taken as independent and exact.
+    NaN for fewer than four points beyond those `given` takes, and for a series that never changes.
+    """
+    free = len(x) if given is None else len(x) - 1
+    if free < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan"), float("nan")
+    value = _measure(x, y, kind, given)
+    near, _ = _bound(abs(value), VARIANCES[kind] / (free - 3))
+    return value, (abs(value) - near) / 2
+
+
+def _measure(x: ArrayLike, y: ArrayLike, kind: str, given: ArrayLike | None) -> float:
+    series = [x, y] if given is None else [x, y, given]
+    x, y, *third = (
+        rankdata(each) if kind == "Spearman" else np.asarray(each, float) for each in series
+    )
+    for z in third:
+        x, y = (each - np.polyval(np.polyfit(z, each, 1), z) for each in (x, y))
+    # the transform of ±1 is infinite
+    return float(np.clip(np.corrcoef(x, y)[0, 1], -1 + 1e-12, 1 - 1e-12))
+
+
+def _bound(value: float, variance: float) -> tuple[float, float]:
+    """Ends of a correlation's interval, lower first, by the variance of its Fisher transform."""
+    half = 2 * np.sqrt(variance)
+    low, high = np.tanh(np.arctanh(value) + np.array([-half, half]))
+    return float(low), float(high)
+
+
+def leave_one_out(
+    x: ArrayLike, y: ArrayLike, given: ArrayLike | None = None
+) -> tuple[float, float]:
+    """Lowest and highest of Pearson's correlations without one point each, partial to `given`."""
+    series = [np.asarray(each, float) for each in (x, y, *([] if given is None else [given]))]
+    found = [
+        _measure(left[0], left[1], "Pearson", left[2] if len(left) > 2 else None)
+        for left in ([np.delete(each, place) for each in series] for place in range(len(x)))
+    ]
+    return min(found), max(found)
+
+
+def pool_correlations(values: Sequence[float]) -> tuple[float, float]:
+    """A correlation over seeds: the mean of Fisher transforms, and its error.
+
+    The interval is Student's, as of `kent.pages.seeds.pool`.
+    """
+    middle, error = pool([float(each) for each in np.arctanh(values)])
+    value = float(np.tanh(middle))
+    return value, abs(value - float(np.tanh(middle - np.copysign(2 * error, middle)))) / 2
+
+
+def find_ends(value: float, error: float) -> tuple[float, float]:
+    """Both ends of the interval of a correlation, lower first."""
+    near = np.clip(value - np.copysign(2 * error, value), -1 + 1e-12, 1 - 1e-12)
+    middle, end = np.arctanh(value), np.arctanh(near)
+    low, high = sorted(np.tanh([end, 2 * middle - end]))
+    return float(low), float(high)
+
+
+def format_correlation(value: float, error: float) -> str:
+    """A correlation with its interval; alone where the series agree in every point."""
+    if np.isnan(value):
+        return "not known"
+    if abs(value) > 1 - 1e-9:
+        return f"{value:+.2f}".replace("-", "−")
+    low, high = find_ends(value, error)
+    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
+
+
+def measure_steps(steps: Sequence[int]) -> np.ndarray:
+    """Natural logarithm of each step; 0 for the untrained model."""
+    return np.log(np.maximum(np.asarray(steps, float), 1))
+
+
+def tabulate_correlations(table: pd.DataFrame, entropy: str, rows: Sequence[str]) -> pd.DataFrame:
+    """Correlations of `rows` with the row `entropy`, with ln of the step, and partial to it.
+
+    Over the columns of a table of (value, error), which are steps. The last column is the range of
+    the partial one without one checkpoint each (Pearson's alone).
+    """
+    values = table.map(lambda pair: pair[0]).T
+    x, steps = values[entropy], measure_steps(values.index)
+    found = [
+        _list_correlations(x, values[row], steps, kind) for row, kind in product(rows, VARIANCES)
+    ]
+    return pd.DataFrame(found, index=pd.MultiIndex.from_product([rows, VARIANCES]))
+
+
+def _list_correlations(x: ArrayLike, y: ArrayLike, steps: ArrayLike, kind: str) -> dict[str, str]:
+    found = {
+        "with H": format_correlation(*correlate(x, y, kind)),
+        "with ln step": format_correlation(*correlate(steps, y, kind)),
+        "with H given ln step": format_correlation(*correlate(x, y, kind, steps)),
+    }
+    low, high = leave_one_out(x, y, steps) if kind == "Pearson" else (np.nan, np.nan)
+    ends = f"{low:+.2f} to {high:+.2f}".replace("-", "−")
+    return found | {"without one checkpoint": "" if np.isnan(low) else ends}
