@@ -40,17 +40,14 @@ Markdown(counted)
 # %% [markdown]
 # ## Every claim
 #
-# One line per claim, in the paper's order. The dot is what was measured, the bar its interval: over four seeds of pretraining
-# (95 % of Student's $t$), each of them a short stroke, where they were recorded; otherwise two standard errors within the one
-# seed. Every line has its own scale with zero in the middle, and the paper's side is shaded: a bar on the shaded side that
-# does not touch the middle agrees. Code writes the verdicts; the [glossary](../book/glossary.md) says what each means. The
-# claim leads to its page, and its source opens what was measured, on what, and what the paper says.
+# In the paper's order. The dot is what was measured and the bar its interval, on a scale of the line's own with zero in the
+# middle; the paper's side is shaded. A bar on the shaded side that stays clear of the middle agrees. Short strokes are single
+# seeds of pretraining; without them the interval is that within one seed. Open a claim's source for details. The
+# [glossary](../book/glossary.md) says what each verdict means.
 
 # %% tags=["hide-input"]
-Markdown(scorecard.offer_filter(lines) + "\n\n" + scorecard.list_claims(lines))
-
-# %% tags=["hide-input"]
-HTML(scorecard.offer_files(lines))
+parts = (scorecard.offer_filter(lines), scorecard.list_claims(lines), scorecard.offer_files(lines))
+Markdown("\n\n".join(parts))
 
 # %% [markdown]
 # ## Check
@@ -59,12 +56,12 @@ HTML(scorecard.offer_files(lines))
 
 # %%
 for row in readings:
-    assert row["verdict"].removesuffix(evidence.ONE_MODEL) in evidence.VERDICTS
+    assert row["verdict"].removesuffix(evidence.ONE_MODEL) in evidence.SLUGS
     assert CLAIMS[row["claim"]].page == row["page"], "a claim is tested by the page it names"
 
 # %% [markdown]
-# What the front page quotes is given to it here, so that it holds no number of its own: for each claim its number, verdict and
-# published value, and what the pages beyond the paper found.
+# The front page quotes numbers from here: for each claim what was measured, the verdict and the published value, and what
+# the pages beyond the paper found.
 
 # %% tags=["hide-input", "made"]
 for line in first:

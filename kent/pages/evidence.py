@@ -7,7 +7,7 @@ from math import isnan
 
 from kent.measure.profiles import Profile
 from kent.pages.correlations import format_correlation, pool_correlations
-from kent.pages.gates import BY_CONSTRUCTION, FLOOR, GATES, NO_FALL, NOT_ACQUIRED, ONE_POINT
+from kent.pages.gates import BY_CONSTRUCTION, FLOOR, NO_FALL, NOT_ACQUIRED, ONE_POINT
 from kent.pages.seeds import READINGS, Seed, format_interval, pool
 from kent.paper import CLAIMS, Claim, is_effect
 from kent.runs.execution import Result
@@ -15,8 +15,6 @@ from kent.runs.plans import pick_stages
 
 ONE_SEED, ONE_MODEL = "one seed (no verdict)", " (one model)"
 """Of a suite whose other seeds were not recorded; behind a verdict on a model that has none."""
-VERDICTS = ("agrees", "disagrees at this scale", "too small to tell", "no value", ONE_SEED)
-VERDICTS += GATES
 SLUGS = {
     "agrees": "agrees",
     "disagrees at this scale": "disagrees",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from kent.pages.evidence import ONE_MODEL, SLUGS, chip, find_ends, format_statistic, name_slug
+from kent.pages.correlations import find_ends
+from kent.pages.evidence import ONE_MODEL, SLUGS, chip, format_statistic, name_slug
 from kent.pages.plots.claims import draw_claim
 from kent.pages.seeds import ESTIMATES, READINGS, collect_outputs, format_interval
 from kent.paper import CLAIMS
@@ -100,18 +101,14 @@ def list_claims(lines: Sequence[dict]) -> str:
 
 
 def _write_line(line: dict) -> str:
-    claim, row = CLAIMS[line["claim"]], flatten(line)
-    number = format_number(line)
-    seeds = f"{len(row['seeds'])} seed{'s' * (len(row['seeds']) != 1)}" if row["seeds"] else ""
-    side = "above" if claim.sign > 0 else "below"
-    said = f"{number}; the paper's side is {side} zero"
+    claim, row, number = CLAIMS[line["claim"]], flatten(line), format_number(line)
+    said = f"{number}; the paper's side is {'above' if claim.sign > 0 else 'below'} zero"
     drawn = draw_claim(row["value"], (row["low"], row["high"]), claim.sign, row["seeds"], said)
     linked = f"[{claim.statement}]({claim.page}.ipynb)" if claim.page else claim.statement
-    shown = [chip(line["verdict"]), f'<span class="claim">{linked}</span>']
-    shown += [f'<span class="drawing">{drawn}</span>']
-    shown += [f'<span class="number">{number} <small>{seeds}</small></span>']
     opened = f'<li class="is-{name_slug(line["verdict"])}" id="claim-{claim.key}">'
-    return f"{opened}\n\n{' '.join(shown)}\n\n{_describe(row)}\n</li>"
+    parts = [opened + chip(line["verdict"]) + '<div class="claim">', linked]
+    parts += [f'{_describe(row)}</div>{drawn}<span class="number">{number}</span></li>']
+    return "\n\n".join(parts)
 
 
 def format_number(line: dict) -> str:
