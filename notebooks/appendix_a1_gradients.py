@@ -47,7 +47,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["made", "hide-input"]
 from IPython.display import Markdown, display
 
-from kent.pages import measures, page, seeds
+from kent.pages import comparisons, measures, page, seeds
 from kent.pages.plots import distributions
 from kent.runs import plans
 
@@ -112,7 +112,7 @@ page.read(found, stages, recorded)
 
 # %% tags=["answer", "hide-input"]
 pooled = seeds.pool_table(table, recorded)
-Markdown(measures.describe_updates(stages, pooled, recorded))
+Markdown(comparisons.describe_updates(stages, pooled, recorded))
 
 # %% [markdown]
 # AdamW divides each weight's step by the running size of its own gradient, so how large the gradient is hardly counts; how

@@ -43,13 +43,9 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["made", "hide-input"]
-import torch
-from IPython.display import Markdown
-from scipy.stats import entropy
+from IPython.display import Markdown, display
 
-import kent
-from kent.measure.memory import find_memories
-from kent.pages import measures, page, seeds
+from kent.pages import comparisons, measures, page, seeds
 from kent.pages.plots import entropies
 from kent.runs import plans
 
@@ -88,8 +84,6 @@ tables = {
 entropies.plot_sizes(tables, recorded)
 
 # %% tags=["hide-input"]
-from IPython.display import display
-
 for table in tables.values():
     display(seeds.Estimates(table, plan, recorded))
 
@@ -100,6 +94,10 @@ for table in tables.values():
 # `batch_size` sequences.
 
 # %%
+import torch
+
+import kent
+
 last = whole.provenance["revision"]
 model, tokenizer = kent.load(last["repository"], last["step"])
 read = {"length": length, "limit": limit, "column": column}
@@ -108,19 +106,25 @@ few = joined[:batch_size]
 exact, _ = kent.load(last["repository"], last["step"], dtype=torch.float64)
 
 # %%
-found = [[] for _ in find_memories(exact)]
-for means, memory in zip(found, find_memories(exact), strict=True):
+from kent.measure.memory import find_memories
+
+found = []
+for memory in find_memories(exact):
     memory.values.register_forward_pre_hook(
-        lambda _, given, means=means: means.append(given[0][0].abs().mean(0))
+        lambda _, given: found.append(given[0].flatten(0, -2).abs().mean(0))
     )
 for row in few:
     with torch.inference_mode():
         exact(row[None].to(exact.device))
 
 # %%
-by_hand = [entropy(sum(means).numpy(force=True)) for means in found]
+from scipy.stats import entropy
+
+count = len(found) // len(few)
+means = [sum(found[layer::count]).numpy(force=True) for layer in range(count)]
 ours = kent.profile(model, few, measures=["knowledge"])
-apart = max(abs(ours.knowledge_entropy_by_layer.numpy() - by_hand))
+by_layer = ours.knowledge_entropy_by_layer.numpy()
+apart = max(abs(by_layer - [*map(entropy, means)]))
 
 # %% [markdown]
 # ## Padding and the public code
@@ -138,26 +142,23 @@ documents = [text for text in texts if text.strip()][:limit]
 
 # %%
 def measure(texts, side="right", padding=False):
-    """A profile of texts tokenised again, one a row, and the share of padding.
-
-    With `padding` its positions are in the mean.
-    """
-    form = {"padding": "max_length", "truncation": True, "max_length": length}
-    rows = tokenizer(texts, padding_side=side, return_tensors="pt", **form)
-    mask = rows.attention_mask
-    asked = {"attention_mask": None if padding else mask}
-    found = kent.profile(model, rows.input_ids, measures=["knowledge"], **asked)
+    """A profile of texts, one a row, and the share of padding."""
+    form = {"padding": "max_length", "truncation": True}
+    form |= {"padding_side": side, "max_length": length}
+    rows = tokenizer(texts, return_tensors="pt", **form)
+    mask, asked = rows.attention_mask, {"measures": ["knowledge"]}
+    asked["attention_mask"] = None if padding else mask
+    found = kent.profile(model, rows.input_ids, **asked)
     return found, 1 - mask.double().mean().item()
 
 
 # %%
 pieces = tokenizer.batch_decode(joined)
-again = {
-    "sequences, tokenised again": measure(pieces),
-    "a document a row, padded on the right": measure(documents),
-    "a document a row, padded on the left": measure(documents, "left"),
-    "a document a row, padding in the mean": measure(documents, padding=True),
-}
+left, counted = "padded on the left", "padding in the mean"
+again = {"sequences, tokenised again": measure(pieces)}
+again["a document a row"] = measure(documents)
+again[f"a document a row, {left}"] = measure(documents, "left")
+again[f"a document a row, {counted}"] = measure(documents, padding=True)
 
 # %% tags=["hide-input"]
 ways = {each.provenance["dtype"]: each for each in results["dtype"]}
@@ -171,10 +172,9 @@ seeds.Estimates(moved, plan, recorded)
 # At any scale, the computation by hand agrees, the side of the padding does not matter, and no entropy is above the bound.
 
 # %%
-assert apart < (1e-4 if dtype == "float32" else 1e-2)
-sides = [f"a document a row, padded on the {side}" for side in ("left", "right")]
-left, right = (ways[side].knowledge_entropy for side in sides)
-assert abs(left - right) < 1e-4
+assert apart < 1e-4
+one, other = ways["a document a row"], ways[f"a document a row, {left}"]
+assert abs(one.knowledge_entropy - other.knowledge_entropy) < 1e-4
 for each in (each for listed in results.values() for each in listed):
     assert each.knowledge_entropy <= each.entropy_bound + 1e-9
 
@@ -192,27 +192,28 @@ close = [
     if abs(each.knowledge_entropy - H) < 0.01
 ]
 pooled = seeds.pool_table(moved, recorded)["moved (nats)"]
-padding, _ = pooled["a document a row, padding in the mean"]
-share = again["a document a row, padding in the mean"][1]
+padding = seeds.format_interval(*pooled[f"a document a row, {counted}"], "+")
+lower = seeds.format_interval(*pooled["bfloat16"], "+")
+share = again["a document a row"][1]
 
 # %% tags=["answer", "hide-input"]
-interval = seeds.format_interval(H, error)
+said = seeds.format_interval(H, error)
+basis = comparisons.name_basis([whole], recorded)
 Markdown(
-    f"{limit:,} sequences of {length:,} tokens give H = {interval} nats; "
+    f"Here {limit:,} sequences of {length:,} tokens give H = {said} nats; "
     f"{close[0]:,} of those tried come within 0.01 nats of it. By hand in "
-    f"float64 a layer differs by at most {apart:.0e} nats, and bfloat16 moves "
-    f"H by {pooled['bfloat16'][0]:+.4f}. Padding in the mean, as in the public "
-    f"code, moves it by **{padding:+.2f} nats** where {share:.0%} of the "
-    "positions are padding."
+    f"float64 a layer's H differs by at most {apart:.0e} nats. Padding in the "
+    f"mean, as in the public code, moves H by **{padding} nats** where "
+    f"{share:.0%} of positions are padding; bfloat16 by {lower} ({basis})."
 )
 
 # %% tags=["hide-input"]
 shares = [layer / layer.sum() for layer in whole.coefficients]
-public = -sum((share * (share + 1e-9).log()).sum().item() for share in shares)
+public = -sum((each * (each + 1e-9).log()).sum().item() for each in shares)
 many = error * (whole.provenance["instances"] / 2048) ** 0.5
 Markdown(
-    f"1e-9 inside the logarithm moves H by {public - H:+.0e} nats. "
-    f"On 2,048 sequences like these its standard error would be {many:.5f} nats."
+    f"1e-9 inside the logarithm moves H by {abs(public - H):.0e} nats. On "
+    f"2,048 sequences like these the standard error would be {many:.5f} nats."
 )
 
 # %% [markdown]

@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["made", "hide-input"]
 from IPython.display import Markdown
 
-from kent.pages import measures, page, seeds
+from kent.pages import comparisons, measures, page, seeds
 from kent.pages.plots import distributions
 from kent.runs import plans
 
@@ -108,7 +108,7 @@ for profile in [first, *profiles]:
 # claim is left to [Figure 2](fig02_knowledge_entropy.ipynb).
 
 # %% tags=["answer", "hide-input"]
-said = measures.describe_share(profiles, "top 10 % share", recorded)
+said = comparisons.describe_share(profiles, "top 10 % share", recorded)
 Markdown(said)
 
 # %% [markdown]

@@ -47,7 +47,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["made", "hide-input"]
 from IPython.display import Markdown
 
-from kent.pages import evidence, measures, page, seeds
+from kent.pages import comparisons, evidence, measures, page, seeds
 from kent.pages.plots import entropies
 from kent.runs import plans
 
@@ -117,11 +117,11 @@ change = evidence.measure_change(profiles)
 page.read({"fig02": change}, profiles, recorded)
 
 # %% tags=["hide-input"]
-_, early = measures.pick_ends(profiles)
-drop = measures.pool_change(early, profiles[0], seeds=recorded)
+_, early = comparisons.pick_ends(profiles)
+drop = comparisons.pool_change(early, profiles[0], seeds=recorded)
 first_drop = f"{seeds.format_interval(*drop, '+')} nats"
 page.share(fig02_first_drop=first_drop)
-basis = measures.name_basis(profiles, recorded)
+basis = comparisons.name_basis(profiles, recorded)
 said = "Before that, from the first checkpoint to 16 % of the run"
 Markdown(f"{said}, H changes by {first_drop} ({basis}).")
 

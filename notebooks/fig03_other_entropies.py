@@ -43,6 +43,8 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["made", "hide-input"]
+from functools import partial
+
 from kent.pages import evidence, measures, page, seeds
 from kent.pages.plots import entropies
 from kent.runs import plans
@@ -103,9 +105,9 @@ assert len(texts) == 1, "tokenizers differ"
 # ## Verdict
 
 # %%
-keys = {"fig03-attention": "attention", "fig03-token": "token"}
-changes = {key: evidence.measure_change(profiles, measure) for key, measure in keys.items()}
-page.read(changes, profiles, recorded)
+compare = partial(evidence.measure_change, profiles)
+found = {f"fig03-{name}": compare(name) for name in ("attention", "token")}
+page.read(found, profiles, recorded)
 
 # %% [markdown]
 # Next-token entropy falls with the loss in any model that learns; the claim is about late pretraining. Neither entropy is

@@ -51,7 +51,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 import pandas as pd
 from IPython.display import Markdown, display
 
-from kent.pages import evidence, measures, page, seeds
+from kent.pages import comparisons, evidence, measures, page, seeds
 from kent.pages.plots import entropies
 from kent.runs import plans
 
@@ -84,7 +84,7 @@ page.stamp([profile for listed in series.values() for profile in listed])
 
 # %% mystnb={"figure": {"name": "fig-other-architecture", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, for a gated (Olmo) and a plain (GPTNeoX) architecture: bold the mean of seeds with the band of its interval, or one model with two standard errors. Bands across: the range of the paper's figures 2 and 6. The gated model alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats for a gated and a plain model, beside bands for the published ranges of OLMo-1B, OLMo-7B and Pythia.", "width": "100%"}} tags=["figure", "hide-input"]
 rows = ["knowledge", "gap", "loss"]
-tables = {name: measures.tabulate(profiles, rows) for name, profiles in series.items()}
+tables = measures.tabulate_series(series, rows)
 entropies.plot_gaps(tables, recorded, "figure 2", "figure 6")
 
 # %% tags=["hide-input"]
@@ -112,7 +112,7 @@ change = evidence.measure_change(series[plain])
 page.read({"fig06": change}, series[plain], recorded)
 
 # %% tags=["hide-input"]
-Markdown(measures.describe_changes(series, recorded))
+Markdown(comparisons.describe_changes(series, recorded))
 
 # %% [markdown]
 # ## Full run

@@ -48,7 +48,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 import pandas as pd
 from IPython.display import Markdown
 
-from kent.pages import evidence, measures, page, seeds
+from kent.pages import comparisons, evidence, measures, page, seeds
 from kent.pages.plots import entropies
 from kent.runs import plans
 
@@ -79,7 +79,7 @@ page.stamp(everything)
 
 # %% mystnb={"figure": {"name": "fig-other-corpora", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, on several texts: bold the mean of seeds with the band of its interval, or one model with two standard errors. Bands across: the range of the paper's figure 2, measured on Dolma; of its figure 7 only the trend is read. The first text alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats, one line per text, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["figure", "hide-input"]
 rows = ["knowledge", "gap", "loss"]
-tables = {name: measures.tabulate(profiles, rows) for name, profiles in series.items()}
+tables = measures.tabulate_series(series, rows)
 entropies.plot_gaps(tables, recorded, "figure 2")
 
 # %% tags=["hide-input"]
@@ -116,7 +116,7 @@ largest = max(changes, key=lambda change: change[0])
 page.read({"fig07": largest}, everything, recorded)
 
 # %% tags=["hide-input"]
-Markdown(measures.describe_changes(series, recorded))
+Markdown(comparisons.describe_changes(series, recorded))
 
 # %% [markdown]
 # ## Full run

@@ -43,7 +43,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["made", "hide-input"]
-from kent.pages import evidence, gates, measures, page, seeds
+from kent.pages import comparisons, evidence, gates, measures, page, seeds
 from kent.pages.plots import entropies
 from kent.runs import plans
 
@@ -99,14 +99,14 @@ for each in [first, *profiles]:
 # the others on average, which needs a fall of the whole.
 
 # %%
-late, early = measures.pick_ends(profiles)
+late, early = comparisons.pick_ends(profiles)
 changes, errors = late.change_by_layer(early)
 least = changes.argmax()
 found = {"fig08-everywhere": (changes[least].item(), errors[least].item())}
 found["fig08-last"] = evidence.compare_last_layer(late, early)
 
 # %%
-entropy = measures.pool_change(late, early, seeds=recorded)
+entropy = comparisons.pool_change(late, early, seeds=recorded)
 missed = {"fig08-last": gates.require_fall(entropy)}
 page.read(found, profiles, recorded, missed)
 

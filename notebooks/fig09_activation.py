@@ -46,7 +46,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 import pandas as pd
 from IPython.display import Markdown
 
-from kent.pages import evidence, measures, page, seeds
+from kent.pages import comparisons, evidence, measures, page, seeds
 from kent.pages.plots import entropies
 from kent.runs import plans
 
@@ -75,9 +75,7 @@ page.stamp([profile for listed in series.values() for profile in listed])
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-activation", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, from the magnitude of the coefficients and from the ReLU variant {eq}`eq-relu`: bold the mean of seeds with the band of its interval, or one model with two standard errors. Bands across: the range of the paper's figure 2; of its figure 9 only the trend is read. Magnitudes alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats, one line for the magnitude of the coefficients and one for the ReLU variant, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["figure", "hide-input"]
-tables = {
-    name: measures.tabulate(profiles, ["knowledge", "gap"]) for name, profiles in series.items()
-}
+tables = measures.tabulate_series(series, ["knowledge", "gap"])
 entropies.plot_gaps(tables, recorded, "figure 2")
 
 # %% tags=["hide-input"]
@@ -104,7 +102,7 @@ change = evidence.measure_change(variant)
 page.read({"fig09": change}, variant, recorded)
 
 # %% tags=["hide-input"]
-Markdown(measures.describe_changes(series, recorded))
+Markdown(comparisons.describe_changes(series, recorded))
 
 # %% [markdown]
 # ## Full run

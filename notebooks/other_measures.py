@@ -43,14 +43,10 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["made", "hide-input"]
-import pandas as pd
 from IPython.display import Markdown
 
-import kent
-from kent.change.rescaling import rescale
 from kent.measure.entropy import MEASURES
-from kent.measure.memory import find_memories
-from kent.pages import measures, page, seeds
+from kent.pages import comparisons, measures, page, seeds
 from kent.pages.plots import entropies
 from kent.runs import plans
 
@@ -98,6 +94,10 @@ seeds.Estimates(table, plan, recorded)
 # rescaling exists):
 
 # %%
+import kent
+from kent.change.rescaling import rescale
+from kent.measure.memory import find_memories
+
 last = profiles[-1].provenance["revision"]
 model, tokenizer = kent.load(last["repository"], last["step"])
 read = {"length": length, "limit": limit, "column": column}
@@ -121,6 +121,8 @@ moved = {
 }
 
 # %% tags=["hide-input"]
+import pandas as pd
+
 rescaled = pd.DataFrame({"rescaled minus original": moved})
 seeds.Estimates(rescaled, plan, recorded)
 
@@ -145,14 +147,14 @@ for after in changed:
 # The change of every measure from 16 % of the run to its end, and what it says of evenness.
 
 # %%
-compared = measures.compare_measures(profiles, names, recorded)
-compared
+comparisons.compare_measures(profiles, names, recorded)
 
 # %% tags=["answer", "hide-input"]
-said = measures.count_directions(compared)
-H, _, loss = seeds.pool_table(rescaled, recorded).iloc[:, 0] if moved else (0, 0, 0)
+said = comparisons.count_changes(profiles, names, recorded)
 if moved:
-    said += f" Rescaling moves H by {H[0]:+.3f} nats and the loss by {loss[0]:+.1e}."
+    H, _, loss = seeds.pool_table(rescaled, recorded).iloc[:, 0]
+    far = seeds.format_interval(*H, "+")
+    said += f" Rescaling moves H by {far} nats, the loss by {abs(loss[0]):.0e}."
 Markdown(said)
 
 # %% [markdown]

@@ -1,4 +1,4 @@
-"""What was measured of checkpoints as tables of (value, standard error), and how it changed.
+"""What was measured of checkpoints as tables of (value, standard error).
 
 A table has a row per measure and a column per checkpoint, so that other seeds find their rows.
 """
@@ -13,10 +13,7 @@ import pandas as pd
 from kent.measure.familiarity import Familiarity
 from kent.measure.gradients import Gradients
 from kent.measure.profiles import Profile
-from kent.models.suites import RECIPES
-from kent.pages.evidence import ONE_SEED, label_steps, name_direction, pick_results
-from kent.pages.seeds import Seed, format_interval, pool
-from kent.paper import is_effect
+from kent.pages.evidence import label_steps
 from kent.runs.execution import Result
 
 STEP, PLACE = "pretraining step", "checkpoint"
@@ -73,6 +70,13 @@ def tabulate(
     if shuffled:
         table[f"{[*shown][-1]}, shuffled"] = _measure(shuffled, measures)
     return _make(table, shown)
+
+
+def tabulate_series(
+    series: Mapping[str, Sequence[Profile]], measures: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """`tabulate` for every series, under its label."""
+    return {label: tabulate(profiles, measures) for label, profiles in series.items()}
 
 
 def _measure(profile: Profile, measures: Sequence[str]) -> dict[str, Pair]:
@@ -157,111 +161,6 @@ def tabulate_ways(whole: Profile, ways: Mapping[str, Profile]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def pick_ends(profiles: Sequence[Profile]) -> tuple[Profile, Profile]:
-    """The last checkpoint and the one nearest to 16 % of the run, the paper's earliest stage."""
-    stages = pick_results(profiles)
-    return stages["738k"], stages["118k"]
-
-
-def pool_change(
-    late: Profile,
-    early: Profile,
-    measure: str = "knowledge",
-    seeds: Sequence[Seed] = (),
-    label: str = "",
-) -> Pair:
-    """Change of a measure between two checkpoints, and its standard error: over recorded `seeds`.
-
-    Their mean with this one and the interval of `kent.pages.seeds.pool`; without them as
-    `Profile.change_since`. `label` is what stands before the measure in the tables' rows.
-    """
-    value, error = late.change_since(early, measure)
-    row = ", ".join(filter(None, [label, HEADINGS.get(measure, measure)]))
-    found = [seed.list_values(row, label_steps([early, late])) for seed in seeds]
-    others = [end - start for start, end in filter(None, found)]
-    return pool([value, *others]) if others else (value, error)
-
-
-def name_basis(results: Sequence[Result], seeds: Sequence[Seed] = ()) -> str:
-    """What a page's numbers stand on, as its sentences say it."""
-    if seeds:
-        return f"mean of {1 + len(seeds)} seeds"
-    return "one seed" if _has_seeds(results) else "one model"
-
-
-def _has_seeds(results: Sequence[Result]) -> bool:
-    """Whether other seeds of these models can be made: suites pretrained on the spot."""
-    return any(each.provenance["revision"]["repository"] in RECIPES for each in results)
-
-
-def describe_direction(
-    profiles: Sequence[Profile], measure: str, seeds: Sequence[Seed] = ()
-) -> str:
-    """What a measure's change from 16 % of the run to its end says of evenness.
-
-    Over seeds; or why it says nothing: there is one checkpoint, or one seed.
-    """
-    late, early = pick_ends(profiles)
-    change, error = pool_change(late, early, measure, seeds)
-    if late is early:
-        return "no value"
-    if change == error == 0:
-        return "no change"
-    unseen = not seeds and _has_seeds(profiles)
-    return ONE_SEED if unseen else name_direction(measure, change, error)
-
-
-def compare_measures(
-    profiles: Sequence[Profile], measures: Sequence[str], seeds: Sequence[Seed] = ()
-) -> pd.DataFrame:
-    """A row per measure: its change from 16 % of the run to its end, and what that says."""
-    late, early = pick_ends(profiles)
-    rows = {}
-    for name in measures:
-        change = format_interval(*pool_change(late, early, name, seeds), "+")
-        rows[HEADINGS.get(name, name)] = (change, describe_direction(profiles, name, seeds))
-    columns = [f"change ({name_basis(profiles, seeds)})", "coefficients grew"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-
-
-def count_directions(compared: pd.DataFrame) -> str:
-    """A sentence: how many measures of `compare_measures` say what of evenness."""
-    change, grew = compared
-    counts = compared[grew].value_counts()
-    said = ", ".join(f"{count} {direction}" for direction, count in counts.items())
-    basis = change.removeprefix("change (").removesuffix(")")
-    start = f"From 16 % of the run to its end, of {len(compared)} measures of concentration"
-    return f"{start} say of the coefficients: {said} ({basis})."
-
-
-def describe_share(profiles: Sequence[Profile], measure: str, seeds: Sequence[Seed] = ()) -> str:
-    """Sentences on a share that the most used memory vectors hold: its change, and what it says."""
-    late, early = pick_ends(profiles)
-    moved, direction = compare_measures(profiles, [measure], seeds).iloc[0]
-    change, error = pool_change(late, early, measure, seeds)
-    moved = format_interval(100 * change, 100 * error, "+")
-    start = (
-        f"From 16 % of the run to its end the {measure} of coefficients changes by {moved} points"
-    )
-    end = " The paper's drawing shows the opposite." if direction == "more even" else ""
-    return f"{start} ({name_basis(profiles, seeds)}): **{direction}**.{end}"
-
-
-def describe_changes(series: Mapping[str, Sequence[Profile]], seeds: Sequence[Seed] = ()) -> str:
-    """A sentence with the change of H from 16 % of the run to its end in every series."""
-    everything = [profile for profiles in series.values() for profile in profiles]
-    if all(late is early for late, early in map(pick_ends, series.values())):
-        return "There is one checkpoint, so nothing to compare it with: no value."
-    changes = {
-        label: format_interval(*pool_change(*pick_ends(profiles), seeds=seeds, label=label), "+")
-        for label, profiles in series.items()
-    }
-    said = "; ".join(f"{label} {change} nats" for label, change in changes.items())
-    return (
-        f"From 16 % of the run to its end H changes by: {said} ({name_basis(everything, seeds)})."
-    )
-
-
 def name_architectures(series: Mapping[str, Sequence[Profile]]) -> dict[str, str]:
     """The architecture of each series, which seeds share; its own name where two are alike."""
     kinds = {
@@ -269,21 +168,3 @@ def name_architectures(series: Mapping[str, Sequence[Profile]]) -> dict[str, str
         for name, profiles in series.items()
     }
     return kinds if len(set(kinds.values())) == len(kinds) else {name: name for name in kinds}
-
-
-def describe_updates(
-    stages: Sequence[Gradients], table: pd.DataFrame, seeds: Sequence[Seed] = ()
-) -> str:
-    """Sentences: whether AdamW's update follows the coefficient, beside the gradient and SGD.
-
-    `table` is `tabulate_updates`, over seeds (`kent.pages.seeds.pool_table`).
-    """
-    last = table.iloc[:, -1]
-    gradient, sgd, adamw = (last[row] for row in UPDATES.values())
-    does = "follows" if adamw[0] > 0 and is_effect(*adamw) else "does not follow"
-    said = [format_interval(*pair, "+") for pair in (adamw, gradient, sgd)]
-    return (
-        f"Under AdamW the update of a memory vector **{does}** its coefficient: their rank "
-        f"correlation is {said[0]}, where the gradient's is {said[1]} and that of SGD's update "
-        f"{said[2]} ({name_basis(stages, seeds)})."
-    )

@@ -1,6 +1,6 @@
 """How coefficients and perplexities are distributed, and coefficients beside gradients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,14 +32,14 @@ SHARES = {"top 1 % share": 1, "top 10 % share": 10}
 
 
 @styled
-def plot_evenness(vectors: int = 16, slopes: Sequence[float] = (0, 0.15, 0.6)) -> Figure:
+def plot_evenness(vectors: int = 16, slopes: Sequence[float] = (0.0, 0.15, 0.6)) -> Figure:
     """What knowledge entropy is: shares of a layer's use that fall off ever faster, and their H."""
-    figure, panels = make_panels(1, len(slopes), height=2.6, sharey=True)
+    figure, panels = make_panels(1, len(slopes), height=1.9, sharey=True)
     for number, (axes, slope) in enumerate(zip(panels, slopes, strict=True)):
         use = torch.exp(-slope * torch.arange(vectors, dtype=torch.float64))
         entropy = measure_entropy(use).item()
         axes.bar(range(vectors), 100 * use / use.sum(), color=pick_color(number))
-        axes.set_title(f"H = {entropy:.2f} nats:\nlike {np.exp(entropy):.1f} used alike")
+        axes.set_title(f"H = {entropy:.2f} nats:\nlike {np.exp(entropy):.2g} used alike")
         axes.set(xlabel=f"{vectors} memory vectors", xticks=[])
         axes.grid(visible=False)
     panels[0].set_ylabel("share of use (%)")
@@ -58,20 +58,34 @@ def plot_coefficients(
     figure, (top, bottom) = make_panels(2)
     shown = place_checkpoints([first, *profiles])
     axis = name_axis([*shown.values()])
+    relative = {step: _divide(profile) for step, profile in shown.items()}
+    bins = _space(relative.values(), 80)
     for number, (step, profile) in enumerate(shown.items(), -1):
-        relative = np.concatenate([(each / each.mean()).numpy() for each in profile.coefficients])
         style = {"color": GREY, "linestyle": ":"} if profile is first else {}
         style = {"color": pick_color(number), "label": name_checkpoint(axis, step)} | style
-        top.hist(relative, bins=np.geomspace(0.1, 10, 80), histtype="step", **style)
+        top.hist(relative[step], bins=bins, histtype="step", **style)
         bottom.plot(_accumulate(profile), **style)
         _dot_shares(bottom, step, seeds, style["color"])
     bottom.plot([0, 100], [0, 100], **THIN, label="all alike: H = ln m")
     top.set(xscale="log", ylabel="memory vectors, all layers")
     top.set_xlabel("mean coefficient / mean of its layer")
     top.axvline(1, **THIN)
+    label_decades(top.xaxis)
     bottom.set(xlabel="most used memory vectors (%)", ylabel="share of coefficients (%)")
     bottom.legend()
     return figure
+
+
+def _divide(profile: Profile) -> Float64[np.ndarray, " neuron"]:
+    """Coefficients of all layers, as multiples of their layer's mean."""
+    return np.concatenate([(each / each.mean()).numpy() for each in profile.coefficients])
+
+
+def _space(values: Iterable[np.ndarray], number: int) -> Float64[np.ndarray, " edge"]:
+    """Edges of bins alike on a logarithmic axis, over all positive values."""
+    together = np.concatenate([*values])
+    positive = together[together > 0]
+    return np.geomspace(positive.min(), positive.max(), number)
 
 
 def _accumulate(profile: Profile) -> Float64[np.ndarray, " percent"]:
@@ -99,7 +113,7 @@ def plot_familiarity(corpora: Mapping[str, Familiarity], seeds: Sequence[Seed] =
     """
     figure, (axes,) = make_panels(1, height=4.0)
     found = {name: each.perplexities.numpy() for name, each in corpora.items()}
-    bins = np.geomspace(min(map(np.min, found.values())), max(map(np.max, found.values())), 40)
+    bins = _space(found.values(), 40)
     for number, (name, values) in enumerate(found.items()):
         color = pick_color(number)
         axes.hist(values, bins=bins, color=color, alpha=0.5, label=name)

@@ -73,12 +73,16 @@ def _find_shuffled(table: pd.DataFrame) -> str:
 
 def _mark_published(axes: Axes, *figures: str) -> None:
     """Bands where published axes of knowledge entropy lie, as distance to the bound per layer."""
-    ranges = [(f"{model} ({each})", ends) for each in figures for model, ends in AXES[each].items()]
+    ranges = [
+        (f"{model} ({each.replace('figure', 'fig.')})", ends)
+        for each in figures
+        for model, ends in AXES[each].items()
+    ]
     for (name, (low, high, layers, neurons)), color in zip(
         ranges, (ORANGE, GREY, PURPLE), strict=False
     ):
         edges = [log(neurons) - end / layers for end in (high, low)]
-        axes.axhspan(*edges, color=color, alpha=0.25, label=f"published, {name}")
+        axes.axhspan(*edges, color=color, alpha=0.25, label=f"paper: {name}")
 
 
 @styled
@@ -97,7 +101,7 @@ def plot_knowledge_entropy(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> F
         "label": f"{name_checkpoint(table.columns.name, first)} (first)",
     }
     top.axhline(pooled.loc[ENTROPY, first][0], **style)
-    _mark_shuffled(top, pooled, ENTROPY, "last checkpoint, shuffled tokens")
+    _mark_shuffled(top, pooled, ENTROPY, "last, shuffled tokens")
     top.set_ylabel("knowledge entropy H (nats)")
     _draw_row(bottom, table, GAP, seeds)
     _mark_shuffled(bottom, pooled, GAP)
@@ -175,8 +179,8 @@ def plot_other_measures(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figu
         _draw_row(axes, table, row, seeds)
         _mark_shuffled(axes, pooled, row)
         axes.set_title(row if "nats" in row else f"{row}, mean of layers", fontsize=10)
-    for axes in panels[-2:]:
         _scale_steps(axes, table)
+        axes.label_outer()
     return figure
 
 
