@@ -158,7 +158,7 @@ if moved:
 Markdown(said)
 
 # %% [markdown]
-# The rescaling calls for caution: of two networks that compute the same, one can have any knowledge entropy. A change of it
+# The rescaling calls for caution: networks that compute the same can have any knowledge entropy. A change of it
 # speaks of how memory is used only as far as training does not move weight between keys and memory vectors.
 
 # %% [markdown]
