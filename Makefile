@@ -6,8 +6,7 @@ export PYTHONUTF8 := 1
 CACHE = $$(python -c 'from kent.records import cache_folder; print(cache_folder())')
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 SNAKEMAKE := snakemake --quiet host reason rules --cores all --rerun-incomplete --keep-going
-RECORDED := fig04_acquisition_and_forgetting fig11_once_and_paraphrased fig12_before_and_after fig05_resuscitation \
-  fig15_share_of_vectors fig16_resuscitation_by_stage fig17_amplification_by_stage fig18_attention_temperature entropy_or_not
+RECORDED = $(basename $(notdir $(shell grep -l 'seeds\.recall' notebooks/*.py)))
 
 # $(call snakemake,FILES): a lock that outlives a killed run is not removed unasked, since another run may hold it
 define snakemake
@@ -43,7 +42,7 @@ page: notebooks ## NAME=fig02_knowledge_entropy: run one page and build a draft 
 	$(call snakemake,_build/pages/tiny/$(NAME).ipynb)
 	@python scripts/publish.py $(NAME)
 
-record: notebooks ## SUITE=tiny-1: run Figures 4, 5, 11, 12, 15 to 18 and Is it the entropy? on another suite, keep them
+record: notebooks ## SUITE=tiny-1: run the pages that ask for other seeds on one of them, keep their numbers
 	$(call snakemake,--config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb))
 	@python scripts/record.py $(SUITE) $(RECORDED)
 

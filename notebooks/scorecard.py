@@ -9,61 +9,85 @@
 # %% [markdown]
 # # Scorecard: every claim against the evidence
 #
-# Each claim of the paper that can be tested, beside what was measured here, per suite of checkpoints. The table is written
-# by code when the book is built: from the readings in the executed pages of this build, and from the executed copies of full
-# runs under `results/pages/`. [The front page](../book/intro.md) says what each verdict means. That of the suite `tiny` is
-# one over four seeds of pretraining, where the page was recorded for them; their interval is 95 % of Student's $t$ on the
-# spread between them.
+# *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
+# Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# The suite `tiny` is a model of about 0.8 million parameters on synthetic text. What it says about a claim made for OLMo is
-# in the words *at this scale*.
+# Which of the paper's claims hold in what was run here?
+#
+# What was run is the suite `tiny`: a model of about 0.8 million parameters on synthetic text. It can say what happens at this
+# scale, not what happened in OLMo.
 
-# %% tags=["hide-input"]
-from IPython.display import Markdown
+# %% tags=["hide-input", "made"]
+from IPython.display import HTML, Markdown
 
 from kent import records
-from kent.models.suites import SUITES
-from kent.pages import evidence
+from kent.models.suites import RECIPES, SUITES
+from kent.pages import evidence, page, regressions, scorecard
+from kent.pages.plots import claims
 from kent.paper import CLAIMS
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 folders = [records.PACKAGE.parent / name for name in ("_build/pages", "results/pages")]
-read = [row for folder in folders for row in evidence.collect_readings(folder)]
+readings = [row for folder in folders for row in scorecard.collect_readings(folder)]
 suites = ["tiny", *(name for name, suite in SUITES.items() if suite.repository)]
-rows = {(row["suite"], row["claim"]): row for row in read if row["suite"] in suites}
-readings = [*rows.values()]
+lines = scorecard.line_up(readings, suites)
+
+# %% tags=["hide-input", "answer"]
+first = [line for line in lines if line["suite"] == suites[0]]
+counted = scorecard.count_verdicts(first)
+Markdown(counted)
 
 # %% [markdown]
-# ## Verdicts
-
-# %%
-Markdown(evidence.tabulate_verdicts(readings, suites))
-
-# %% [markdown]
-# ## What was measured
+# ## Every claim
 #
-# Every reading with its statistic and interval (two standard errors), and the model and text it was taken on.
+# In the paper's order. The dot is what was measured and the bar its interval, on a scale of the line's own with zero in the
+# middle; the paper's side is shaded. A bar on the shaded side that stays clear of the middle agrees. Short strokes are single
+# seeds of pretraining; without them the interval is that within one seed. Open a claim's source for details. The
+# [glossary](../book/glossary.md) says what each verdict means.
 
-# %%
-Markdown(evidence.tabulate_readings(readings))
-
-# %% [markdown]
-# ## Settings of the claims
-#
-# What each statistic is, what the paper says of it and for which setting.
-
-# %%
-Markdown(evidence.tabulate_settings())
+# %% tags=["hide-input"]
+parts = (scorecard.offer_filter(lines), scorecard.list_claims(lines), scorecard.offer_files(lines))
+Markdown("\n\n".join(parts))
 
 # %% [markdown]
 # ## Check
+#
+# Every verdict is one of the words defined, and every claim was judged by the page it names.
 
 # %%
-assert {row["claim"] for row in readings} <= set(CLAIMS)
 for row in readings:
-    assert row["verdict"].removesuffix(evidence.ONE_MODEL) in evidence.VERDICTS
+    assert row["verdict"].removesuffix(evidence.ONE_MODEL) in evidence.SLUGS
     assert CLAIMS[row["claim"]].page == row["page"], "a claim is tested by the page it names"
 
-# %%
-tested = {row["claim"] for row in readings if row["suite"] == "tiny"}
-print(f"{len(tested)} of {len(CLAIMS)} claims have evidence from the tiny suite")
+# %% [markdown]
+# The front page quotes numbers from here: for each claim what was measured, the verdict and the published value, and what
+# the pages beyond the paper found.
+
+# %% tags=["hide-input", "made"]
+for line in first:
+    key, verdict = line["claim"], line["verdict"]
+    page.share(**{f"{key}_change": scorecard.format_number(line), f"{key}_verdict": verdict})
+    page.share(**{f"{key}_published": CLAIMS[key].published})
+    page.share(**{f"{key}_chip": HTML(evidence.chip(verdict))})
+
+# %% tags=["hide-input", "made"]
+rescaled = folders[0] / suites[0] / "entropy_or_not.ipynb"
+for q in (1, 2):
+    row = f"minus unchanged, rescale, q = {q}"
+    moved = scorecard.recall_estimate(rescaled, row, "H before (nats)")
+    page.share(**{f"rescale-{q}": moved})
+
+# %% tags=["hide-input", "made"]
+cells = regressions.tabulate_cells()
+kept, controls = cells.drop(index=("larger batch", "738k")), ["log rate", "log updates"]
+for outcome in "AF":
+    for name, term in {"stage": "stage", "rate": "log own"}.items():
+        law = regressions.regress(kept, outcome, [*controls, term])
+        page.share(**{f"limits-{outcome}-{name}": f"{law.r_squared:.3f}"})
+page.share(**{"limits-r": f"{cells['stage'].corr(cells['log own']):.2f}".replace("-", "−")})
+
+# %% tags=["hide-input", "made"]
+recipe, size = RECIPES["tiny"], SUITES["tiny"].parameters
+seen = {step: recipe.batch * recipe.length * step / size for step in (128, 768)}
+page.share(**{f"tokens-{step}": f"{ratio:.1f}" for step, ratio in seen.items()})
+page.share(picture=HTML(claims.draw_use()), counts=counted.replace("*", ""))

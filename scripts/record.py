@@ -1,7 +1,7 @@
-"""Keep executed pages of a suite as recorded results: python scripts/record.py SUITE PAGE ...
+"""Keep what executed pages of a suite came to: python scripts/record.py SUITE PAGE ...
 
-`make record` calls it. The copies under results/pages/SUITE/ hold everything but pictures: code,
-parameters, tables, and the numbers that `kent.pages.seeds` and the scorecard read.
+`make record` calls it. The copies under results/pages/SUITE/ hold a page's parameters and the
+outputs that carry numbers: verdicts, tables, and how they were made.
 """
 
 import json
@@ -11,19 +11,30 @@ from pathlib import Path
 from kent.records import save_json
 
 ROOT = Path(__file__).parents[1]
-PICTURES = ("image/", "application/")
+SHOWN = ("text/html", "image/", "application/")
+"""What an output shows beside its numbers: not kept."""
 
 
 def strip(page: dict) -> dict:
-    """The page without pictures and progress bars."""
+    """The page with its parameters and the outputs that carry numbers, and nothing else."""
+    cells = []
     for cell in page["cells"]:
-        if "outputs" in cell:
-            cell["outputs"] = [each for each in cell["outputs"] if each.get("name") != "stderr"]
-        for output in (each for each in cell.get("outputs", []) if "data" in each):
-            data = output["data"].items()
-            output["data"] = {kind: each for kind, each in data if not kind.startswith(PICTURES)}
+        kept = [*map(_strip, filter(_carries, cell.get("outputs", [])))]
+        parameters = {"parameters", "injected-parameters"} & {*cell["metadata"].get("tags", [])}
+        if kept or parameters:
+            cells.append(cell | {"outputs": kept})
     page["metadata"].pop("widgets", None)
-    return page
+    return page | {"cells": cells}
+
+
+def _carries(output: dict) -> bool:
+    numbers = (key for key in output.get("metadata", {}) if key.startswith("kent"))
+    return any(key != "kent-narrow" for key in numbers)
+
+
+def _strip(output: dict) -> dict:
+    data = output["data"].items()
+    return output | {"data": {kind: each for kind, each in data if not kind.startswith(SHOWN)}}
 
 
 if __name__ == "__main__":

@@ -2,21 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from math import isnan
-from pathlib import Path
 
 from kent.measure.profiles import Profile
 from kent.pages.correlations import format_correlation, pool_correlations
-from kent.pages.gates import GATES
-from kent.pages.seeds import READINGS, Seed, collect_outputs, format_interval, pool
+from kent.pages.gates import BY_CONSTRUCTION, FLOOR, NO_FALL, NOT_ACQUIRED, ONE_POINT
+from kent.pages.seeds import READINGS, Seed, format_interval, pool
 from kent.paper import CLAIMS, Claim, is_effect
 from kent.runs.execution import Result
 from kent.runs.plans import pick_stages
 
 ONE_SEED, ONE_MODEL = "one seed (no verdict)", " (one model)"
 """Of a suite whose other seeds were not recorded; behind a verdict on a model that has none."""
-VERDICTS = ("agrees", "disagrees at this scale", "too small to tell", "no value", ONE_SEED)
-VERDICTS += GATES
+SLUGS = {
+    "agrees": "agrees",
+    "disagrees at this scale": "disagrees",
+    "too small to tell": "small",
+    FLOOR: "floor",
+    NO_FALL: "nofall",
+    NOT_ACQUIRED: "noacquisition",
+    ONE_POINT: "onepoint",
+    BY_CONSTRUCTION: "construction",
+    ONE_SEED: "oneseed",
+    "no value": "novalue",
+    "not run": "notrun",
+}
+"""A short name for every verdict, and for none: what its chip and its line are styled by."""
 UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 """Measures of concentration that grow as coefficients grow more uneven; the others fall."""
 
@@ -134,17 +146,14 @@ def format_statistic(claim: Claim, value: float, error: float) -> str:
     return f"{format_interval(value, error, '+')} {claim.unit}".rstrip()
 
 
-def collect_readings(folder: Path) -> list[dict]:
-    """Every row of every reading in the executed pages under `folder`, a folder per suite.
+def name_slug(verdict: str) -> str:
+    """The short name of a verdict, of one model or of several seeds."""
+    return SLUGS[verdict.removesuffix(ONE_MODEL)]
 
-    Beside what `Reading.list_rows` says: `suite` and `page`.
-    """
-    return [
-        {**row, "suite": path.parent.name, "page": path.stem}
-        for path in sorted(folder.glob("*/*.ipynb"))
-        for reading in collect_outputs(path, READINGS)
-        for row in reading
-    ]
+
+def chip(verdict: str) -> str:
+    """A verdict as a small label: a piece of HTML with a class of its own, for a page's style."""
+    return f'<span class="chip chip-{name_slug(verdict)}">{escape(verdict)}</span>'
 
 
 def name_direction(measure: str, change: float, error: float) -> str:
@@ -152,46 +161,6 @@ def name_direction(measure: str, change: float, error: float) -> str:
     if not is_effect(change, error):
         return "too small to tell"
     return "more even" if (change > 0) != (measure in UNEVEN) else "more uneven"
-
-
-def tabulate_verdicts(readings: Sequence[dict], suites: Sequence[str]) -> str:
-    """Markdown table of every claim, where it is tested, and its verdict in each suite.
-
-    "not run" without a reading.
-    """
-    found = {(row["claim"], row["suite"]): row["verdict"] for row in readings}
-    rows = []
-    for key, claim in CLAIMS.items():
-        verdicts = [found.get((key, suite), "not run") for suite in suites]
-        rows.append([claim.statement, _link(claim), *verdicts])
-    return _table(["claim", "source", *suites], rows)
-
-
-def _link(claim: Claim) -> str:
-    return f"[{claim.source}]({claim.page}.ipynb)" if claim.page else f"{claim.source}; no page yet"
-
-
-def tabulate_readings(readings: Sequence[dict]) -> str:
-    """Markdown table of what was measured for each claim, on what, and over several seeds."""
-    columns = ["suite", "claim", "measured", "mean of seeds", "verdict", "model", "text"]
-    rows = []
-    for row in readings:
-        claim = CLAIMS[row["claim"]]
-        measured = format_statistic(claim, row["value"], row["error"])
-        pooled = format_seeds(claim, row["seeds"]) if "seeds" in row else ""
-        found = [measured, pooled, row["verdict"], row["model"], row["text"]]
-        rows.append([row["suite"], claim.statement, *found])
-    return _table(columns, rows)
-
-
-def tabulate_settings() -> str:
-    """Markdown table of every claim's statistic, its sign and value in the paper, its setting."""
-    columns = ["claim", "statistic", "sign", "published", "setting"]
-    rows = [
-        [each.statement, each.statistic, f"{each.sign:+d}", each.published, each.setting]
-        for each in CLAIMS.values()
-    ]
-    return _table(columns, rows)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kent.measure.profiles import Profile
-from kent.pages import evidence, page, summaries
+from kent.pages import evidence, page, scorecard, summaries
 from kent.pages.seeds import Seed
 from kent.paper import CLAIMS
 
@@ -86,13 +86,11 @@ def test_a_reading_travels_in_the_page_and_arrives_in_the_scorecard(tmp_path, va
     (tmp_path / "tiny").mkdir()
     executed = {"metadata": {}, "cells": cells}
     (tmp_path / "tiny" / "fig02_knowledge_entropy.ipynb").write_text(json.dumps(executed))
-    (row,) = evidence.collect_readings(tmp_path)
+    (row,) = scorecard.collect_readings(tmp_path)
     name = "fig02_knowledge_entropy"
     assert (row["suite"], row["page"], row["verdict"]) == ("tiny", name, verdict)
-    table = evidence.tabulate_verdicts([row], ["tiny", "olmo-1b"]).splitlines()
-    line = next(line for line in table if "figure 2, section 3.2" in line)
-    assert line.endswith(f"| {verdict} | not run |") and f"{name}.ipynb" in line
-    assert verdict in evidence.tabulate_readings([row])
+    [line] = scorecard.list_claims([row]).split("</li>")[:-1]
+    assert verdict in line and f"({name}.ipynb)" in line and "figure 2, section 3.2" in line
 
 
 SEED = Seed("tiny-1", {"fig02": (-0.5, 0.1), "fig06": (-0.5, 0.1)}, {}, False)
@@ -114,7 +112,7 @@ SEED = Seed("tiny-1", {"fig02": (-0.5, 0.1), "fig06": (-0.5, 0.1)}, {}, False)
 def test_a_verdict_needs_seeds_and_its_preconditions(found, settings, verdict):
     [row] = evidence.Reading({"fig02": found}, "m", "t", **settings).list_rows()
     assert row["verdict"] == verdict
-    assert verdict.removesuffix(evidence.ONE_MODEL) in evidence.VERDICTS
+    assert verdict.removesuffix(evidence.ONE_MODEL) in evidence.SLUGS
 
 
 def test_a_checkpoint_compared_with_itself_has_no_value():
@@ -131,28 +129,20 @@ def test_a_model_of_the_suites_pretrained_on_the_spot_has_other_seeds():
     assert row["verdict"] == "one seed (no verdict)"
 
 
-def test_every_claim_is_whole_and_says_when_it_has_no_page():
-    table = evidence.tabulate_verdicts([], ["tiny"]).splitlines()[2:]
-    assert len(table) == len(CLAIMS)
-    for claim, line in zip(CLAIMS.values(), table, strict=True):
-        assert claim.sign in (-1, 1) and claim.unit in (
-            "nats",
-            "%",
-            "points",
-            "points per unit of q",
-            "r",
-            "",
-        )
-        assert line.endswith("| not run |") and ("no page yet" in line) == (claim.page is None)
-    assert len(evidence.tabulate_settings().splitlines()) == len(CLAIMS) + 2
+UNITS = ("nats", "%", "points", "points per unit of q", "r", "")
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_every_claim_is_whole(claim):
+    assert claim.sign in (-1, 1) and claim.unit in UNITS
 
 
 def test_a_bar_in_a_statistic_is_no_column(monkeypatch):
     monkeypatch.setitem(CLAIMS, "fig02", replace(CLAIMS["fig02"], statistic="mean of |H|"))
     shown, _ = evidence.Reading({"fig02": (1.0, 0.1)}, "m", "t")._repr_mimebundle_()
-    for table, columns in ((evidence.tabulate_settings(), 5), (shown["text/markdown"], 2)):
-        assert r"\|H\|" in table
-        assert {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()} == {columns + 1}
+    table = shown["text/markdown"]
+    assert r"\|H\|" in table
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()} == {3}
 
 
 @pytest.mark.parametrize("y", [[1.0, 3.0, 2.0, 5.0, 4.0], [4.0, 5.0, 2.0, 3.0, 1.0]])

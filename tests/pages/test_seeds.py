@@ -10,7 +10,7 @@ import pytest
 import record
 
 from kent.pages.evidence import Reading
-from kent.pages.seeds import Estimates, Seed, format_interval, recall
+from kent.pages.seeds import Estimates, Seed, format_interval, pool, pool_table, recall
 from kent.runs import plans
 
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
@@ -97,16 +97,49 @@ def test_an_interval_has_two_digits_of_two_standard_errors(value, error, shown):
     assert format_interval(value, error, "+") == (shown if shown.startswith("−") else f"+{shown}")
 
 
-def test_a_record_holds_everything_but_pictures():
+def make_seed(name: str, value: float) -> Seed:
+    return Seed(name, {}, {"A (%)": {"128": (value, 0.5), "256": (value + 1, 0.5)}}, False)
+
+
+def test_a_table_shows_the_mean_of_the_seeds_and_keeps_its_own_numbers():
+    table = pd.DataFrame({128: [(1.0, 0.25)], 256: [(2.0, 0.25)]}, index=["A (%)"])
+    seeds = [make_seed("tiny-1", 2.0), make_seed("tiny-2", 6.0)]
+    pooled = pool_table(table, seeds)
+    assert pooled.loc["A (%)", 128] == pool([1.0, 2.0, 6.0])
+    assert pooled.loc["A (%)", 256] == pool([2.0, 3.0, 7.0])
+    shown, kept = Estimates(table, {}, seeds)._repr_mimebundle_()
+    assert "3 seeds" in shown["text/html"] and "3.0 ± 6.6" in shown["text/plain"]
+    assert kept["kent-estimates"]["rows"]["A (%)"] == [[1.0, 0.25], [2.0, 0.25]]
+
+
+def test_a_seed_without_a_row_or_a_column_has_no_values_of_it():
+    seed = make_seed("tiny-1", 2.0)
+    assert seed.list_values("A (%)", [256, 128]) == [3.0, 2.0]
+    assert seed.list_values("A (%)", [128, 512]) is None
+    assert seed.list_values("F (%)", [128]) is None
+
+
+def test_many_columns_are_shown_as_rows():
+    table = pd.DataFrame({step: [(1.0, 0.25)] for step in range(9)}, index=["H (nats)"])
+    shown, _ = Estimates(table, {})._repr_mimebundle_()
+    assert shown["text/html"].count("<tr") == 10
+
+
+def test_a_record_holds_parameters_and_what_carries_numbers():
+    data = {"image/svg+xml": "x", "text/html": "y", "text/plain": "z"}
     outputs = [
-        {"data": {"image/png": "x", "text/plain": "y"}, "metadata": {"kent": []}},
+        {"data": data, "metadata": {"kent": []}},
+        {"data": data, "metadata": {"kent-narrow": "x"}},
         {"name": "stderr"},
     ]
-    page = record.strip(
-        {
-            "cells": [{"outputs": outputs}, {"source": "prose"}],
-            "metadata": {"widgets": {}, "kernelspec": {}},
-        }
-    )
-    assert page["cells"][0]["outputs"] == [{"data": {"text/plain": "y"}, "metadata": {"kent": []}}]
+    cells = [
+        {"metadata": {"tags": ["parameters"]}, "outputs": [], "source": "checkpoints = 'tiny'"},
+        {"metadata": {}, "outputs": outputs},
+        {"metadata": {}, "source": "prose"},
+        {"metadata": {}, "outputs": outputs[1:]},
+    ]
+    page = record.strip({"cells": cells, "metadata": {"widgets": {}, "kernelspec": {}}})
+    parameters, reading = page["cells"]
+    assert parameters["source"] == "checkpoints = 'tiny'"
+    assert reading["outputs"] == [{"data": {"text/plain": "z"}, "metadata": {"kent": []}}]
     assert page["metadata"] == {"kernelspec": {}}
