@@ -60,9 +60,7 @@ page.check_parameters()
 # largest, $\ln m$, when all $m$ are used alike ([the definition](../book/method.md)).
 
 # %% mystnb={"figure": {"name": "fig-evenness", "caption": "What knowledge entropy says of one layer with 16 memory vectors, sorted by use: used alike, unevenly, and by a few."}, "image": {"alt": "Three bar charts of the share of use of 16 memory vectors, most used first: all alike with an entropy of 2.77 nats, falling off slowly with a lower entropy, and falling off fast with the lowest.", "width": "100%"}} tags=["hide-input"]
-picture = distributions.plot_evenness()
-page.share(knowledge_entropy_picture=picture)
-picture
+distributions.plot_evenness()
 
 # %% [markdown]
 # Below, $\bar C^l_i$ is divided by the mean of its layer, and all layers are taken together, at the checkpoints nearest to 16,

@@ -118,12 +118,11 @@ page.read({"fig02": change}, profiles, recorded)
 
 # %% tags=["hide-input"]
 _, early = comparisons.pick_ends(profiles)
-drop = comparisons.pool_change(early, profiles[0], seeds=recorded)
-first_drop = f"{seeds.format_interval(*drop, '+')} nats"
+first_drop = comparisons.format_change(early, profiles[0], recorded)
 page.share(fig02_first_drop=first_drop)
 basis = comparisons.name_basis(profiles, recorded)
 said = "Before that, from the first checkpoint to 16 % of the run"
-Markdown(f"{said}, H changes by {first_drop} ({basis}).")
+Markdown(f"{said}, H changes: {first_drop} ({basis}).")
 
 # %% [markdown]
 # The tiny model is shown as it comes out and is not tuned to agree. In the first few per cent of its steps $H$ drops fast; then

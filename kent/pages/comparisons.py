@@ -43,6 +43,15 @@ def pool_change(
     return pool([value, *others]) if others else (value, error)
 
 
+def format_change(
+    late: Profile, early: Profile, seeds: Sequence[Seed] = (), label: str = ""
+) -> str:
+    """The change of H as of `pool_change`; "no value" of a checkpoint compared with itself."""
+    if late is early:
+        return "no value"
+    return f"{format_interval(*pool_change(late, early, 'knowledge', seeds, label), '+')} nats"
+
+
 def name_basis(results: Sequence[Result], seeds: Sequence[Seed] = ()) -> str:
     """What a page's numbers stand on, as its sentences say it."""
     if seeds:
@@ -114,11 +123,8 @@ def describe_changes(series: Mapping[str, Sequence[Profile]], seeds: Sequence[Se
     ends = {label: pick_ends(profiles) for label, profiles in series.items()}
     if all(late is early for late, early in ends.values()):
         return NO_VALUE
-    changes = {
-        label: format_interval(*pool_change(*pair, seeds=seeds, label=label), "+")
-        for label, pair in ends.items()
-    }
-    said = "; ".join(f"{label} {change} nats" for label, change in changes.items())
+    changes = {label: format_change(*pair, seeds, label) for label, pair in ends.items()}
+    said = "; ".join(f"{label} {change}" for label, change in changes.items())
     basis = name_basis([profile for pair in ends.values() for profile in pair], seeds)
     return f"{SPAN} H changes by: {said} ({basis})."
 

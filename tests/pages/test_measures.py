@@ -201,7 +201,10 @@ def test_changes_of_several_series_are_one_sentence():
     series = {"near": run(0.3, 0.1), "far": run(0.1, 0.3)}
     said = comparisons.describe_changes(series)
     assert "near +" in said and "far −" in said and said.endswith("(one model).")
-    alone = {"near": [make_profile(None, 0.1)]}
+    assert comparisons.format_change(*reversed(series["near"])).startswith("+")
+    (only,) = alone = [make_profile(None, 0.1)]
+    assert comparisons.format_change(only, only) == "no value"
+    alone = {"near": alone}
     assert comparisons.describe_changes(alone) == comparisons.NO_VALUE
 
 
