@@ -186,26 +186,22 @@ for each in (each for listed in results.values() for each in listed):
 
 # %%
 H, error = whole.estimate()
-close = [
-    each.provenance["instances"]
-    for each in results["sequences"]
-    if abs(each.knowledge_entropy - H) < 0.01
-]
+near = [abs(each.knowledge_entropy - H) < 0.01 for each in results["sequences"]]
+enough = results["sequences"][near.index(True)].provenance["instances"]
 pooled = seeds.pool_table(moved, recorded)["moved (nats)"]
 padding = seeds.format_interval(*pooled[f"a document a row, {counted}"], "+")
 lower = seeds.format_interval(*pooled["bfloat16"], "+")
-share = again["a document a row"][1]
+full = seeds.format_interval(H, error)
+share = f"{100 * again['a document a row'][1]:.0f} %"
 
 # %% tags=["answer", "hide-input"]
-said = seeds.format_interval(H, error)
-basis = comparisons.name_basis([whole], recorded)
 Markdown(
-    f"Here {limit:,} sequences of {length:,} tokens give H = {said} nats, and "
-    f"{close[0]:,} of those tried come within 0.01 nats of it. By hand in "
-    f"float64 no layer differs by more than {apart:.0e} nats; bfloat16 moves H "
+    f"Here {limit:,} sequences of {length:,} tokens give H = {full} nats, and "
+    f"{enough:,} of those tried come within 0.01 nats of it. By hand in "
+    f"float64 no layer differs by more than {apart:.1g} nats; bfloat16 moves H "
     f"by {lower}. Padding in the mean, which the public code lets in, moves it "
-    f"by **{padding} nats** where {100 * share:.0f} % of positions are padding "
-    f"({basis})."
+    f"by **{padding} nats** where {share} of positions are padding "
+    f"({comparisons.name_basis([whole], recorded)})."
 )
 
 # %% tags=["hide-input"]
@@ -213,7 +209,7 @@ shares = [layer / layer.sum() for layer in whole.coefficients]
 public = -sum((each * (each + 1e-9).log()).sum().item() for each in shares)
 many = error * (whole.provenance["instances"] / 2048) ** 0.5
 Markdown(
-    f"1e-9 inside the logarithm moves H by {abs(public - H):.0e} nats. On "
+    f"1e-9 inside the logarithm moves H by {abs(public - H):.1g} nats. On "
     f"2,048 sequences like these the standard error would be {many:.5f} nats."
 )
 

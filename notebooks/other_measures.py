@@ -154,7 +154,7 @@ said = comparisons.count_changes(profiles, names, recorded)
 if moved:
     H, _, loss = seeds.pool_table(rescaled, recorded).iloc[:, 0]
     far = seeds.format_interval(*H, "+")
-    said += f" Rescaling moves H by {far} nats, the loss by {abs(loss[0]):.0e}."
+    said += f" Rescaling moves H by {far} nats, the loss by {abs(loss[0]):.1g}."
 Markdown(said)
 
 # %% [markdown]

@@ -138,10 +138,17 @@ def describe_updates(
     """
     last = table.iloc[:, -1]
     gradient, sgd, adamw = (last[row] for row in UPDATES.values())
-    does = "follows" if adamw[0] > 0 and is_effect(*adamw) else "does not follow"
     said = [format_interval(*pair, "+") for pair in (adamw, gradient, sgd)]
     return (
-        f"Under AdamW the update of a memory vector **{does}** its coefficient: their rank "
-        f"correlation is {said[0]}, where the gradient's is {said[1]} and that of SGD's update "
-        f"{said[2]} ({name_basis(stages, seeds)})."
+        f"The update that AdamW makes of a memory vector **{_follow(adamw, gradient)}** its "
+        f"coefficient: their rank correlation is {said[0]}, where the gradient's is {said[1]} and "
+        f"that of SGD's update {said[2]} ({name_basis(stages, seeds)})."
     )
+
+
+def _follow(update: Pair, gradient: Pair) -> str:
+    """Not to follow, an update must also fall clearly behind the gradient."""
+    if update[0] > 0 and is_effect(*update):
+        return "follows"
+    behind = update[0] + 2 * update[1] < gradient[0] - 2 * gradient[1]
+    return "does not follow" if behind else "cannot be told to follow"
