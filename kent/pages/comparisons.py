@@ -37,10 +37,25 @@ def pool_change(
     `Profile.change_since`. `label` is what stands before the measure in the tables' rows.
     """
     value, error = late.change_since(early, measure)
-    row = ", ".join(filter(None, [label, HEADINGS.get(measure, measure)]))
-    found = [seed.list_values(row, label_steps([early, late])) for seed in seeds]
+    found = [_find_ends(seed, late, early, measure, label) for seed in seeds]
     others = [end - start for start, end in filter(None, found)]
     return pool([value, *others]) if others else (value, error)
+
+
+def _find_ends(
+    seed: Seed, late: Profile, early: Profile, measure: str = "knowledge", label: str = ""
+) -> list[float] | None:
+    """A measure at the same two checkpoints of another seed, where it kept them."""
+    row = ", ".join(filter(None, [label, HEADINGS.get(measure, measure)]))
+    return seed.list_values(row, label_steps([early, late]))
+
+
+def _select(
+    seeds: Sequence[Seed], profiles: Sequence[Profile], measures: Sequence[str]
+) -> list[Seed]:
+    """The seeds that kept all these measures, so that no mean is said to be over more."""
+    ends = pick_ends(profiles)
+    return [seed for seed in seeds if all(_find_ends(seed, *ends, name) for name in measures)]
 
 
 def format_change(
@@ -66,6 +81,7 @@ def name_change(profiles: Sequence[Profile], measure: str, seeds: Sequence[Seed]
     Over seeds; or why it says nothing: there is one checkpoint, or one seed.
     """
     late, early = pick_ends(profiles)
+    seeds = _select(seeds, profiles, [measure])
     change, error = pool_change(late, early, measure, seeds)
     if late is early:
         return "no value"
@@ -80,7 +96,7 @@ def compare_measures(
 ) -> pd.DataFrame:
     """A row per measure: its change from 16 % of the run to its end, and what that says."""
     late, early = pick_ends(profiles)
-    rows = {}
+    seeds, rows = _select(seeds, profiles, measures), {}
     for name in measures:
         change = format_interval(*pool_change(late, early, name, seeds), "+")
         rows[HEADINGS.get(name, name)] = (change, name_change(profiles, name, seeds))
@@ -92,6 +108,7 @@ def count_changes(
     profiles: Sequence[Profile], measures: Sequence[str], seeds: Sequence[Seed] = ()
 ) -> str:
     """A sentence: how many measures say that coefficients grew more even, and more uneven."""
+    seeds = _select(seeds, profiles, measures)
     found = Counter(name_change(profiles, name, seeds) for name in measures)
     if found["no value"]:
         return NO_VALUE
@@ -106,6 +123,7 @@ def count_changes(
 def describe_share(profiles: Sequence[Profile], measure: str, seeds: Sequence[Seed] = ()) -> str:
     """Sentences on a share that the most used memory vectors hold: its change, what it says."""
     late, early = pick_ends(profiles)
+    seeds = _select(seeds, profiles, [measure])
     direction = name_change(profiles, measure, seeds)
     if direction == "no value":
         return NO_VALUE
@@ -121,6 +139,11 @@ def describe_share(profiles: Sequence[Profile], measure: str, seeds: Sequence[Se
 def describe_changes(series: Mapping[str, Sequence[Profile]], seeds: Sequence[Seed] = ()) -> str:
     """A sentence with the change of H from 16 % of the run to its end in every series."""
     ends = {label: pick_ends(profiles) for label, profiles in series.items()}
+    seeds = [
+        seed
+        for seed in seeds
+        if all(_find_ends(seed, *pair, label=label) for label, pair in ends.items())
+    ]
     if all(late is early for late, early in ends.values()):
         return NO_VALUE
     changes = {label: format_change(*pair, seeds, label) for label, pair in ends.items()}

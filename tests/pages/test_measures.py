@@ -197,6 +197,18 @@ def test_a_share_is_said_in_points(profiles, said):
     assert found.endswith(said) and ("points" in found) == (len(profiles) > 1)
 
 
+def test_seeds_that_kept_another_measure_only_are_not_counted():
+    profiles = run(0.3, 0.1, repository=SMALL)
+    recorded = make_seeds("Gini", (1.0, 0.9), (1.0, 0.8), columns=(0, 100))
+    assert comparisons.name_change(profiles, "knowledge", recorded) == evidence.ONE_SEED
+    assert evidence.ONE_SEED in comparisons.count_changes(profiles, ["knowledge", "Gini"], recorded)
+    table = comparisons.compare_measures(profiles, ["knowledge", "Gini"], recorded)
+    assert [*table][0] == "change (one seed)"
+    assert evidence.ONE_SEED in comparisons.describe_share(profiles, "top 10 % share", recorded)
+    said = comparisons.describe_changes({"near": profiles}, recorded)
+    assert said.endswith("(one seed).")
+
+
 def test_changes_of_several_series_are_one_sentence():
     series = {"near": run(0.3, 0.1), "far": run(0.1, 0.3)}
     said = comparisons.describe_changes(series)
