@@ -203,7 +203,7 @@ def test_seeds_that_kept_another_measure_only_are_not_counted():
     assert comparisons.name_change(profiles, "knowledge", recorded) == evidence.ONE_SEED
     assert evidence.ONE_SEED in comparisons.count_changes(profiles, ["knowledge", "Gini"], recorded)
     table = comparisons.compare_measures(profiles, ["knowledge", "Gini"], recorded)
-    assert [*table][0] == "change (one seed)"
+    assert next(iter(table)) == "change (one seed)"
     assert evidence.ONE_SEED in comparisons.describe_share(profiles, "top 10 % share", recorded)
     said = comparisons.describe_changes({"near": profiles}, recorded)
     assert said.endswith("(one seed).")
