@@ -12,9 +12,10 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Knowledge entropy is read as hundredths of a nat. How many sequences does that take, how long must they be, and what do
-# dtype, padding and the deviations of the public code do to it? As built here, the page measures the **tiny** suite, pretrained on the spot and run on a CPU; nothing at OLMo's
-# scale has been run for this book yet.
+# How many sequences does knowledge entropy take to a hundredth of a nat, and what do length, dtype, padding and the public
+# code do to it?
+#
+# Built here: the **tiny** suite, 0.8 million parameters on a synthetic world. Nothing at OLMo's scale has been run.
 
 # %% [markdown]
 # ## Claim
@@ -34,16 +35,18 @@ limit = 256
 dtype = "float32"
 batch_size = 8
 
-# %% tags=["hide-input"]
+# %% tags=["made", "hide-input"]
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
-# %% tags=["hide-input"]
-from kent.pages import page
-from kent.pages.plots import measuring
+# %% tags=["made", "hide-input"]
+from IPython.display import Markdown, display
+
+from kent.pages import comparisons, measures, page, seeds
+from kent.pages.plots import entropies
 from kent.runs import plans
 
 page.check_parameters()
@@ -52,24 +55,76 @@ page.check_parameters()
 # ## Method
 #
 # The last checkpoint is measured on ever fewer sequences, on ever shorter ones (both from the same text), and in lower
-# precision. Averaging over few instances leaves noise in each mean coefficient, which looks like unevenness: with few
-# sequences $H$ comes out too low, and the jackknife error does not correct that bias.
+# precision. Averaging over few instances leaves noise in each mean coefficient, which looks like unevenness. So with few
+# sequences $H$ comes out too low, and the jackknife error ([Efron and Stein 1981](https://doi.org/10.1214/aos/1176345462)) does not
+# correct that.
 
-# %%
-measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = plans.sweep_sizes(checkpoints, steps=steps, batch_size=batch_size, **measured)
+# %% tags=["made"]
+measured = {"corpus": corpus, "column": column, "length": length}
+measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
+plan = plans.sweep_sizes(checkpoints, steps=steps, **measured)
 page.estimate_cost(plan)
 
-# %%
+# %% tags=["made"]
 results = page.fetch_all(plan)
 whole = results["sequences"][-1]
-page.stamp([profile for profiles in results.values() for profile in profiles])
+recorded = seeds.recall(plan, checkpoints)
+page.stamp([each for listed in results.values() for each in listed])
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-exactness", "caption": "Knowledge entropy {eq}`eq-knowledge` of the last checkpoint against the number of sequences (top) and their length (bottom), with two standard errors {eq}`eq-jackknife`; dashed: what the paper used. The checkpoint's place in pretraining: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Two charts on logarithmic horizontal axes: knowledge entropy in nats with error bars against the number of sequences, and against the tokens per sequence, each with a dashed line at 2,048.", "width": "100%"}} tags=["hide-input"]
-figure = measuring.plot_sizes(results["sequences"], results["length"])
+# %% mystnb={"figure": {"name": "fig-exactness", "caption": "Knowledge entropy {eq}`eq-knowledge` of the last checkpoint against the number of sequences (top) and their length (bottom): bold the mean of seeds with the band of its interval, or one model with two standard errors {eq}`eq-jackknife`; dashed: what the paper used. The checkpoint's place in pretraining: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Two charts on logarithmic horizontal axes: knowledge entropy in nats against the number of sequences, and against the tokens per sequence, each with a dashed line at 2,048.", "width": "100%"}} tags=["figure", "hide-input"]
+sizes = {"instances": "sequences", "length": "tokens per sequence"}
+listed = [results["sequences"], results["length"]]
+tables = {
+    name: measures.tabulate_sizes(profiles, key, name)
+    for (key, name), profiles in zip(sizes.items(), listed, strict=True)
+}
+entropies.plot_sizes(tables, recorded)
+
+# %% tags=["hide-input"]
+for table in tables.values():
+    display(seeds.Estimates(table, plan, recorded))
+
+# %% [markdown]
+# ## By hand
+#
+# The formula of [Figure 2](fig02_knowledge_entropy.ipynb) written out once more, in float64 and sequence by sequence, on the first
+# `batch_size` sequences.
+
+# %%
+import torch
+
+import kent
+
+last = whole.provenance["revision"]
+model, tokenizer = kent.load(last["repository"], last["step"])
+read = {"length": length, "limit": limit, "column": column}
+joined = kent.sequences(corpus, tokenizer, **read)
+few = joined[:batch_size]
+exact, _ = kent.load(last["repository"], last["step"], dtype=torch.float64)
+
+# %%
+from kent.measure.memory import find_memories
+
+found = []
+for memory in find_memories(exact):
+    memory.values.register_forward_pre_hook(
+        lambda _, given: found.append(given[0].flatten(0, -2).abs().mean(0))
+    )
+for row in few:
+    with torch.inference_mode():
+        exact(row[None].to(exact.device))
+
+# %%
+from scipy.stats import entropy
+
+count = len(found) // len(few)
+means = [sum(found[layer::count]).numpy(force=True) for layer in range(count)]
+ours = kent.profile(model, few, measures=["knowledge"])
+by_layer = ours.knowledge_entropy_by_layer.numpy()
+apart = max(abs(by_layer - [*map(entropy, means)]))
 
 # %% [markdown]
 # ## Padding and the public code
@@ -79,91 +134,96 @@ figure = measuring.plot_sizes(results["sequences"], results["length"])
 # taken once with the sequences, and once with one document a row, where much is padded.
 
 # %%
-import pandas as pd
-
-import kent
-
-# %%
-last = whole.provenance["revision"]
-model, tokenizer = kent.load(last["repository"], last["step"])
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-joined = kent.sequences(corpus, tokenizer, length=length, limit=limit, column=column)
-texts = tokenizer.decode(joined.flatten()).split(tokenizer.eos_token)
+whole_text = tokenizer.decode(joined.flatten())
+texts = whole_text.split(tokenizer.eos_token)
 documents = [text for text in texts if text.strip()][:limit]
 
 
 # %%
 def measure(texts, side="right", padding=False):
-    """Knowledge entropy over texts tokenised again, one a row, and the share of padding in them.
+    """A profile of texts, one a row, and the share of padding."""
+    form = {"padding": "max_length", "truncation": True}
+    form |= {"padding_side": side, "max_length": length}
+    rows = tokenizer(texts, return_tensors="pt", **form)
+    mask, asked = rows.attention_mask, {"measures": ["knowledge"]}
+    asked["attention_mask"] = None if padding else mask
+    found = kent.profile(model, rows.input_ids, **asked)
+    return found, 1 - mask.double().mean().item()
 
-    With `padding` its positions are in the mean.
-    """
-    settings = {"padding": "max_length", "truncation": True, "max_length": length}
-    rows = tokenizer(texts, padding_side=side, return_tensors="pt", **settings)
-    mask, read = rows.attention_mask, None if padding else rows.attention_mask
-    found = kent.profile(model, rows.input_ids, attention_mask=read, measures=["knowledge"])
-    return found.knowledge_entropy, 1 - mask.double().mean().item()
-
-
-# %%
-ways = {
-    "sequences, tokenised again": measure(tokenizer.batch_decode(joined)),
-    "one document a row, padded on the right": measure(documents),
-    "one document a row, padded on the left": measure(documents, side="left"),
-    "one document a row, padding in the mean": measure(documents, padding=True),
-}
 
 # %%
-found = {each.provenance["dtype"]: (each.knowledge_entropy, 0) for each in results["dtype"]} | ways
-shares = [layer / layer.sum() for layer in whole.coefficients]
-shifted = -sum((share * (share + 1e-9).log()).sum().item() for share in shares)
-found["1e-9 in the logarithm"] = (shifted, 0)
+pieces = tokenizer.batch_decode(joined)
+left, counted = "padded on the left", "padding in the mean"
+again = {"sequences, tokenised again": measure(pieces)}
+again["a document a row"] = measure(documents)
+again[f"a document a row, {left}"] = measure(documents, "left")
+again[f"a document a row, {counted}"] = measure(documents, padding=True)
 
-# %%
-table = pd.DataFrame(found, index=["H (nats)", "padding"]).T
-table["moved (nats)"] = table["H (nats)"] - whole.knowledge_entropy
-formats = {"padding": "{:.1%}", "H (nats)": "{:.6f}", "moved (nats)": "{:+.6f}"}
-table.style.format(formats).set_table_attributes('class="dataframe"')
+# %% tags=["hide-input"]
+ways = {each.provenance["dtype"]: each for each in results["dtype"]}
+ways |= {name: profile for name, (profile, _) in again.items()}
+moved = measures.tabulate_ways(whole, ways)
+seeds.Estimates(moved, plan, recorded)
 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: the side of the padding does not matter, and no entropy is above the bound.
+# At any scale, the computation by hand agrees, the side of the padding does not matter, and no entropy is above the bound.
 
 # %%
-left, right = (ways[f"one document a row, padded on the {side}"][0] for side in ("left", "right"))
-assert abs(left - right) < 1e-4
+assert apart < 1e-4
+one, other = ways["a document a row"], ways[f"a document a row, {left}"]
+assert abs(one.knowledge_entropy - other.knowledge_entropy) < 1e-4
 for each in (each for listed in results.values() for each in listed):
     assert each.knowledge_entropy <= each.entropy_bound + 1e-9
 
 # %% [markdown]
-# ## Reading
+# ## Verdict
 #
-# The fewest sequences that give the whole measurement's number to a hundredth of a nat, and the standard error per
-# sequence, from which the error of any number of sequences follows. And the way of measuring that moves it most: over
-# pretraining it moves as [Figure 2](fig02_knowledge_entropy.ipynb) says, in the paper by about 0.4 nats for OLMo-1B, so a
-# way that moves it as far must be the same for every checkpoint.
+# Over pretraining the number moves as [Figure 2](fig02_knowledge_entropy.ipynb) says, in the paper by about 0.4 nats for OLMo-1B. A
+# way of measuring that moves it as far must be the same for every checkpoint.
 
 # %%
-H, error, instances = whole.knowledge_entropy, whole.standard_error, whole.provenance["instances"]
-close = [each for each in results["sequences"] if abs(each.knowledge_entropy - H) < 0.01]
-enough, expected = close[0].provenance["instances"], error * (instances / 2048) ** 0.5
-print(f"H = {H:.4f} ± {2 * error:.4f} nats: {instances:,} sequences, {length:,} tokens")
-print(f"within 0.01 nats of it: {enough:,} sequences, of those tried")
-print(f"standard error of 2,048 sequences like these: {expected:.5f} nats")
-most = table["moved (nats)"].abs().idxmax()
-print(f"moved most: {most}, by {table['moved (nats)'][most]:+.3f} nats")
+H, error = whole.estimate()
+near = [abs(each.knowledge_entropy - H) < 0.01 for each in results["sequences"]]
+enough = results["sequences"][near.index(True)].provenance["instances"]
+pooled = seeds.pool_table(moved, recorded)["moved (nats)"]
+padding = seeds.format_interval(*pooled[f"a document a row, {counted}"], "+")
+lower = seeds.format_interval(*pooled["bfloat16"], "+")
+full = seeds.format_interval(H, error)
+share = f"{100 * again['a document a row'][1]:.0f} %"
+
+# %% tags=["answer", "hide-input"]
+Markdown(
+    f"Here {limit:,} sequences of {length:,} tokens give H = {full} nats, and "
+    f"{enough:,} of those tried come within 0.01 nats of it. By hand in "
+    f"float64 no layer differs by more than {apart:.1g} nats; bfloat16 moves H "
+    f"by {lower}. Padding in the mean, which the public code lets in, moves it "
+    f"by **{padding} nats** where {share} of positions are padding "
+    f"({comparisons.name_basis([whole], recorded)})."
+)
+
+# %% tags=["hide-input"]
+shares = [layer / layer.sum() for layer in whole.coefficients]
+public = -sum((each * (each + 1e-9).log()).sum().item() for each in shares)
+many = error * (whole.provenance["instances"] / 2048) ** 0.5
+Markdown(
+    f"1e-9 inside the logarithm moves H by {abs(public - H):.1g} nats. On "
+    f"2,048 sequences like these the standard error would be {many:.5f} nats."
+)
 
 # %% [markdown]
 # ## Full run
 #
 # ```bash
 # papermill notebooks/exactness.ipynb out.ipynb -f params/olmo-1b.yaml
-# papermill notebooks/exactness.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
+# papermill notebooks/exactness.ipynb out.ipynb \
+#     -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# About four passes over the text by the last checkpoint, and three more for the padding. [What a pass takes](speed.ipynb) on
-# a large GPU is estimated; on this device, the page says it before it starts.
+# About four passes over the text by the last checkpoint, three more for the padding, and a few sequences in float64 ([what a
+# pass takes](speed.ipynb)).
 #
-# *Beyond the paper.* All of it. The padded positions are read without an attention mask where they enter the mean; padding
+# *Beyond the paper.* All of it. Where padded positions enter the mean they are read without an attention mask; padding
 # stands on the right there, so that no real token sees it.

@@ -13,18 +13,19 @@
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
 # How evenly does a language model use the memory vectors of its feed-forward layers, and does that change while it is
-# pretrained? As built here, the page measures the **tiny** suite: an OLMo-architecture model of about 0.8 million
-# parameters, pretrained on the spot on a synthetic world, and run on a CPU. The same page measures OLMo-1B, Pythia or
-# any folder of checkpoints; nothing at that scale has been run for this book yet. The stamp under *Method* says
-# exactly what you are seeing.
+# pretrained?
+#
+# Built here: the **tiny** suite, 0.8 million parameters on a synthetic world. Nothing at OLMo's scale has been run. The same page measures OLMo-1B, Pythia or any folder of checkpoints.
 
 # %% [markdown]
 # ## Claim
 #
-# Section 3.2 and figure 2 of the paper: knowledge entropy falls steadily over the pretraining of OLMo-1B and 7B.
+# Section 3.2 and figure 2 of the paper: over the pretraining of OLMo-1B and 7B ([Groeneveld et al.
+# 2024](https://arxiv.org/abs/2402.00838)) knowledge entropy falls steadily, from about 144.0 to 143.6 and from 297.6 to 297.0
+# nats.
 #
 # *What would contradict it:* an entropy at the end of pretraining above the one at 16 % of the run (the earliest stage
-# the paper trains on from), by more than two standard errors, on the same text.
+# the paper trains on from), beyond the interval over seeds, on the same text.
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
@@ -36,16 +37,18 @@ limit = 256
 dtype = "float32"
 batch_size = 8
 
-# %% tags=["hide-input"]
+# %% tags=["made", "hide-input"]
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
-# %% tags=["hide-input"]
-from kent.pages import evidence, page, seeds
-from kent.pages.plots import measuring
+# %% tags=["made", "hide-input"]
+from IPython.display import Markdown
+
+from kent.pages import comparisons, evidence, measures, page, seeds
+from kent.pages.plots import entropies
 from kent.runs import plans
 
 page.check_parameters()
@@ -54,74 +57,77 @@ page.check_parameters()
 # ## Method
 #
 # The input of a layer's down-projection holds one coefficient per memory vector. Its magnitude, averaged over the
-# tokens of a sequence and then over sequences, is the mean coefficient $\bar C^l$; normalised, it is a distribution,
-# and
+# tokens of a sequence and then over sequences, is the mean coefficient $\bar C^l$. Normalised, it is a distribution, whose
+# entropy, summed over layers, is the knowledge entropy in nats, at most $L \ln m$:
 #
 # $$H(\theta) = \sum_l H(\theta^l), \qquad H(\theta^l) = -\sum_{i=1}^{m} p^l_i \ln p^l_i, \qquad
 # p^l_i = \bar C^l_i \Big/ \sum_{j=1}^{m} \bar C^l_j$$
 #
-# is the knowledge entropy in nats, at most $L \ln m$. `kent.profile` measures it in one forward pass; the error is a
-# jackknife over 16 blocks of sequences. Two baselines: the first checkpoint (untrained, in the tiny suite), and the
-# last checkpoint on the same tokens in random order.
+# `kent.profile` measures it in one forward pass. The error within a model is a jackknife over 16 blocks of sequences
+# ([Efron and Stein 1981](https://doi.org/10.1214/aos/1176345462)). Two baselines: the first checkpoint (untrained, in the tiny
+# suite), and the last checkpoint on the same tokens in random order. [Method](../book/method.md) derives all of it.
 
-# %%
-measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-plan = plans.sweep_with_baseline(checkpoints, steps=steps, batch_size=batch_size, **measured)
+# %% tags=["made"]
+measured = {"corpus": corpus, "column": column, "length": length}
+measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
+plan = plans.sweep_with_baseline(checkpoints, steps=steps, **measured)
 page.estimate_cost(plan)
 
-# %%
+# %% tags=["made"]
 results = page.fetch_all(plan)
 profiles, (shuffled,) = results["in order"], results["shuffled"]
+recorded = seeds.recall(plan, checkpoints)
 page.stamp(profiles)
 
 # %% [markdown]
 # ## Figure
 #
-# The signal is hundredths of a nat below the bound, so the lower panel shows the distance to the bound per layer, where
-# models of different size can be compared; the bands are the extents of the published axes, which the published curves
-# cross from bottom to top.
+# The changes are hundredths of a nat close to the bound. So the lower panel shows the distance to the bound per layer, where
+# models of different size compare. The bands are the extents of the published axes; the published curves cross them from
+# bottom to top.
 
-# %% mystnb={"figure": {"name": "fig-knowledge-entropy", "caption": "Knowledge entropy over pretraining (top) and its distance to the bound per layer (bottom), with two standard errors {eq}`eq-knowledge` and {eq}`eq-jackknife`. Bands: the range of the paper's figure 2."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: knowledge entropy in nats with error bars, the first checkpoint as a dotted line and the shuffled-token baseline as a diamond; and the distance to the entropy bound per layer beside the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
-figure = measuring.plot_knowledge_entropy(profiles, shuffled)
+# %% mystnb={"figure": {"name": "fig-knowledge-entropy", "caption": "Knowledge entropy over pretraining (top) and its distance to the bound per layer (bottom) {eq}`eq-knowledge`. Where several seeds are recorded: bold their mean, with the band of its 95 % interval, thin each seed; else two standard errors {eq}`eq-jackknife`. Bands across: the range of the paper's figure 2."}, "image": {"alt": "Two line charts over the pretraining step on a logarithmic axis: knowledge entropy in nats, the first checkpoint as a dotted line and the shuffled-token baseline as a diamond; and the distance to the entropy bound per layer beside the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["figure", "hide-input"]
+table = measures.tabulate(profiles, ["knowledge", "gap", "loss"], shuffled)
+entropies.plot_knowledge_entropy(table, recorded)
 
 # %% tags=["hide-input"]
-names = {"knowledge": "H (nats)", "loss": "loss"}
-table = measuring.tabulate_measures(profiles, names, shuffled)
-table.assign(**{"bound − H": profiles[0].entropy_bound - table["H (nats)"]})
+seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: entropies between 0 and the bound, layers that add up, and one text for all checkpoints.
+# At any scale, entropies lie between 0 and the bound, layers add up, and all checkpoints read one text.
 
 # %%
 for profile in [*profiles, shuffled]:
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
-    assert abs(profile.knowledge_entropy_by_layer.sum().item() - profile.knowledge_entropy) < 1e-9
-assert len({profile.provenance["corpus"]["tokens_sha256"] for profile in profiles}) == 1, (
-    "tokenizers differ"
-)
+    total = profile.knowledge_entropy_by_layer.sum().item()
+    assert abs(total - profile.knowledge_entropy) < 1e-9
+texts = {each.provenance["corpus"]["tokens_sha256"] for each in profiles}
+assert len(texts) == 1, "tokenizers differ"
 
 # %% [markdown]
-# ## Reading
+# ## Verdict
 #
-# The change from 16 % of the run to its end, with the standard error of the paired difference (the same block of
-# sequences left out of both), and the verdict that follows from it.
+# The change from 16 % of the run to its end. Its error within a model is that of the paired difference: the same block of
+# sequences is left out of both.
 
 # %% tags=["nbval-check-output"]
-page.read({"fig02": evidence.measure_change(profiles)}, profiles)
+change = evidence.measure_change(profiles)
+page.read({"fig02": change}, profiles, recorded)
 
 # %% tags=["hide-input"]
-early, first = evidence.pick_results(profiles)["118k"], profiles[0]
-drop, drop_error = early.change_since(first)
-first_drop = f"{seeds.format_interval(drop, drop_error, '+')} nats"
+_, early = comparisons.pick_ends(profiles)
+first_drop = comparisons.format_change(early, profiles[0], recorded)
 page.share(fig02_first_drop=first_drop)
-print(f"Before that, from the first checkpoint to 16 % of the run: {first_drop}")
+basis = comparisons.name_basis(profiles, recorded)
+said = "Before that, from the first checkpoint to 16 % of the run"
+Markdown(f"{said}, H changes: {first_drop} ({basis}).")
 
 # %% [markdown]
-# A tiny model is reported as it comes out and is not tuned to agree. Models of this size have shown a fast drop in the
-# first few per cent of steps and then a slow *rise*; the late decline in the paper was seen at about 2,600 tokens per
-# parameter, more than a thousand times what the tiny model reads.
+# The tiny model is shown as it comes out and is not tuned to agree. In the first few per cent of its steps $H$ drops fast; then
+# it *rises* slowly. OLMo-1B reads about 2,600 tokens per parameter, the tiny model about two: a late decline may lie beyond
+# what it reads.
 
 # %% [markdown]
 # ## Full run
@@ -129,14 +135,14 @@ print(f"Before that, from the first checkpoint to 16 % of the run: {first_drop}"
 # ```bash
 # papermill notebooks/fig02_knowledge_entropy.ipynb out.ipynb -f params/olmo-1b.yaml
 # papermill notebooks/fig02_knowledge_entropy.ipynb out.ipynb -f params/pythia.yaml
-# papermill notebooks/fig02_knowledge_entropy.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt
+# papermill notebooks/fig02_knowledge_entropy.ipynb out.ipynb \
+#     -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# One pass over the text per checkpoint, and one more. [What a pass takes](speed.ipynb) on a large GPU is estimated; on this
-# device, the page says it before it starts. A misspelt parameter is an error.
-# Runs are kept in the cache one by one, so an interrupted page goes on where it stopped.
+# One pass over the text per checkpoint, and one more ([what a pass takes](speed.ipynb)). Runs are kept in the cache one by one,
+# so an interrupted page goes on where it stopped. A misspelt parameter is an error.
 #
-# *Deviations from the paper.* The file that gives the order of OLMo's training data is no longer available, so a Dolma
-# sample stands in for the first training batch. The public code decodes the sequences and tokenises them again, lets
-# padding into the mean and adds 1e-9 inside the logarithm; here the tokens are measured as they are, padding never
-# enters, and 0 · ln 0 is 0.
+# *Deviations from the paper.* The file that gives the order of OLMo's training data is no longer available, so a sample of
+# Dolma ([Soldaini et al. 2024](https://arxiv.org/abs/2402.00159)) stands in for the first training batch. The public code decodes the
+# sequences and tokenises them again, lets padding into the mean and adds 1e-9 inside the logarithm. Here the tokens are
+# measured as they are, padding never enters, and 0 · ln 0 is 0 ([what that moves](exactness.ipynb)).

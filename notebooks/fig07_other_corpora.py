@@ -12,18 +12,19 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Is the fall of knowledge entropy a property of the model, or of the text it is measured on? As built here, the page measures the **tiny** suite, pretrained on the spot and run on a CPU; nothing at OLMo's
-# scale has been run for this book yet. Its three texts are
-# the pretraining mix of the synthetic world, a near domain (the same facts in other kinds of text) and a far domain (its own
-# entities, vocabulary and style).
+# Is the change of knowledge entropy a property of the model, or of the text it is measured on?
+#
+# Built here: the **tiny** suite, 0.8 million parameters on a synthetic world. Nothing at OLMo's scale has been run. Its three texts: the pretraining mix of the synthetic world; a near domain, the same facts in other kinds of text;
+# a far domain with its own entities, vocabulary and style.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 7 of the paper: knowledge entropy of OLMo falls on Dolma, C4 and PubMed alike.
+# Figure 7 of the paper: knowledge entropy of OLMo falls on Dolma ([Soldaini et al. 2024](https://arxiv.org/abs/2402.00159)), C4
+# ([Raffel et al. 2020](https://arxiv.org/abs/1910.10683)) and PubMed alike.
 #
 # *What would contradict it:* on any of the texts, an entropy at the end of pretraining above the one at 16 % of the run,
-# by more than two standard errors.
+# beyond the interval over seeds.
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
@@ -36,16 +37,19 @@ limit = 256
 dtype = "float32"
 batch_size = 8
 
-# %% tags=["hide-input"]
+# %% tags=["made", "hide-input"]
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
-# %% tags=["hide-input"]
-from kent.pages import evidence, page, seeds
-from kent.pages.plots import measuring
+# %% tags=["made", "hide-input"]
+import pandas as pd
+from IPython.display import Markdown
+
+from kent.pages import comparisons, evidence, measures, page, seeds
+from kent.pages.plots import entropies
 from kent.runs import plans
 
 page.check_parameters()
@@ -57,73 +61,76 @@ page.check_parameters()
 # names, files, or `{corpus: FILE, column: NAME}`; empty, they are the suite's own (for the Hub suites: C4 and PubMed
 # beside Dolma).
 
-# %%
-measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-passes = {"steps": steps, "batch_size": batch_size}
-plan = plans.sweep_corpora(checkpoints, others=others, **passes, **measured)
+# %% tags=["made"]
+measured = {"corpus": corpus, "column": column, "length": length}
+measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
+passes = {"steps": steps, "others": others}
+plan = plans.sweep_corpora(checkpoints, **passes, **measured)
 page.estimate_cost(plan)
 
-# %%
+# %% tags=["made"]
 series = page.fetch_all(plan)
-page.stamp([profile for profiles in series.values() for profile in profiles])
+everything = [profile for listed in series.values() for profile in listed]
+recorded = seeds.recall(plan, checkpoints)
+page.stamp(everything)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-other-corpora", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, measured on several texts, with two standard errors. Bands: the range of the paper's figure 2, measured on Dolma; its figure 7 is read for its trend only. The first text alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats, one line with error bars per text, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["hide-input"]
-figure = measuring.plot_gaps(series, "figure 2")
+# %% mystnb={"figure": {"name": "fig-other-corpora", "caption": "Distance of the knowledge entropy to its bound per layer over pretraining, on several texts: bold the mean of seeds with the band of its interval, or one model with two standard errors. Bands across: the range of the paper's figure 2, measured on Dolma; of its figure 7 only the trend is read. The first text alone: {numref}`fig-knowledge-entropy`."}, "image": {"alt": "Line chart over the pretraining step on a logarithmic axis: the distance of knowledge entropy to its bound per layer in nats, one line per text, beside bands for the published ranges of OLMo-1B and OLMo-7B.", "width": "100%"}} tags=["figure", "hide-input"]
+rows = ["knowledge", "gap", "loss"]
+tables = measures.tabulate_series(series, rows)
+entropies.plot_gaps(tables, recorded, "figure 2")
 
 # %% tags=["hide-input"]
-import pandas as pd
-
-names = {"knowledge": "H (nats)", "loss": "loss"}
-tables = {name: measuring.tabulate_measures(each, names) for name, each in series.items()}
-pd.concat(tables, axis=1)
+seeds.Estimates(pd.concat(tables), plan, recorded)
 
 # %% [markdown]
-# A loss above the logarithm of the number of tokens in the vocabulary is worse than guessing every token alike. On text of a domain that it never read, a small model is confidently wrong, and more so the longer it is
-# trained on other text.
+# A loss above the logarithm of the vocabulary's size is worse than guessing every token alike. On a domain that it never read,
+# a small model is confidently wrong, and more so the longer it trains on other text.
 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: entropies between 0 and the bound; all checkpoints read one text, and the texts differ.
+# At any scale, entropies lie between 0 and the bound; all checkpoints read one text, and the texts differ.
 
 # %%
 texts = set()
 for profiles in series.values():
-    assert all(0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9 for each in profiles)
-    read = {each.provenance["corpus"]["tokens_sha256"] for each in profiles}
+    for each in profiles:
+        assert 0 <= each.knowledge_entropy <= each.entropy_bound + 1e-9
+    corpora = [each.provenance["corpus"] for each in profiles]
+    read = {each["tokens_sha256"] for each in corpora}
     assert len(read) == 1, "tokenizers differ"
     texts |= read
 assert len(texts) == len(series)
 
 # %% [markdown]
-# ## Reading
+# ## Verdict
 #
-# The claim holds on every text when it holds on the one whose entropy fell least.
+# Entropy falls on every text if it falls on the one where it falls least.
 
 # %%
-changes = {name: evidence.measure_change(profiles) for name, profiles in series.items()}
-least = max(changes, key=lambda name: changes[name][0])
-everything = [profile for profiles in series.values() for profile in profiles]
-page.read({"fig07": changes[least]}, everything)
+changes = map(evidence.measure_change, series.values())
+largest = max(changes, key=lambda change: change[0])
+page.read({"fig07": largest}, everything, recorded)
 
 # %% tags=["hide-input"]
-for name, change in changes.items():
-    print(f"{name}: {seeds.format_interval(*change, '+')} nats from 16 % of the run to its end")
+Markdown(comparisons.describe_changes(series, recorded))
 
 # %% [markdown]
 # ## Full run
 #
 # ```bash
 # papermill notebooks/fig07_other_corpora.ipynb out.ipynb -f params/olmo-1b.yaml
-# papermill notebooks/fig07_other_corpora.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt \
+# papermill notebooks/fig07_other_corpora.ipynb out.ipynb \
+#     -p checkpoints FOLDER -p corpus FILE.txt \
 #     -y "others: [OTHER.txt, {corpus: TABLE.csv, column: abstract}]"
 # ```
 #
-# Three passes per checkpoint, one over each text, of which [Figure 2](fig02_knowledge_entropy.ipynb) shares one through the
-# cache. [What a pass takes](speed.ipynb) on a large GPU is estimated; on this device, the page says it before it starts.
+# One pass per checkpoint and text; those over the first text are shared with [Figure 2](fig02_knowledge_entropy.ipynb) through the
+# cache ([what a pass takes](speed.ipynb)).
 #
-# *Deviations from the paper.* A Dolma sample stands in for the first training batch ([the data](../book/data.md));
-# padding never enters the means.
+# *Deviations from the paper.* A sample of Dolma ([Soldaini et al. 2024](https://arxiv.org/abs/2402.00159)) stands in for the first training batch
+# ([the data](../book/data.md)); padding never enters the means. The largest change is picked among
+# the texts; within one model its interval takes no account of that.

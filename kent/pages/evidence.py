@@ -103,10 +103,10 @@ class Reading:
         """The verdict on what was found for a claim, or why there is none."""
         claim, seeds = CLAIMS[row["claim"]], row.get("seeds")
         within = claim.judge(row["value"], row["error"])
-        if row["claim"] in self.gates:
-            return self.gates[row["claim"]]
         if within == "no value":
             return within
+        if row["claim"] in self.gates:
+            return self.gates[row["claim"]]
         if seeds:
             return claim.judge(seeds["value"], seeds["error"])
         return within + ONE_MODEL if self.one_model else ONE_SEED

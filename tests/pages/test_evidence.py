@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kent.measure.profiles import Profile
-from kent.pages import evidence, page, scorecard, summaries
+from kent.pages import correlations, evidence, gates, page, scorecard
 from kent.pages.seeds import Seed
 from kent.paper import CLAIMS
 
@@ -103,10 +103,11 @@ SEED = Seed("tiny-1", {"fig02": (-0.5, 0.1), "fig06": (-0.5, 0.1)}, {}, False)
         ((-0.5, 0.1), {"one_model": True}, "agrees (one model)"),
         ((-0.5, 0.1), {"seeds": [SEED]}, "agrees"),
         ((0.5, 0.1), {"seeds": [SEED]}, "too small to tell"),
-        ((-0.5, 0.1), {"gates": {"fig06": evidence.FLOOR}}, "one seed (no verdict)"),
-        ((-0.5, 0.1), {"seeds": [SEED], "gates": {"fig02": evidence.FLOOR}}, evidence.FLOOR),
+        ((-0.5, 0.1), {"gates": {"fig06": gates.FLOOR}}, "one seed (no verdict)"),
+        ((-0.5, 0.1), {"seeds": [SEED], "gates": {"fig02": gates.FLOOR}}, gates.FLOOR),
         ((math.nan, 0.1), {"seeds": [SEED]}, "no value"),
         ((0.0, 0.0), {"one_model": True}, "no value"),
+        ((0.0, 0.0), {"one_model": True, "gates": {"fig02": gates.NO_FALL}}, "no value"),
     ],
 )
 def test_a_verdict_needs_seeds_and_its_preconditions(found, settings, verdict):
@@ -148,8 +149,8 @@ def test_a_bar_in_a_statistic_is_no_column(monkeypatch):
 @pytest.mark.parametrize("y", [[1.0, 3.0, 2.0, 5.0, 4.0], [4.0, 5.0, 2.0, 3.0, 1.0]])
 def test_a_correlation_is_said_with_its_interval(y):
     x = [1.0, 2.0, 3.0, 4.0, 5.0]
-    said = evidence.format_statistic(CLAIMS["fig14"], *summaries.correlate(x, y))
-    assert said == summaries.describe_correlation(x, y)
+    said = evidence.format_statistic(CLAIMS["fig14"], *correlations.correlate(x, y))
+    assert said == correlations.format_correlation(*correlations.correlate(x, y))
 
 
 @pytest.mark.parametrize(
@@ -157,11 +158,11 @@ def test_a_correlation_is_said_with_its_interval(y):
     [
         ([(-1.0, 0.1)], None),
         ([(-1.0, 0.1), (-2.0, 0.5)], None),
-        ([(-1.0, 0.1), (2.0, 0.5)], evidence.NO_FALL),
-        ([(-1.0, 0.6)], evidence.NO_FALL),
-        ([(math.nan, 0.1)], evidence.NO_FALL),
-        ([(0.0, 0.0)], evidence.NO_FALL),
+        ([(-1.0, 0.1), (2.0, 0.5)], gates.NO_FALL),
+        ([(-1.0, 0.6)], gates.NO_FALL),
+        ([(math.nan, 0.1)], gates.NO_FALL),
+        ([(0.0, 0.0)], gates.NO_FALL),
     ],
 )
 def test_what_falls_most_needs_a_fall(changes, gate):
-    assert evidence.require_fall(*changes) == gate
+    assert gates.require_fall(*changes) == gate

@@ -1,0 +1,203 @@
+"""Tables of entropies and other measures over pretraining to axes (section 3, appendix A).
+
+A table has (value, standard error) by measure and checkpoint: see `kent.pages.measures`.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import log
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kent.pages.measures import ENTROPY, GAP, HEADINGS, STEP, name_checkpoint
+from kent.pages.plots.panels import (
+    GREY,
+    ORANGE,
+    PURPLE,
+    draw_seeds,
+    make_panels,
+    name_lines,
+    styled,
+)
+from kent.pages.seeds import Seed, pool_table
+from kent.paper import AXES, ENTROPIES
+
+
+def _list_steps(table: pd.DataFrame) -> list[int]:
+    """The columns that are checkpoints, not the shuffled baseline."""
+    return [column for column in table if isinstance(column, int)]
+
+
+def _scale_steps(axes: Axes, *tables: pd.DataFrame) -> None:
+    """A logarithmic axis of pretraining steps; a plain one of places where none are named."""
+    names = {table.columns.name for table in tables}
+    steps = [step for table in tables for step in _list_steps(table)]
+    if names == {STEP}:
+        axes.set_xscale("symlog", linthresh=1, linscale=0.5)
+        axes.set_xlim(left=-0.2, right=max(*steps, 1) * 1.4)
+        axes.set_xlabel(f"{STEP} (logarithmic from 1)")
+    else:
+        axes.set_xticks(range(max(steps) + 1))
+        axes.set_xlabel("checkpoint, in the order given")
+
+
+def _draw_row(
+    axes: Axes,
+    table: pd.DataFrame,
+    row: str,
+    seeds: Sequence[Seed] = (),
+    number: int = 0,
+    label: str = "",
+) -> None:
+    """A row of a table over its checkpoints; over seeds where they kept it.
+
+    `label` is the line's name, and what stands before the row's name in what seeds kept.
+    """
+    steps = _list_steps(table)
+    kept = ", ".join(filter(None, [label, row]))
+    others = [seed.list_values(kept, steps) for seed in seeds]
+    draw_seeds(axes, steps, [*table.loc[row, steps]], others, number, label)
+
+
+def _mark_shuffled(axes: Axes, pooled: pd.DataFrame, row: str, label: str = "") -> None:
+    """The last checkpoint on shuffled tokens, as a diamond."""
+    value, _ = pooled[_find_shuffled(pooled)][row]
+    axes.plot(_list_steps(pooled)[-1], value, "D", color=ORANGE, markersize=6, label=label)
+
+
+def _find_shuffled(table: pd.DataFrame) -> str:
+    """The column of the shuffled baseline."""
+    return next(column for column in table if isinstance(column, str))
+
+
+def _mark_published(axes: Axes, *figures: str) -> None:
+    """Bands where published axes of knowledge entropy lie, as distance to the bound per layer."""
+    ranges = [
+        (f"{model} ({each.replace('figure', 'fig.')})", ends)
+        for each in figures
+        for model, ends in AXES[each].items()
+    ]
+    for (name, (low, high, layers, neurons)), color in zip(
+        ranges, (ORANGE, GREY, PURPLE), strict=False
+    ):
+        edges = [log(neurons) - end / layers for end in (high, low)]
+        axes.axhspan(*edges, color=color, alpha=0.25, label=f"paper: {name}")
+
+
+@styled
+def plot_knowledge_entropy(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figure:
+    """Figure 2: knowledge entropy over pretraining, and its distance to the bound, in nats.
+
+    Bands are the published range, diamonds the last checkpoint on shuffled tokens.
+    """
+    pooled = pool_table(table, seeds)
+    figure, (top, bottom) = make_panels(2, sharex=True)
+    _draw_row(top, table, ENTROPY, seeds)
+    first, *_ = _list_steps(table)
+    style = {
+        "color": GREY,
+        "linestyle": ":",
+        "label": f"{name_checkpoint(table.columns.name, first)} (first)",
+    }
+    top.axhline(pooled.loc[ENTROPY, first][0], **style)
+    _mark_shuffled(top, pooled, ENTROPY, "last, shuffled tokens")
+    top.set_ylabel("knowledge entropy H (nats)")
+    _draw_row(bottom, table, GAP, seeds)
+    _mark_shuffled(bottom, pooled, GAP)
+    _mark_published(bottom, "figure 2")
+    bottom.set(ylabel=GAP, yscale="log")
+    _scale_steps(bottom, table)
+    name_lines(figure, 2)
+    return figure
+
+
+@styled
+def plot_entropies(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figure:
+    """Figure 3: attention entropy and next-token entropy over pretraining, in nats."""
+    titles = {"attention": "attention entropy, sum of layers", "token": "next-token entropy"}
+    figure, panels = make_panels(2, sharex=True)
+    for axes, (measure, title) in zip(panels, titles.items(), strict=True):
+        _draw_row(axes, table, HEADINGS[measure], seeds)
+        published = "published, OLMo-1B: about {} early, {} late".format(*ENTROPIES[measure])
+        style = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9, "color": ORANGE}
+        axes.text(0.02, 0.05, published, **style)
+        axes.set_ylabel(f"{title} (nats)")
+    _scale_steps(panels[-1], table)
+    return figure
+
+
+@styled
+def plot_gaps(
+    tables: Mapping[str, pd.DataFrame], seeds: Sequence[Seed] = (), *published: str
+) -> Figure:
+    """Distance of the knowledge entropy to its bound over pretraining, a line per label.
+
+    `published` are keys of `kent.paper.AXES`, whose ranges are drawn beside it.
+    """
+    figure, (axes,) = make_panels(1, height=4.0)
+    for number, (label, table) in enumerate(tables.items()):
+        _draw_row(axes, table, GAP, seeds, number, label)
+    _mark_published(axes, *published)
+    axes.set(ylabel=GAP, yscale="log")
+    _scale_steps(axes, *tables.values())
+    name_lines(figure, 2)
+    return figure
+
+
+@styled
+def plot_layers(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figure:
+    """Figure 8: distance of each layer's entropy to its bound ln m, early to late, in nats.
+
+    The table's first checkpoint is the baseline, where there are others.
+    """
+    figure, (axes,) = make_panels(1, height=4.0)
+    first, *stages = _list_steps(table)
+    for number, step in enumerate(stages or [first]):
+        kept = [[seed.list_values(row, [step]) for row in table.index] for seed in seeds]
+        others = [[value for (value,) in rows] for rows in kept if None not in rows]
+        pairs, label = [*table[step]], name_checkpoint(table.columns.name, step)
+        draw_seeds(axes, range(len(pairs)), pairs, others, number, label)
+    if stages:
+        gaps = [value for value, _ in pool_table(table, seeds)[first]]
+        axes.plot(
+            gaps, ":", color=GREY, label=f"{name_checkpoint(table.columns.name, first)} (first)"
+        )
+    _mark_published(axes, "figure 8")
+    axes.set(xlabel="layer", ylabel="ln m − H(θˡ) (nats)", yscale="log")
+    axes.set_xticks(range(len(table)))
+    name_lines(figure, 2)
+    return figure
+
+
+@styled
+def plot_other_measures(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figure:
+    """Every row over pretraining, a panel each; diamonds: the last on shuffled tokens."""
+    figure, panels = make_panels((len(table) + 1) // 2, 2, height=2.1, sharex=True)
+    pooled = pool_table(table, seeds)
+    for axes, row in zip(panels, table.index, strict=False):
+        _draw_row(axes, table, row, seeds)
+        _mark_shuffled(axes, pooled, row)
+        axes.set_title(row if "nats" in row else f"{row}, mean of layers", fontsize=10)
+        _scale_steps(axes, table)
+        axes.label_outer()
+    return figure
+
+
+@styled
+def plot_sizes(tables: Mapping[str, pd.DataFrame], seeds: Sequence[Seed] = ()) -> Figure:
+    """Knowledge entropy (nats) of one checkpoint against each size of what it read, a panel each.
+
+    Each table has one row and a column per size.
+    """
+    figure, panels = make_panels(len(tables))
+    for axes, (name, table) in zip(panels, tables.items(), strict=True):
+        (row,), sizes = table.index, [*table]
+        others = [seed.list_values(row, sizes) for seed in seeds]
+        draw_seeds(axes, sizes, [*table.loc[row]], others)
+        axes.axvline(2048, color=ORANGE, linestyle="--", label="the paper's 2,048")
+        axes.set(xscale="log", xlabel=name, ylabel="knowledge entropy H (nats)")
+        axes.set_xticks([*sizes, 2048], labels=[f"{size:,}" for size in (*sizes, 2048)])
+        axes.minorticks_off()
+    panels[0].legend()
+    return figure
