@@ -53,6 +53,21 @@ def unfold(cell: dict) -> dict:
     return _retag(cell, {tag for tag in tags_of(cell) if not tag.startswith("hide-")})
 
 
+def bind_errors(cell: dict) -> dict:
+    """A cell whose tables do not break a line within "value ± error"."""
+    outputs = [
+        {**each, "data": each["data"] | {"text/html": _bind(each["data"]["text/html"])}}
+        if "text/html" in each.get("data", {})
+        else each
+        for each in _outputs(cell)
+    ]
+    return {**cell, "outputs": outputs} if outputs else cell
+
+
+def _bind(text: str | list[str]) -> str:
+    return "".join(text).replace(" ± ", "\u00a0±\u00a0")
+
+
 def _retag(cell: dict, tags: set[str]) -> dict:
     return {**cell, "metadata": {**cell["metadata"], "tags": sorted(tags)}}
 

@@ -113,7 +113,7 @@ def _drop_empty(cells: list[dict]) -> list[dict]:
 def compose(page: Page, kinds: list[str], level: int = 1) -> list[dict]:
     """The page's cells as published, its title on a level; `kinds` are the files it offers."""
     label = f"page-{page.name}"
-    before, behind = page.rows[: openings.FIRST], page.rows[openings.FIRST :]
+    before, behind = openings.divide(page.rows)
     texts = [openings.title(page.title, label, page.verdicts, level)]
     texts += [openings.question(page.question)] if page.question else []
     texts += [openings.answers(before)] if before else []

@@ -9,7 +9,7 @@ import layout
 import narrow
 import nesting
 import yaml
-from cells import collect
+from cells import bind_errors, collect
 from downloads import list_files
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ def publish_page(name: str, page: dict, homes: Mapping[str, str], level: int = 1
     """The cells of an executed page in the order in which the book shows them."""
     kinds = [kind for kind in ("csv", "json", "ipynb", "py") if kind in list_files(name, page)]
     cells = layout.compose(layout.take_apart(name, page["cells"]), kinds, level)
-    return [nesting.redirect_cell(cell, homes) for cell in cells]
+    return [bind_errors(nesting.redirect_cell(cell, homes)) for cell in cells]
 
 
 def compile_site(table: dict, executed: Mapping[str, dict]) -> dict[str, bytes]:
