@@ -101,7 +101,7 @@ def _sort(page: Page, cells: list[dict]) -> None:
 def _drop_empty(cells: list[dict]) -> list[dict]:
     """The cells without headings that nothing follows; what is left of the figure is behind it."""
     kept = []
-    for cell, following in zip(cells, [*cells[1:], None], strict=True):
+    for cell, following in zip(cells, [*cells[1:], None], strict=False):
         alone = heading_of(cell) is not None and "\n" not in source_of(cell).strip()
         if alone and (following is None or heading_of(following)):
             continue
