@@ -3,6 +3,7 @@
 python scripts/pdf.py            _build/knowledge-entropy.pdf, from the pages that `make book` ran
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -33,11 +34,13 @@ def find_browser() -> str:
 def gather(folder: Path) -> Path:
     """The one page that Sphinx made, at the folder's top: what it loads is named from there.
 
-    Links to that page itself lead within it, or the PDF would name a folder of this machine.
+    Links to that page lead within it; those to files beside it are dropped, or the PDF would name
+    folders of this machine.
     """
     text = (folder / f"{ROOT_PAGE}.html").read_text("utf8")
+    text = text.replace(f'"{ROOT_PAGE}.html#', '"#')
     page = folder / "whole.html"
-    page.write_text(text.replace(f'"{ROOT_PAGE}.html#', '"#'), "utf8")
+    page.write_text(re.sub(r'(<a\b[^>]*?) href="(?!#|https?:)[^"]*"', r"\1", text), "utf8")
     return page
 
 

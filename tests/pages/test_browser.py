@@ -22,13 +22,17 @@ WEIGHT = 5_000_000
 """Bytes that opening a page may load, all scripts and fonts with it."""
 MEASURE = """() => {
   const box = (selector) => {
-    const found = document.querySelector(`.bd-article ${selector}`)?.getBoundingClientRect();
-    return found ? [found.top, found.bottom] : null;
+    // of the page's own opening, not of a page nested in it
+    const found = document.querySelector(`.bd-article h1 ~ ${selector}`);
+    const place = found?.getBoundingClientRect();
+    return place ? [place.top, place.bottom] : null;
   };
-  const answer = ".answers > li, .bd-article .cell.tag_answer .cell_output";
   return {
     width: document.documentElement.scrollWidth,
-    boxes: {figure: box("figure img"), question: box(".question"), answer: box(answer)},
+    boxes: {
+      figure: box(".cell figure img"), question: box(".question"),
+      answer: box(".answers > li") ?? box(".cell.tag_answer .cell_output"),
+    },
   };
 }"""
 
@@ -101,8 +105,8 @@ def open_page(browser, address: str, name: str, size: tuple[int, int]) -> Visit:
     page.goto(f"{address}/{name}", wait_until="networkidle")
     found = page.evaluate(MEASURE)
     seen.width, seen.boxes = found["width"], found["boxes"]
-    seen.hosts -= {urlsplit(address).netloc, ""}
     page.close()
+    seen.hosts -= {urlsplit(address).netloc, ""}
     return seen
 
 

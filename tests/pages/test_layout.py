@@ -14,6 +14,7 @@ import layout
 import narrow
 import nesting
 import openings
+import pdf
 import pytest
 import staging
 
@@ -312,3 +313,25 @@ def test_without_an_address_nothing_leads_to_it():
     assert "colab" not in unset and "use_repository_button: false" in unset
     known = staging.configure(written.replace(url, "https://github.com/someone/kent"))
     assert "colab" in known and "use_repository_button: true" in known
+
+
+def test_the_whole_book_as_one_page_links_within_itself_and_to_the_web_alone(tmp_path):
+    (tmp_path / "book").mkdir()
+    links = [
+        "book/intro.html#page-x",
+        "#top",
+        "https://arxiv.org",
+        "_images/1.svg",
+        "../files/x.py",
+    ]
+    written = "".join(f'<a class="x" href="{link}">' for link in links)
+    (tmp_path / "book/intro.html").write_text(f'{written}<img src="_images/1.svg">')
+    made = pdf.gather(tmp_path).read_text()
+    assert re.findall('href="(.*?)"', made) == ["#page-x", "#top", "https://arxiv.org"]
+    assert made.count("<a") == 5 and 'src="_images/1.svg"' in made
+
+
+def test_a_missing_browser_is_named(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(FileNotFoundError, match="no Chromium is installed; looked for chromium, "):
+        pdf.find_browser()
