@@ -15,7 +15,7 @@ define snakemake
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup notebooks pages book page record check test wheel lock unlock address clean
+.PHONY: help setup notebooks pages book pdf page record check test wheel lock unlock address clean
 
 help: ## show these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -37,6 +37,9 @@ pages: notebooks ## run every page on the tiny suite, where out of date
 book: pages ## run the pages, build the book, say where it is
 	@python scripts/publish.py
 
+pdf: pages ## the whole book as one PDF, printed by an installed Chromium
+	@python scripts/pdf.py
+
 page: notebooks ## NAME=fig02_knowledge_entropy: run one page and build a draft with it
 	@test -n '$(NAME)' || { echo 'which page? make page NAME=fig02_knowledge_entropy'; exit 1; }
 	$(call snakemake,_build/pages/tiny/$(NAME).ipynb)
@@ -49,11 +52,12 @@ record: notebooks ## SUITE=tiny-1: run the pages that ask for other seeds on one
 check: $(STAMP) ## lint, and all tests that need no executed page: a few minutes
 	ruff check
 	ruff format --check
-	env -u KENT_CACHE $(ONE_THREAD) pytest tests --numprocesses auto --dist loadscope
+	env -u KENT_CACHE $(ONE_THREAD) pytest tests --ignore tests/pages/test_browser.py --numprocesses auto --dist loadscope
 
 # One page of each kind of run computes its runs again from the pretrained models; its reading must come out as in the book.
 REPLAYED := fig02_knowledge_entropy fig05_resuscitation fig10_familiarity appendix_a1_gradients
-test: book check ## the book, lint and tests, and a page of each kind of run computed once more
+test: book check ## the book, lint and tests, the book in a browser, a page of each kind of run computed once more
+	pytest tests/pages/test_browser.py
 	rm -rf _build/fresh-cache
 	mkdir -p _build/fresh-cache
 	cp -r "$(CACHE)/suites" _build/fresh-cache

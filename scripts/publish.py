@@ -3,12 +3,12 @@
     python scripts/publish.py            the whole book, strictly: every page must have run
     python scripts/publish.py NAME       a draft of the prose and this one page, to look at
 
-Pages come from _build/pages/tiny and prose from book/; both are copied to a staging folder, which
-Sphinx reads.
+Pages come from _build/pages/tiny and prose from book/; the staging folder, which Sphinx reads, has
+them as published: the answer first, how a page was made at its end (layout.py), pages that are
+nested in _toc.yml as sections of their chapter (nesting.py).
 """
 
 import argparse
-import filecmp
 import json
 import os
 import shutil
@@ -16,17 +16,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nesting
 import yaml
+from cells import source_of
+from staging import compile_site
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
 PAGES = BUILD / "pages" / "tiny"
 INJECTED = "injected-parameters"
 """papermill's tag of the cell that holds what it was given."""
-
-
-def source_of(cell: dict) -> str:
-    return "".join(cell["source"])
 
 
 def fault(executed: Path, notebook: Path) -> str | None:
@@ -62,17 +61,13 @@ def contents(only: str | None = None) -> dict:
         return table
     if only not in pages(table):
         raise ValueError(f"no page is called {only!r}; there are: {', '.join(pages(table))}")
-    others = {f"notebooks/{name}" for name in pages(table) if name != only}
-    for part in table["parts"]:
-        part["chapters"] = [each for each in part["chapters"] if each["file"] not in others]
-    table["parts"] = [part for part in table["parts"] if part["chapters"]]
-    return table
+    return nesting.flatten(table, only)
 
 
 def pages(table: dict) -> list[str]:
-    """The names of the notebooks in a table of contents."""
-    files = [Path(each["file"]) for part in table["parts"] for each in part["chapters"]]
-    return [file.name for file in files if file.parent.name == "notebooks"]
+    """The names of the notebooks in a table of contents, each followed by its sections."""
+    chapters = nesting.list_chapters(table).items()
+    return [name for chapter, sections in chapters for name in (chapter, *sections)]
 
 
 def stage(site: Path, table: dict) -> list[Path]:
@@ -84,23 +79,21 @@ def stage(site: Path, table: dict) -> list[Path]:
     Raises:
         ValueError: naming each page that must not be published, and why.
     """
-    executed = {f"notebooks/{name}.ipynb": PAGES / f"{name}.ipynb" for name in pages(table)}
-    faults = [(path.stem, fault(path, ROOT / name)) for name, path in executed.items()]
+    executed = {name: PAGES / f"{name}.ipynb" for name in pages(table)}
+    notebooks = {name: ROOT / "notebooks" / f"{name}.ipynb" for name in executed}
+    faults = [(name, fault(path, notebooks[name])) for name, path in executed.items()]
     if faults := [f"page {name}: {why}" for name, why in faults if why]:
         raise ValueError("\n".join(faults))
-    wanted = {site / "_config.yml": ROOT / "_config.yml"}
-    wanted |= {site / name: path for name, path in executed.items()}
-    prose = (path for path in (ROOT / "book").rglob("*") if path.is_file())
-    wanted |= {site / path.relative_to(ROOT): path for path in prose}
+    read = {name: json.loads(path.read_text("utf8")) for name, path in executed.items()}
+    wanted = {site / name: each for name, each in compile_site(table, read).items()}
     for path in [path for path in site.rglob("*") if path.is_file() and path not in wanted]:
         path.unlink()
     differ = []
-    for path, origin in wanted.items():
-        if not path.exists() or not filecmp.cmp(path, origin, shallow=False):
+    for path, content in wanted.items():
+        if not path.exists() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(origin, path)
+            path.write_bytes(content)
             differ.append(path)
-    (site / "_toc.yml").write_text(yaml.safe_dump(table, sort_keys=False), "utf8")
     return differ
 
 

@@ -147,8 +147,11 @@ def format_statistic(claim: Claim, value: float, error: float) -> str:
 
 
 def name_slug(verdict: str) -> str:
-    """The short name of a verdict, of one model or of several seeds."""
-    return SLUGS[verdict.removesuffix(ONE_MODEL)]
+    """The short name of a verdict, of one model or of several seeds; ValueError for another."""
+    words = verdict.removesuffix(ONE_MODEL)
+    if words not in SLUGS:
+        raise ValueError(f"{verdict!r} is no verdict; known: {', '.join(SLUGS)}")
+    return SLUGS[words]
 
 
 def chip(verdict: str) -> str:

@@ -1,5 +1,6 @@
 """The built book: its links lead somewhere, images have alt text, nothing comes from elsewhere."""
 
+import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -57,11 +58,34 @@ def test_a_page_reads_without_a_network(path):
 
 
 NOTEBOOKS = [path for path in BUILT if path.parent.name == "notebooks"]
+PAGES = [path for path in NOTEBOOKS if 'http-equiv="refresh"' not in path.read_text("utf8")]
+MOVED = [path for path in NOTEBOOKS if path not in PAGES]
+FILES = sorted((HTML / "files").glob("*.*"))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_a_notebook_page_offers_colab_and_download(path):
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_a_notebook_page_offers_its_notebook_and_source(path):
     links = [link["href"] for link in page(path).find_all("a", href=True)]
-    colab = [link for link in links if "colab.research.google.com" in link]
-    assert any(link.endswith(f"notebooks/{path.stem}.ipynb") for link in colab)
-    assert any(link.endswith(f"_sources/notebooks/{path.stem}.ipynb") for link in links)
+    for kind in ("ipynb", "py"):
+        assert f"../files/{path.stem}.{kind}" in links
+
+
+@pytest.mark.parametrize("path", MOVED, ids=name)
+def test_an_old_address_leads_to_a_section(path):
+    (link,) = [link["href"] for link in page(path).find_all("a", href=True)]
+    target, fragment = link.split("#")
+    assert fragment in anchors(path.parent / target)
+    assert f"url={link}" in path.read_text("utf8")
+
+
+@pytest.mark.parametrize("path", BUILT, ids=name)
+def test_no_link_leads_to_an_address_that_is_not_set(path):
+    links = [link["href"] for link in page(path).find_all(["a", "link"], href=True)]
+    assert not [link for link in links if "-address-not-set-" in link]
+
+
+@pytest.mark.parametrize("path", [*BUILT, *FILES], ids=name)
+def test_no_folder_of_this_machine_is_published(path):
+    text = path.read_text("utf8")
+    assert not re.search(rf"{re.escape(str(HTML.parents[1]))}(?![\w-])", text)
+    assert "/site-packages/" not in text

@@ -71,9 +71,32 @@ def test_a_draft_keeps_the_prose_and_one_page():
     table = publish.contents("speed")
     assert publish.pages(table) == ["speed"]
     assert {"file": "book/method"} in table["parts"][0]["chapters"]
-    said = r"no page is called 'sped'; there are: fig01_\w+, fig02_.*, speed, status"
+    said = r"no page is called 'sped'; there are: fig01_\w+, fig02_.*, fig06_.*, speed, status"
     with pytest.raises(ValueError, match=said):
         publish.contents("sped")
+
+
+def test_a_draft_of_a_nested_page_has_it_as_a_page():
+    nested = "fig06_other_architecture"
+    assert nested in publish.pages(publish.contents())
+    table = publish.contents(nested)
+    assert publish.pages(table) == [nested]
+    assert {"file": f"notebooks/{nested}"} in [
+        each for part in table["parts"] for each in part["chapters"]
+    ]
+
+
+def test_only_what_differs_is_staged_again(monkeypatch, tmp_path):
+    table = {"parts": [{"chapters": [{"file": "notebooks/speed"}]}]}
+    monkeypatch.setattr(publish, "PAGES", tmp_path)
+    monkeypatch.setattr(publish, "fault", lambda *_: None)
+    page = {"cells": [{"cell_type": "markdown", "metadata": {}, "source": "# Speed"}]}
+    (tmp_path / "speed.ipynb").write_text(json.dumps(page | {"metadata": {}, "nbformat": 4}))
+    site = tmp_path / "site"
+    assert site / "notebooks/speed.ipynb" in publish.stage(site, table)
+    (site / "left_over.md").write_text("gone")
+    assert publish.stage(site, table) == []
+    assert not (site / "left_over.md").exists()
 
 
 def test_a_notebook_is_made_the_same_every_time_and_its_cells_keep_their_ids(tmp_path):

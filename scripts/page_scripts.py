@@ -1,0 +1,29 @@
+"""A Sphinx extension: which scripts a built page loads."""
+
+from sphinx.application import Sphinx
+
+UNUSED = "THEBE_JS_URL", "sphinx-thebe.js"
+"""Of running cells in the page, which nothing here offers; declared twice, it is an error."""
+
+
+def show_formulas(app: Sphinx) -> None:
+    """Load what shows formulas in the whole book as one page, which Sphinx takes for its first."""
+    if app.builder.name == "singlehtml":
+        app.set_html_assets_policy("always")
+
+
+def drop_unused(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    scripts = context.get("script_files", [])
+    context["script_files"] = [each for each in scripts if not _is_unused(each)]
+
+
+def _is_unused(script: object) -> bool:
+    said = f"{script} {getattr(script, 'attributes', {}).get('body', '')}"
+    return any(word in said for word in UNUSED)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("builder-inited", show_formulas)
+    app.connect("html-page-context", drop_unused, priority=900)
+    return {"parallel_read_safe": True}
