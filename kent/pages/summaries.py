@@ -11,7 +11,7 @@ from jaxtyping import Float64
 
 from kent.learning.outcomes import Outcome, estimate
 from kent.measure.profiles import Profile
-from kent.pages.evidence import label_steps
+from kent.pages.evidence import ONE_SEED, label_steps
 from kent.pages.gates import acquire_net, exceed_chance
 from kent.pages.seeds import Seed, format_interval, pool
 from kent.paper import is_effect
@@ -133,7 +133,7 @@ def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarr
 
 
 def compare_changes(models: Changed) -> pd.DataFrame:
-    """The rows of `tabulate_changes`, each minus the unchanged model's.
+    """The rows of `tabulate_changes`, each minus the unchanged model's, and a row `GUESSING`.
 
     Errors are those of the difference: over the same blocks of text, the same redrawn paragraphs
     and documents.
@@ -143,9 +143,25 @@ def compare_changes(models: Changed) -> pd.DataFrame:
     for label, (before, outcome) in [*models.items()][1:]:
         # sample by sample, since all models answer the same redrawn paragraphs and documents
         samples = {row: each - own[row] for row, each in _collect(outcome, unchanged).items()}
-        moved = {row: before.change_since(profile, name) for row, name in ENTROPIES.items()}
+        moved = {GUESSING: _miss_guessing(unchanged)} | {
+            row: before.change_since(profile, name) for row, name in ENTROPIES.items()
+        }
         table[label] = _estimate(samples) | moved
     return pd.DataFrame(table)
+
+
+GUESSING = "F where it ends at guessing (%)"
+"""A row of `compare_changes`: 1 - chance / P before, without a free parameter, so alike for all.
+
+How far F of the unchanged model is from that of one that has lost whatever it could.
+"""
+
+
+def _miss_guessing(unchanged: Outcome) -> tuple[float, float]:
+    """How much more of P before (%) would be lost at guessing, with its error over documents."""
+    before = unchanged.downstream()[0, 0]
+    value, error = exceed_chance(unchanged)
+    return float(value / before), float(error / before)
 
 
 COMPARED = "minus unchanged"
@@ -157,8 +173,8 @@ def judge_controls(
 ) -> pd.DataFrame:
     """Net A of controls minus that of the method each stands `beside`, and what it says.
 
-    With two standard errors. Over the recorded `seeds` and this one their mean beside it, with the
-    interval of `kent.pages.seeds.pool`.
+    Mean over the recorded `seeds` and this one, with the interval of `kent.pages.seeds.pool`;
+    without them this model's value with two standard errors, and no word on it.
     """
     A = acquire(models)
     pairs = {label: method for label, method in beside.items() if {label, method} <= A.keys()}
@@ -173,17 +189,14 @@ def _judge(
     value, error = estimate(A[label] - A[method])
     names = [f"{COMPARED}, {each}" for each in (label, method)]
     rows = [[seed.estimates.get(name, {}) for name in names] for seed in seeds]
-    others = [one[NET][0] - other[NET][0] for one, other in rows if one and other]
-    judged = {
+    others = [one[NET][0] - other[NET][0] for one, other in rows if NET in one and NET in other]
+    mean, spread = pool([value, *others]) if others else (value, error)
+    return {
         "beside": method,
-        "net A minus that of the method (points)": format_interval(value, error, "+"),
-        "the control": _compare(value, error),
+        "seeds": 1 + len(others),
+        "net A minus that of the method (points)": format_interval(mean, spread, "+"),
+        "the control": _compare(mean, spread) if others else ONE_SEED,
     }
-    if others:
-        mean, spread = pool([value, *others])
-        judged[f"mean of {1 + len(others)} seeds"] = format_interval(mean, spread, "+")
-        judged["over seeds the control"] = _compare(mean, spread)
-    return judged
 
 
 def _compare(value: float, error: float) -> str:
