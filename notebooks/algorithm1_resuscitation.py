@@ -54,8 +54,9 @@ from IPython.display import Markdown
 
 from kent.change.resuscitation import find_multipliers
 from kent.pages import page, seeds
+from kent.pages.changes import COMPARED
 from kent.pages.plots import resuscitation
-from kent.pages.summaries import COMPARED, ENTROPIES, ENTROPY
+from kent.pages.summaries import ENTROPIES, ENTROPY
 from kent.runs import learning_plans
 
 page.check_parameters()
@@ -183,8 +184,8 @@ old, new = (each.coefficients[0] for each in both)
 [scaled_by] = find_multipliers([old], p=p, q=factor)
 error = (new / (scaled_by.double() * old) - 1).abs().max().item()
 assert not gated or error < max(1e-4, 4 * torch.finfo(precision).eps)
-Markdown(f"""In the first layer no coefficient is further from the old one times
-its multiplier than {error:.1e} of it.""")
+Markdown(f"""In the first layer no coefficient is further than {error:.1e} of it
+from the old one times its multiplier.""")
 
 # %% [markdown]
 # ## Verdict
@@ -210,7 +211,8 @@ seeds.Estimates(kept, plan, recorded)
 # %% tags=["hide-input"]
 moved = seeds.pool_table(kept, recorded).droplevel(0)
 whole = seeds.pool_table(table, recorded).droplevel(0)
-H, losses = whole.loc[ENTROPY].str[0], whole.loc["loss before (nats)"].str[0]
+H = whole.loc[ENTROPY].str[0]
+losses = whole.loc["loss before (nats)"].str[0]
 
 
 def say(label):
@@ -218,8 +220,9 @@ def say(label):
     pairs = [moved.loc[f"H of layer {x} (nats)", label] for x in layers]
     up = sum(value > 2 * error for value, error in pairs)
     down = sum(value < -2 * error for value, error in pairs)
-    counted = f"{up} of {len(layers)} layers up, {down} down"
-    return f"{H[label]:.3f} with {label} ({counted})"
+    counted = [f"{up} of {len(layers)} layers up"] * (up > 0)
+    counted += [f"{down} of {len(layers)} layers down"] * (down > 0)
+    return f"{H[label]:.3f} with {label} ({', '.join(counted)})"
 
 
 # %% tags=["hide-input"]
@@ -228,7 +231,7 @@ for word, sign in {"raises": 1, "lowers": -1}.items():
     pairs = moved.loc[ENTROPY].items()
     found = [label for label, (x, error) in pairs if sign * x > 2 * error]
     said += [f"{word} it to {', '.join(map(say, found))}"] if found else []
-said = "; it ".join(said) or "moves it by too little to tell"
+said = " and ".join(said) or "moves it by too little to tell"
 
 # %% tags=["hide-input", "answer"]
 others = ", ".join(f"{losses[label]:.3f} with {label}" for label in changes)

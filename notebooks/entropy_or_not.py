@@ -57,9 +57,10 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["hide-input", "made"]
 from itertools import product
 
-from kent.pages import correlations, page, seeds, summaries
+from kent.pages import changes, correlations, page, seeds, summaries
+from kent.pages.changes import COMPARED
 from kent.pages.plots import resuscitation
-from kent.pages.summaries import COMPARED, ENTROPY, NET
+from kent.pages.summaries import ENTROPY, NET
 from kent.paper import is_effect
 from kent.runs import learning_plans
 
@@ -108,7 +109,7 @@ page.stamp(outcomes)
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-entropy-or-not", "caption": "Every changed model in a line, minus the unchanged one: knowledge and contribution entropy before learning, and what learning then comes to in acquisition net of the control, acquisition (hollow: of the control) and forgetting (dotted: of a model that ends at guessing). Bold: means over seeds with their 95 % interval and, small, each seed, where other seeds are recorded; else this model's value with two standard errors. A number at the edge of a panel is a value too far out to be drawn."}, "image": {"alt": "Five panels side by side with a line per changed model, in five colours for the paper's method, random neurons, function-preserving rescale, shrink and perturb, and attention temperature: the change of two entropies, of net acquisition, of acquisition beside the control's and of forgetting, with error bars.", "width": "100%"}} tags=["hide-input", "figure"]
-differences = summaries.compare_changes(models)
+differences = changes.compare_changes(models)
 entropies = [ENTROPY, "contribution entropy before (nats)"]
 resuscitation.plot_differences(differences, entropies, recorded)
 
@@ -125,7 +126,7 @@ seeds.Estimates(kept, plan, recorded)
 # And as they are:
 
 # %% tags=["hide-input"]
-table = pd.concat({"as they are": summaries.tabulate_changes(models).T})
+table = pd.concat({"as they are": changes.tabulate_changes(models).T})
 seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]
@@ -203,9 +204,13 @@ from IPython.display import Markdown
 
 methods = ["resuscitate", *controls]
 alike = [[f"{each}, q = {x:g}" for each in methods] for x in controlled]
-gained = "; by ".join(say(NET, labels) for labels in alike)
-number = f"mean of {1 + len(recorded)} seeds" if recorded else "one seed"
-Markdown(f"{said}\n\nNet A changes by {gained} points ({number}).")
+moves = "; by ".join(say(NET, labels) for labels in alike)
+kept = [seed.estimates.get(f"{COMPARED}, {pooled.index[0]}", {}) for seed in recorded]
+several, number = any(NET in each for each in kept), "one seed, so no verdict"
+if several:
+    gain = [label for label, (x, error) in pooled[NET].items() if x > 2 * error]
+    number = f"means over seeds; it rises beyond its interval with {', '.join(gain) or 'none'}"
+Markdown(f"{said}\n\nNet A changes by {moves} points ({number}).")
 
 # %% [markdown]
 # Each control beside the paper's method with the same $q$ (shrink and the temperatures: with the last of `controlled`). There
@@ -218,7 +223,7 @@ for name, x in product(controls, controlled):
 alone = [x for x in models if x.startswith(("shrink", "temperature"))]
 last = f"resuscitate, q = {[*q, *controlled][-1]:g}"
 beside |= dict.fromkeys(alone, last)
-summaries.judge_controls(models, beside, recorded)
+changes.judge_controls(models, beside, recorded)
 
 # %% [markdown]
 # Correlations over the changed models: of the change of net A (and of F) with the change of each quantity before learning,

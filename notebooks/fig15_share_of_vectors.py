@@ -49,7 +49,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 
 # %% tags=["hide-input", "made"]
 from kent.learning.outcomes import estimate
-from kent.pages import gates, page, seeds, summaries
+from kent.pages import changes, gates, page, seeds, summaries
 from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
@@ -89,7 +89,7 @@ page.stamp(outcomes)
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "Resuscitation of the p per cent least active memory vectors of each layer of the final model: acquisition net of the control, acquisition beside the control's (hollow), forgetting (dotted: of a model that ends at guessing), K and P after learning and, hollow, before, and knowledge entropy before learning, each minus the unchanged model's. Bold: means over seeds with their 95 % interval and, small, each seed, where other seeds are recorded; else this model's value with two standard errors."}, "image": {"alt": "Six charts with a mark for each p about a line at zero, the unchanged model: the change of net acquisition, of acquisition beside the control's, of forgetting beside a dotted line where a model ends at guessing, of K and P before and after learning, and of knowledge entropy, with error bars.", "width": "100%"}} tags=["hide-input", "figure"]
-differences = summaries.compare_changes(models)
+differences = changes.compare_changes(models)
 resuscitation.plot_changes({"final model": differences}, recorded)
 
 # %% [markdown]
@@ -98,7 +98,7 @@ resuscitation.plot_changes({"final model": differences}, recorded)
 # %% tags=["hide-input"]
 import pandas as pd
 
-table = pd.concat({"final model": summaries.tabulate_changes(models)})
+table = pd.concat({"final model": changes.tabulate_changes(models)})
 seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]
@@ -128,7 +128,7 @@ for profile, _ in models.values():
 # ## Verdict
 
 # %%
-A = summaries.acquire(models)
+A = changes.acquire(models)
 pairs = {"fig15": ("p = 75", "p = 25")}
 pairs["fig15-ninety"] = ("p = 90", "p = 50")
 pairs = {key: pair for key, pair in pairs.items() if {*pair} <= A.keys()}
@@ -143,7 +143,7 @@ page.read(found, outcomes, recorded, missed)
 # Every difference to the unchanged model:
 
 # %% tags=["hide-input"]
-table = pd.concat({f"final model, {summaries.COMPARED}": differences})
+table = pd.concat({f"final model, {changes.COMPARED}": differences})
 seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]

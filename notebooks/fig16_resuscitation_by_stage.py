@@ -52,9 +52,9 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 
 # %% tags=["hide-input", "made"]
 from kent.learning.outcomes import estimate
-from kent.pages import gates, page, seeds, summaries
+from kent.pages import changes, gates, page, seeds, summaries
+from kent.pages.changes import COMPARED
 from kent.pages.plots import resuscitation
-from kent.pages.summaries import COMPARED
 from kent.runs import learning_plans
 
 page.check_parameters()
@@ -96,7 +96,7 @@ page.stamp(outcomes)
 # %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "Resuscitation of inactive memory vectors, by initial model (pretraining step): acquisition net of the control, acquisition beside the control's (hollow), forgetting (dotted: of a model that ends at guessing), K and P after learning and, hollow, before, and knowledge entropy before learning, each minus the unchanged model's. Bold: means over seeds, with a band for their 95 % interval, and thin each seed, where other seeds are recorded; else this model's value with two standard errors."}, "image": {"alt": "Six line charts over the initial model's pretraining step about a line at zero, the unchanged model: the change of net acquisition, of acquisition beside the control's, of forgetting beside a dotted line where a model ends at guessing, of K and P before and after learning, and of knowledge entropy.", "width": "100%"}} tags=["hide-input", "figure"]
 import pandas as pd
 
-find = summaries.compare_changes
+find = changes.compare_changes
 tables = {step: find(models) for step, models in stages.items()}
 table, labels = pd.concat(tables, axis=1), [f"q = {each:g}" for each in q]
 differences = {each: table.xs(each, axis=1, level=1) for each in labels}
@@ -106,7 +106,7 @@ resuscitation.plot_changes(differences, recorded, "pretraining step")
 # The models as they are. Entropies, loss, K and P before learning say what the edit alone moves and breaks.
 
 # %% tags=["hide-input"]
-find = summaries.tabulate_changes
+find = changes.tabulate_changes
 tables = {step: find(models) for step, models in stages.items()}
 table, labels = pd.concat(tables, axis=1), ["unchanged", *labels]
 lines = {each: table.xs(each, axis=1, level=1) for each in labels}
@@ -130,12 +130,12 @@ for profile, _ in pairs:
 # but one.
 
 # %%
-A = [summaries.acquire(models) for models in stages.values()]
+A = [changes.acquire(models) for models in stages.values()]
 gains = [each[f"q = {q[0]:g}"] - each["unchanged"] for each in A]
-changes = {"fig16-late": gains[-1]}
+moves = {"fig16-late": gains[-1]}
 if len(gains) > 1:
-    changes |= {"fig16": gains[-1] - gains[0], "fig16-early": gains[0]}
-found = {key: estimate(samples) for key, samples in changes.items()}
+    moves |= {"fig16": gains[-1] - gains[0], "fig16-early": gains[0]}
+found = {key: estimate(samples) for key, samples in moves.items()}
 
 # %%
 first, last = ([*stages.values()][end] for end in (0, -1))

@@ -50,9 +50,9 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 
 # %% tags=["hide-input", "made"]
 from kent.learning.outcomes import estimate
-from kent.pages import gates, page, seeds, summaries
+from kent.pages import changes, gates, page, seeds, summaries
+from kent.pages.changes import COMPARED
 from kent.pages.plots import resuscitation
-from kent.pages.summaries import COMPARED
 from kent.runs import learning_plans
 
 page.check_parameters()
@@ -92,7 +92,7 @@ page.stamp(outcomes)
 # ## Figure
 
 # %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "Resuscitation of inactive memory vectors at two middle stages, by amplification q: acquisition net of the control, acquisition beside the control's (hollow), forgetting (dotted: of a model that ends at guessing), K and P after learning and, hollow, before, and knowledge entropy before learning, each minus the unchanged model's. Bold: means over seeds with their 95 % interval and, small, each seed, where other seeds are recorded; else this model's value with two standard errors."}, "image": {"alt": "Six charts with a place for each q and a colour for each of two stages about a line at zero, the unchanged models: the change of net acquisition, of acquisition beside the control's, of forgetting beside a dotted line where a model ends at guessing, of K and P before and after learning, and of knowledge entropy.", "width": "100%"}} tags=["hide-input", "figure"]
-find = summaries.compare_changes
+find = changes.compare_changes
 differences = {label: find(models) for label, models in stages.items()}
 resuscitation.plot_changes(differences, recorded)
 
@@ -102,7 +102,7 @@ resuscitation.plot_changes(differences, recorded)
 # %% tags=["hide-input"]
 import pandas as pd
 
-find = summaries.tabulate_changes
+find = changes.tabulate_changes
 tables = {label: find(models) for label, models in stages.items()}
 seeds.Estimates(pd.concat(tables), plan, recorded)
 
@@ -133,13 +133,13 @@ def find_slope(A):
 
 
 # %%
-changes, A = {}, [summaries.acquire(models) for models in stages.values()]
+moves, A = {}, [changes.acquire(models) for models in stages.values()]
 if len(A) == 2 and len(set(q)) > 1:
-    changes["fig17"] = find_slope(A[1]) - find_slope(A[0])
+    moves["fig17"] = find_slope(A[1]) - find_slope(A[0])
     if 2 in q:
         gains = [each["q = 2"] - each["unchanged"] for each in A]
-        changes |= {"fig17-middle": gains[0], "fig17-late": gains[1]}
-found = {key: estimate(samples) for key, samples in changes.items()}
+        moves |= {"fig17-middle": gains[0], "fig17-late": gains[1]}
+found = {key: estimate(samples) for key, samples in moves.items()}
 missed = dict.fromkeys(found, gates.require_acquisition(outcomes))
 page.read(found, outcomes, recorded, missed)
 

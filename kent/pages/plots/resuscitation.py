@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from kent.pages.changes import COMPARED, GUESSING
 from kent.pages.plots.panels import (
     CYCLE,
     GREY,
@@ -24,7 +25,7 @@ from kent.pages.plots.panels import (
     styled,
 )
 from kent.pages.seeds import Seed, pool_table
-from kent.pages.summaries import COMPARED, ENTROPY, GUESSING, NET
+from kent.pages.summaries import ENTROPY, NET
 
 METHODS = ("resuscitate", "random", "rescale", "shrink", "temperature")
 """What the label of a change begins with, in the order of their colours."""
@@ -36,7 +37,7 @@ PANELS = {
     "P after (%)": ("ΔP (points)", "P before (%)", "before learning"),
     ENTROPY: ("ΔH before (nats)", "", ""),
 }
-"""Rows of `kent.pages.summaries.compare_changes` that `plot_changes` shows.
+"""Rows of `kent.pages.changes.compare_changes` that `plot_changes` shows.
 
 Each with its axis, the row beside it, hollow, and what the legend calls that.
 """
@@ -81,10 +82,10 @@ def plot_edit(table: pd.DataFrame, seeds: Sequence[Seed] = (), name: str = "") -
 
     The cells of `table` are (value, standard error); `seeds` kept its rows as "NAME, ROW".
     """
-    figure, panels = make_panels(-(-len(table) // 3), 3, height=2.6, width=9)
+    figure, panels = make_panels(-(-len(table) // 3), 3, height=2.6, width=9.0)
     pooled, places = _pool(table, name, seeds), np.arange(table.shape[1])
     for axes, row in zip(panels, table.index, strict=False):
-        _draw_marks(axes, places, pooled.loc[row], _list_singles(table, name, row, seeds))
+        _draw_marks(axes, places, [*pooled.loc[row]], _list_singles(table, name, row, seeds))
         axes.set_ylabel(row.replace(" before", "").replace(" entropy", "\nentropy"))
         _name_places(axes, [*table])
     for axes in panels[len(table) :]:
@@ -116,7 +117,7 @@ def _draw_marks(
     label: str = "",
 ) -> None:
     """Marks side by side with two errors, and to the right of each, small, single seeds."""
-    draw_line(axes, x, [*pairs], number, label, linestyle="none")
+    draw_line(axes, x, pairs, number, label, linestyle="none")
     for place, values in zip(x, singles, strict=True):
         axes.plot([place + 0.12] * len(values), values, color=pick_color(number), **DOT)
 
@@ -133,14 +134,14 @@ def plot_changes(
 ) -> Figure:
     """What changing a model before it learns changes: a panel for each of `PANELS`.
 
-    All minus the unchanged model's. A table has the rows of `kent.pages.summaries.compare_changes`;
+    All minus the unchanged model's. A table has the rows of `kent.pages.changes.compare_changes`;
     its columns are changes, a place on the axis each, or steps of pretraining, which are joined.
     Bold: the mean over seeds with its interval, where others kept the table as "LABEL, minus
     unchanged" (small: each seed); else this model's value with two standard errors.
     """
     names = [*next(iter(tables.values()))]
     joined = not any(isinstance(each, str) for each in names)
-    figure, panels = make_panels(2, 3, height=2.6, width=9)
+    figure, panels = make_panels(2, 3, height=2.6, width=9.0)
     for axes, row in zip(panels, PANELS, strict=True):
         axes.axhline(0, **THIN)
         for number, (label, table) in enumerate(tables.items()):
@@ -173,7 +174,7 @@ def _draw_change(
         draw_seeds(axes, x, [*table.loc[row]], others, number, label)
     else:
         singles = _list_singles(table, name, row, seeds)
-        _draw_marks(axes, x, pooled.loc[row], singles, number, label)
+        _draw_marks(axes, x, [*pooled.loc[row]], singles, number, label)
     if row == "F (%)":
         style = {"color": pick_color(number), "linestyle": ":", "label": "" if number else ENDS}
         ends = [value for value, _ in pooled.loc[GUESSING]]
@@ -186,21 +187,20 @@ def plot_differences(
 ) -> Figure:
     """Every changed model in a line: `rows` before learning (nats), then net A, A and F (points).
 
-    All minus the unchanged model. `table` is that of `kent.pages.summaries.compare_changes`, whose
+    All minus the unchanged model. `table` is that of `kent.pages.changes.compare_changes`, whose
     labels begin with one of `METHODS`, one colour each. Bold and small marks are as in
     `plot_changes`; `seeds` kept the transposed table as "minus unchanged". Where one change goes
     three times as far as any other, its value is written at the edge.
     """
     rows, lines = [*rows, NET, "A (%)", "F (%)"], table.shape[1]
     height = 0.8 + 0.2 * lines if NARROW.get() else 1.2 + 0.26 * lines
-    figure, panels = make_panels(1, len(rows), height=height, sharey=True, width=9)
+    figure, panels = make_panels(1, len(rows), height=height, sharey=True, width=9.0)
     for axes, row in zip(panels, rows, strict=True):
         axes.axvline(0, **THIN)
         _draw_differences(axes, row, table, seeds)
-        name = row.replace(" before", "").replace(" (%)", " (points)")
-        for word in (" entropy", " of the"):
-            name = name.replace(word, f"\n{word.strip()}")
-        axes.set_xlabel(f"Δ {name}", fontsize=9)
+        named, *_ = PANELS.get(row, (f"Δ {row}".replace(" before", ""),))
+        axes.set_xlabel(named.replace(" before", "").replace(" entropy", "\nentropy"), fontsize=9)
+        axes.locator_params(axis="x", nbins=4)
     panels[0].set_yticks(range(lines), labels=[*table])
     panels[0].invert_yaxis()
     name_lines(figure)
