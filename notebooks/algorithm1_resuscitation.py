@@ -184,8 +184,8 @@ old, new = (each.coefficients[0] for each in both)
 [scaled_by] = find_multipliers([old], p=p, q=factor)
 error = (new / (scaled_by.double() * old) - 1).abs().max().item()
 assert not gated or error < max(1e-4, 4 * torch.finfo(precision).eps)
-Markdown(f"""In the first layer no coefficient is further than {error:.1e} of it
-from the old one times its multiplier.""")
+Markdown(f"""In the first layer each coefficient is the old one times its
+multiplier, to {error:.1e} of it.""")
 
 # %% [markdown]
 # ## Verdict
@@ -215,14 +215,12 @@ H = whole.loc[ENTROPY].str[0]
 losses = whole.loc["loss before (nats)"].str[0]
 
 
-def say(label):
-    """Knowledge entropy with one q; layers that it raises and lowers."""
+# %% tags=["hide-input"]
+def say(label, sign):
+    """Knowledge entropy with one q; the layers that move by this sign."""
     pairs = [moved.loc[f"H of layer {x} (nats)", label] for x in layers]
-    up = sum(value > 2 * error for value, error in pairs)
-    down = sum(value < -2 * error for value, error in pairs)
-    counted = [f"{up} of {len(layers)} layers up"] * (up > 0)
-    counted += [f"{down} of {len(layers)} layers down"] * (down > 0)
-    return f"{H[label]:.3f} with {label} ({', '.join(counted)})"
+    count = sum(sign * value > 2 * error for value, error in pairs)
+    return f"{H[label]:.3f} with {label} (in {count} of {len(layers)} layers)"
 
 
 # %% tags=["hide-input"]
@@ -230,7 +228,8 @@ said = []
 for word, sign in {"raises": 1, "lowers": -1}.items():
     pairs = moved.loc[ENTROPY].items()
     found = [label for label, (x, error) in pairs if sign * x > 2 * error]
-    said += [f"{word} it to {', '.join(map(say, found))}"] if found else []
+    each = ", ".join(say(label, sign) for label in found)
+    said += [f"{word} it to {each}"] if found else []
 said = " and ".join(said) or "moves it by too little to tell"
 
 # %% tags=["hide-input", "answer"]

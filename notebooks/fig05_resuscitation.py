@@ -148,8 +148,7 @@ seeds.Estimates(table, plan, recorded)
 from IPython.display import Markdown
 
 pooled = seeds.pool_table(table, recorded).droplevel(0).loc[ENTROPY]
-said = pooled.map(lambda pair: seeds.format_interval(*pair, "+"))
-said = ", ".join(f"{change} ({label})" for label, change in said.items())
+said = changes.say_changes(pooled)
 Markdown(f"The edit alone changes knowledge entropy by {said} nats.")
 
 # %% [markdown]

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Float64
 
 from kent.learning.outcomes import Outcome, estimate
+from kent.learning.probes import MEASURES
 from kent.pages.evidence import ONE_SEED
 from kent.pages.gates import acquire_net, exceed_chance
 from kent.pages.seeds import Seed, format_interval, pool
@@ -90,6 +91,31 @@ def _miss_guessing(unchanged: Outcome) -> tuple[float, float]:
     before = unchanged.downstream()[0, 0]
     value, error = exceed_chance(unchanged)
     return float(value / before), float(error / before)
+
+
+def say_changes(pairs: pd.Series) -> str:
+    """Changes by label with their intervals, in words; those that are not known are left out."""
+    said = pairs.dropna().map(lambda pair: format_interval(*pair, "+"))
+    return ", ".join(f"{change} ({label})" for label, change in said.items())
+
+
+def measure_shifts(models: Changed, label: str) -> dict[str, float]:
+    """How far a change moves the loss, and the probe that it moves most, before learning, in nats.
+
+    Both are rounding where a model computes what it did.
+    """
+    (old, unchanged), (new, changed) = models["unchanged"], models[label]
+    before, after = (each.knowledge[MEASURES[0]][0] for each in (unchanged, changed))
+    return {"loss": abs(new.loss - old.loss), "a probe": (after - before).abs().max().item()}
+
+
+def find_largest(table: pd.DataFrame, seeds: Sequence[Seed]) -> dict[str, float]:
+    """By column the largest value in a table of (value, error), of this seed and of others."""
+    kept = [seed.estimates.get(row, {}) for seed in seeds for row in table.index]
+    return {
+        column: max(pair[0] for pair in [*table[column], *(x[column] for x in kept if column in x)])
+        for column in table
+    }
 
 
 def judge_controls(

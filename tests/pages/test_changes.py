@@ -1,6 +1,7 @@
 """Changed models beside the unchanged one, and controls beside the method."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -109,3 +110,27 @@ def test_controls_are_judged_by_the_mean_over_seeds():
     behind = [keep(resuscitate=5.0, random=7.0, rescale=0.0)] * 2
     turned = changes.judge_controls(MODELS, {"resuscitate": "random"}, behind)
     assert turned.loc["resuscitate", "the control"] == "falls behind it"
+
+
+def test_changes_are_said_with_their_intervals_but_not_what_is_not_known():
+    pairs = pd.Series({"q = 1": (1.0, 0.25), "q = 2": (-2.0, 0.5), "rescale": np.nan})
+    assert changes.say_changes(pairs) == "+1.00 ± 0.50 (q = 1), −2.0 ± 1.0 (q = 2)"
+
+
+def test_a_shift_is_the_losss_and_that_of_the_probe_that_moves_most():
+    def model(loss: float, probes: list[float]) -> tuple[Profile, Outcome]:
+        profile = Profile(torch.tensor([1]), loss_blocks=torch.tensor([loss]).double())
+        known = {"per_target_token": torch.tensor([probes, [0.0, 0.0]]).double()}
+        rest = {"control": {}, "answers": {}, "curve": torch.zeros(1, 3).double()}
+        return profile, Outcome(torch.tensor([0, 1]), knowledge=known, **rest, provenance={})
+
+    models = {"unchanged": model(2.0, [-1.0, -3.0]), "rescale": model(1.5, [-0.75, -4.0])}
+    assert changes.measure_shifts(models, "rescale") == {"loss": 0.5, "a probe": 1.0}
+
+
+def test_the_largest_of_a_column_is_looked_for_in_every_seed():
+    table = pd.DataFrame({"loss": [(1.0, 0.0), (2.0, 0.0)], "a probe": [(5.0, 0.0), (4.0, 0.0)]})
+    table.index = ["q = 1", "q = 2"]
+    kept = {"q = 2": {"loss": (3.0, 0.0)}, "another row": {"a probe": (9.0, 0.0)}}
+    found = changes.find_largest(table, [Seed("tiny-1", {}, kept, False)])
+    assert found == {"loss": 3.0, "a probe": 5.0}

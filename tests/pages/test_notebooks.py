@@ -178,10 +178,12 @@ def test_printed_recipes_can_be_run(page):
 
 @pytest.mark.parametrize("page", PAPER_PAGES)
 def test_code_cells_are_short(page):
-    code = [cell for cell in cells(page, "code") if "parameters" not in tags(cell)]
+    """Those that the book moves to the page's end do not count."""
+    folded = {"parameters", "made"}
+    code = [cell for cell in cells(page, "code") if folded.isdisjoint(tags(cell))]
     lengths = [len(cell["source"].splitlines()) for cell in code]
     assert max(lengths) <= 10
-    assert median(lengths) <= 5
+    assert median(lengths) <= 6
 
 
 @pytest.mark.parametrize("page", PAGES)
