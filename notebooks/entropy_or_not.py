@@ -190,7 +190,7 @@ probe by more than {largest["a probe"]:.1g} millionths."""
 
 # %% tags=["hide-input"]
 if rescaled and all(is_effect(*pair) for pair in moved):
-    said += " It can be set without changing what a model computes."
+    said += " Entropy can be set without changing what a model computes."
 count, listed = judged["seeds"].min(), []
 for x in controlled:
     alike = [f"{each}, q = {x:g}" for each in ["resuscitate", *controls]]
