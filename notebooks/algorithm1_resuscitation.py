@@ -12,15 +12,17 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# What does resuscitation do to a model, before any learning? Step by step on one layer; then the whole model, measured
-# again. As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU; nothing at OLMo's scale
-# has been run for this book yet.
+# What does resuscitation do to a model before it learns anything?
+#
+# Step by step on one layer; then the whole model, measured again. By default on the **tiny** suite: small models pretrained
+# for this book. Nothing has been run at OLMo's scale yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Section 4.3 of the paper: in each layer the keys of inactive memory vectors, the half with the smallest coefficients, are scaled up, so that their coefficients reach the layer's mean times $q$ and the vectors take part in
-# learning.
+# Section 4.3 of [Kim et al. (2025)](https://arxiv.org/abs/2410.01380): in each layer the keys of inactive memory vectors, the half
+# with the smallest coefficients, are scaled up, so that their coefficients reach the layer's mean times $q$ and the vectors
+# take part in learning.
 #
 # *What would contradict it:* chosen neurons of the first layer whose measured mean coefficient is not the layer's mean with
 # $q = 1$. What the edit costs (the loss, before any learning) is not in the paper's account.
@@ -38,21 +40,23 @@ p = 50.0
 q = [0.5, 1.0, 2.0, 3.0]
 layer = 0
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 import pandas as pd
 import torch
+from IPython.display import Markdown
 
 from kent.change.resuscitation import find_multipliers
 from kent.pages import page, seeds
+from kent.pages.changes import COMPARED
 from kent.pages.plots import resuscitation
-from kent.pages.summaries import ENTROPIES
+from kent.pages.summaries import ENTROPIES, ENTROPY
 from kent.runs import learning_plans
 
 page.check_parameters()
@@ -67,86 +71,96 @@ page.check_parameters()
 # and row $i$ of the up-projection is multiplied by $u_i$; gate and memory vectors stay (`kent.resuscitate`). In a gated
 # model the coefficient is linear in that row, so the first layer's mean coefficients are multiplied by exactly $u$. Later
 # layers read what earlier ones changed, so theirs are not. In a plain model (GPT-NeoX, GPT-2) an activation follows the
-# row: nothing is exact there.
+# row: nothing is exact there. Intervals are two standard errors within one model; where other seeds of pretraining are
+# recorded, numbers are means over seeds with the 95 % interval between them.
 
-# %%
-measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
-passes = {"steps": steps, "batch_size": batch_size}
-plan = learning_plans.show_algorithm(checkpoints, p=p, q=q, **passes, **measured)
+# %% tags=["made"]
+measured = {"corpus": corpus, "column": column, "length": length}
+measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
+changed = {"steps": steps, "p": p, "q": q}
+plan = learning_plans.show_algorithm(checkpoints, **changed, **measured)
 page.estimate_cost(plan)
 
-# %%
-results = {label: profile for label, [profile] in page.fetch_all(plan).items()}
+# %% tags=["made"]
+results = page.fetch_all(plan)
+fetched = page.fetch_all(plan)
+results = {label: profile for label, [profile] in fetched.items()}
 unchanged = results["unchanged"]
+recorded = seeds.recall(plan, checkpoints)
 page.stamp([*results.values()])
 
 # %% [markdown]
 # ## Step by step
 #
-# The layer's mean coefficients, the threshold, and who is at most at it:
+# One layer's mean coefficients, the threshold, and who is at most at it; then their multipliers with the page's $q$ nearest
+# to 1:
 
 # %%
 coefficients = unchanged.coefficients[layer].float()
 threshold = torch.quantile(coefficients, p / 100)
 chosen = coefficients <= (threshold if p else -1)  # p = 0 chooses none
-print(f"{chosen.sum()} of {len(chosen)} mean coefficients are at most {threshold:.4g}")
-print(f"the mean is {coefficients.mean():.4g}")
-
-# %% [markdown]
-# Their multipliers with the page's $q$ nearest to 1:
-
-# %%
 factor = min(q, key=lambda each: abs(each - 1))
-multipliers = torch.where(chosen, coefficients.mean() / coefficients * factor, 1)
+mean = coefficients.mean()
+multipliers = torch.where(chosen, mean / coefficients * factor, 1)
+
+# %% tags=["hide-input"]
 up, down = (multipliers > 1).sum(), (multipliers < 1).sum()
-print(f"q = {factor:g}: {up} rows scaled up, at most by {multipliers.max():.3g}, and {down} down")
+Markdown(f"""In layer {layer}, {chosen.sum()} of {len(chosen)} mean
+coefficients are at most {threshold:.4g}; the layer's mean is {mean:.4g}.
+With q = {factor:g}, {up} rows are scaled up, by at most
+{multipliers.max():.3g}, and {down} down.""")
 
 # %% [markdown]
 # ## Figure
 #
-# The same layer of the changed model, measured again on the same text.
+# The same layer of the changed model, measured again on the same text:
 
 # %% mystnb={"figure": {"name": "fig-algorithm", "caption": "Mean coefficients of one layer before and after Algorithm 1, measured: their distribution (left), and where each neuron went (right), as multiples of the layer's mean before; dotted: that mean."}, "image": {"alt": "Left a histogram of a layer's mean coefficients before and after on a logarithmic axis; right a scatter chart of the coefficient after against that before, chosen and other neurons in two colours.", "width": "100%"}} tags=["hide-input"]
 after = results[f"q = {factor:g}"].coefficients[layer]
-figure = resuscitation.plot_algorithm(coefficients.double(), after, chosen)
+resuscitation.plot_algorithm(coefficients.double(), after, chosen)
 
 # %% [markdown]
-# What the edit alone moves and breaks, by $q$:
-
-# %% mystnb={"figure": {"name": "fig-edit", "caption": "Knowledge entropy, contribution entropy, attention entropy and loss of the final model, unchanged and changed by Algorithm 1 with each q, before any learning, with two standard errors. Contribution entropy weighs each coefficient by the length of its memory vector."}, "image": {"alt": "Four charts with a mark for the unchanged model and for each q: knowledge entropy, contribution entropy, attention entropy and loss in nats, with error bars.", "width": "100%"}} tags=["hide-input"]
-pairs = {
-    label: {row: each.estimate(measure) for row, measure in ENTROPIES.items()}
-    for label, each in results.items()
-}
-figure = resuscitation.plot_edit(pd.DataFrame(pairs))
-
-# %% [markdown]
-# And what it breaks of what the model can: K of facts that it has never read and P of six tasks, both about the synthetic world,
-# with two standard errors (over paragraphs; over documents).
+# The edit is meant to spread coefficients over more memory vectors; it may also break what the model can. So beside entropies and
+# the loss the changed models are asked facts of the synthetic world that they have never read (K), and its six tasks (P):
 
 # %% tags=["hide-input"]
 from kent import Knowledge, load, probe, resuscitate
 from kent.learning.downstream import evaluate
 
-revision, facts = unchanged.provenance["revision"], Knowledge.synthetic(0, once=20, paraphrase=12)
-model, tokenizer = load(revision["repository"], revision["step"], dtype=getattr(torch, dtype))
+revision = unchanged.provenance["revision"]
+facts = Knowledge.synthetic(0, once=20, paraphrase=12)
+precision, source = getattr(torch, dtype), revision["repository"]
+model, tokenizer = load(source, revision["step"], dtype=precision)
 
 
 # %% tags=["hide-input"]
-def ask(model) -> dict[str, str]:
-    """K and P of a model, with two standard errors."""
-    known = probe(model, tokenizer, facts).groupby(["setting", "item"]).per_target_token.mean()
-    tasks = 100 * evaluate(model, tokenizer, "world")[["score", "standard_error"]]
+def ask(model):
+    """K and P, with standard errors over paragraphs and documents."""
+    probes = probe(model, tokenizer, facts).groupby(["setting", "item"])
+    known = probes.per_target_token.mean()
+    tasks = evaluate(model, tokenizer, "world")
     error = (tasks.standard_error**2).sum() ** 0.5 / len(tasks)
-    pairs = {"K (nats)": (known.mean(), known.sem()), "P (%)": (tasks.score.mean(), error)}
-    return {name: seeds.format_interval(*pair) for name, pair in pairs.items()}
+    found = {"K before (nats)": (known.mean(), known.sem())}
+    return found | {"P before (%)": (100 * tasks.score.mean(), 100 * error)}
 
 
 # %% tags=["hide-input"]
 able = {"unchanged": ask(model)}
 for each in q:
-    able[f"q = {each:g}"] = ask(resuscitate(model, unchanged.coefficients, p=p, q=each))
-pd.DataFrame(able)
+    changed = resuscitate(model, unchanged.coefficients, p=p, q=each)
+    able[f"q = {each:g}"] = ask(changed)
+pairs = {}
+for label, each in results.items():
+    moved = {row: each.estimate(name) for row, name in ENTROPIES.items()}
+    pairs[label] = moved | able[label]
+able = pd.DataFrame(pairs)
+
+# %% mystnb={"figure": {"name": "fig-edit", "caption": "Knowledge entropy, contribution entropy, attention entropy and loss, K and P of the final model, unchanged and changed by Algorithm 1 with each q, before any learning. Contribution entropy weighs each coefficient by the length of its memory vector. Bold: means over seeds with their 95 % interval and, small, each seed, where other seeds are recorded; else this model's value with two standard errors."}, "image": {"alt": "Six charts with a mark for the unchanged model and for each q: knowledge entropy, contribution entropy, attention entropy and loss in nats, K of unread facts and the score of six tasks, with error bars.", "width": "100%"}} tags=["hide-input", "figure"]
+resuscitation.plot_edit(able, recorded, "final model")
+
+# %% tags=["hide-input"]
+table = pd.concat({"final model": able})
+seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]
 # ## Check
@@ -156,39 +170,87 @@ pd.DataFrame(able)
 # chosen neuron is at the mean.
 
 # %%
-assert torch.equal(find_multipliers([coefficients], p=p, q=factor)[0], multipliers)
-assert all((each == 1).all() for each in find_multipliers(unchanged.coefficients, p=0))
+[found] = find_multipliers([coefficients], p=p, q=factor)
+assert torch.equal(found, multipliers)
+nothing = find_multipliers(unchanged.coefficients, p=0)
+assert all((each == 1).all() for each in nothing)
 
 # %%
 from kent.measure.memory import find_memories
 
 gated = find_memories(model)[0].gate is not None
-scaled_by = find_multipliers(unchanged.coefficients[:1], p=p, q=factor)[0].double()
-expected = scaled_by * unchanged.coefficients[0]
-error = (results[f"q = {factor:g}"].coefficients[0] / expected - 1).abs().max().item()
-assert not gated or error < max(1e-4, 4 * torch.finfo(getattr(torch, dtype)).eps), error
-print(f"first layer: at most {error:.1e} (relative) from old coefficients times multipliers")
+both = unchanged, results[f"q = {factor:g}"]
+old, new = (each.coefficients[0] for each in both)
+[scaled_by] = find_multipliers([old], p=p, q=factor)
+error = (new / (scaled_by.double() * old) - 1).abs().max().item()
+assert not gated or error < max(1e-4, 4 * torch.finfo(precision).eps)
+Markdown(f"""In the first layer each coefficient is the old one times its
+multiplier, to {error:.1e} of it.""")
 
 # %% [markdown]
-# ## Reading
+# ## Verdict
 #
-# The change of each quantity by the edit, with two standard errors of the difference. A model that computes worse has less to
-# forget and more to learn again: the pages that let these models learn count from the unchanged one.
+# What the edit changes, over all layers and layer by layer:
 
-# %%
-changes = {
-    label: {row: each.change_since(unchanged, measure) for row, measure in ENTROPIES.items()}
-    for label, each in results.items()
-    if label != "unchanged"
-}
-pd.DataFrame(changes).T.map(lambda pair: seeds.format_interval(*pair, "+"))
+# %% tags=["hide-input"]
+layers = range(len(unchanged.coefficients))
+changes = {}
+for label in [*results][1:]:
+    find, found = results[label].change_since, {}
+    for row, name in ENTROPIES.items():
+        found[row] = find(unchanged, name)
+    for x in layers:
+        alone = [float(x == y) for y in layers]
+        found[f"H of layer {x} (nats)"] = find(unchanged, weights=alone)
+    changes[label] = found
+
+# %% tags=["hide-input"]
+kept = pd.concat({f"final model, {COMPARED}": pd.DataFrame(changes)})
+seeds.Estimates(kept, plan, recorded)
+
+# %% tags=["hide-input"]
+moved = seeds.pool_table(kept, recorded).droplevel(0)
+whole = seeds.pool_table(table, recorded).droplevel(0)
+H = whole.loc[ENTROPY].str[0]
+losses = whole.loc["loss before (nats)"].str[0]
+
+
+# %% tags=["hide-input"]
+def say(label, sign):
+    """Knowledge entropy with one q; the layers that move by this sign."""
+    pairs = [moved.loc[f"H of layer {x} (nats)", label] for x in layers]
+    count = sum(sign * value > 2 * error for value, error in pairs)
+    return f"{H[label]:.3f} with {label} (in {count} of {len(layers)} layers)"
+
+
+# %% tags=["hide-input"]
+said = []
+for word, sign in {"raises": 1, "lowers": -1}.items():
+    pairs = moved.loc[ENTROPY].items()
+    found = [label for label, (x, error) in pairs if sign * x > 2 * error]
+    each = ", ".join(say(label, sign) for label in found)
+    said += [f"{word} it to {each}"] if found else []
+said = " and ".join(said) or "moves it by too little to tell"
+
+# %% tags=["hide-input", "answer"]
+others = ", ".join(f"{losses[label]:.3f} with {label}" for label in changes)
+number = f"mean of {1 + len(recorded)} seeds" if recorded else "one seed"
+Markdown(f"""Knowledge entropy is {H["unchanged"]:.3f} nats in the unchanged
+model. Algorithm 1 {said}. The loss, {losses["unchanged"]:.3f} nats
+unchanged, becomes {others} ({number}).""")
+
+# %% [markdown]
+# A model that computes worse has less to forget and more to learn again: the pages that let these models learn count from the
+# unchanged one.
 
 # %% [markdown]
 # ## Full run
 #
 # ```bash
-# papermill notebooks/algorithm1_resuscitation.ipynb out.ipynb -f params/olmo-1b.yaml
-# papermill notebooks/algorithm1_resuscitation.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt -p layer 3
+# papermill notebooks/algorithm1_resuscitation.ipynb out.ipynb \\
+#     -f params/olmo-1b.yaml
+# papermill notebooks/algorithm1_resuscitation.ipynb out.ipynb \\
+#     -p checkpoints FOLDER -p corpus FILE.txt -p layer 3
 # ```
 #
 # One checkpoint, measured as it is and changed with each q: five passes, and five times the probes and the tasks; the model

@@ -12,16 +12,18 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# How many of a layer's memory vectors should be resuscitated? As built here, the page takes the **tiny** suite, pretrained on
-# the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has been run for this book yet.
+# How many of a layer's memory vectors should be resuscitated?
+#
+# By default on the **tiny** suite: small models pretrained for this book, and facts of a synthetic world. Nothing has been
+# run at OLMo's scale yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 15 of the paper, for the final OLMo-1B and $q = 1$: the larger $p$, the more new knowledge is acquired, until about
-# 90 %.
+# Figure 15 of [Kim et al. (2025)](https://arxiv.org/abs/2410.01380), for the final OLMo-1B and $q = 1$: the larger $p$, the more
+# new knowledge is acquired, until about 90 %.
 #
-# *What would contradict it:* a lower A with $p = 75$ than with $p = 25$, by more than two standard errors.
+# *What would contradict it:* a lower net A with $p = 75$ than with $p = 25$, beyond the interval.
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
@@ -38,16 +40,16 @@ recipe = {}
 knowledge = []
 control = []
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 from kent.learning.outcomes import estimate
-from kent.pages import page, seeds, summaries
+from kent.pages import changes, gates, page, seeds, summaries
 from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
@@ -56,32 +58,27 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose
-# mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
-# $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. With $q = 1$ every
-# chosen one of the first layer is taken to the layer's mean (later layers read what the first ones changed). Mean
-# coefficients are skewed: where $p$ is so large that some of the chosen lie above $q$ times the mean, these are scaled
-# *down*; a table below counts them.
+# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`) multiplies, in each layer, the keys (rows of
+# the up-projection) of those memory vectors whose mean coefficient $\bar C$ is at most the $p$-th percentile by
+# $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. With
+# $q = 1$ the chosen ones of the first layer reach just their layer's mean; later layers read what the first ones changed.
+# Coefficients are skewed: with a large $p$ some of the chosen lie above $q$ times the mean and are scaled *down*.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
-# injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
-#
-# $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
-#
-# Here $K_{PT}$ and $P_{PT}$ are those of the **unchanged** model for every change, so that what a change itself breaks is no
-# room for acquisition: differences of $A$ and $F$ are then differences of what the models can do at the end. The table also
-# counts from each model's own start. The **control** holds facts that are never injected. Intervals are two bootstrap
-# standard errors, over the same redrawn paragraphs and documents for every model; they leave out what another seed of
-# pretraining would change, so pages recorded for other seeds (`results/pages/`) stand beside.
+# Models learn and are scored as on [Figure 5's page](fig05_resuscitation.ipynb), on text that holds injected facts: $A$ is the
+# rise of $K$, the log probability of these facts, $F$ the fall of $P$, the score of six tasks, both in % of the
+# **unchanged** model's start. **Net A** is $A$ minus that of the **control**, facts that are never injected. Intervals are
+# two bootstrap standard errors within one model; where other seeds of pretraining are recorded, numbers are means over
+# seeds with the 95 % interval between them.
 
-# %%
-measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
+# %% tags=["made"]
+measured = {"corpus": corpus, "column": column, "length": length}
+measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-passes = {"steps": steps, "batch_size": batch_size}
-plan = learning_plans.vary_p(checkpoints, p=p, q=q, **passes, **measured, **taught)
+measured |= {"steps": steps, "p": p, "q": q}
+plan = learning_plans.vary_p(checkpoints, **measured, **taught)
 page.estimate_cost(plan)
 
-# %%
+# %% tags=["made"]
 results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
@@ -91,35 +88,36 @@ page.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "What resuscitation of the p per cent least active memory vectors of each layer changes in the final model: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each p about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
-differences = summaries.compare_changes(models)
-figure = resuscitation.plot_changes({"final model": differences}, recorded)
+# %% mystnb={"figure": {"name": "fig-share-of-vectors", "caption": "Resuscitation of the p per cent least active memory vectors of each layer of the final model: acquisition net of the control, acquisition beside the control's (hollow), forgetting (dotted: of a model that ends at guessing), K and P after learning and, hollow, before, and knowledge entropy before learning, each minus the unchanged model's. Bold: means over seeds with their 95 % interval and, small, each seed, where other seeds are recorded; else this model's value with two standard errors."}, "image": {"alt": "Six charts with a mark for each p about a line at zero, the unchanged model: the change of net acquisition, of acquisition beside the control's, of forgetting beside a dotted line where a model ends at guessing, of K and P before and after learning, and of knowledge entropy, with error bars.", "width": "100%"}} tags=["hide-input", "figure"]
+differences = changes.compare_changes(models)
+resuscitation.plot_changes({"final model": differences}, recorded)
 
 # %% [markdown]
-# Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
+# The models as they are. Entropies, loss, K and P before learning say what the edit alone moves and breaks.
 
 # %% tags=["hide-input"]
 import pandas as pd
 
-seeds.Estimates(pd.concat({"final model": summaries.tabulate_changes(models)}), plan)
+table = pd.concat({"final model": changes.tabulate_changes(models)})
+seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]
-# How many of the chosen memory vectors were above $q$ times the mean of their layer, and scaled down:
+# How many of the chosen memory vectors lay above $q$ times their layer's mean, and were scaled down:
 
 # %% tags=["hide-input"]
 from kent.change.resuscitation import find_multipliers
 
 coefficients, scaled = models["unchanged"][0].coefficients, {}
 for each in p:
-    multipliers = find_multipliers(coefficients, p=each, q=q)
-    scaled[f"p = {each:g}"] = [(layer < 1).sum().item() for layer in multipliers]
+    factors = find_multipliers(coefficients, p=each, q=q)
+    scaled[f"p = {each:g}"] = [(x < 1).sum().item() for x in factors]
 pd.DataFrame(scaled).rename_axis("layer")
 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
-# also names runs that were stopped), and knowledge entropies between 0 and the bound.
+# Log probabilities, scores and evaluations are as they must be (`kent.pages.page.check_outcomes`, which names runs that were
+# stopped), and knowledge entropies lie between 0 and their bound.
 
 # %%
 page.check_outcomes(outcomes)
@@ -127,39 +125,34 @@ for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
 # %% [markdown]
-# ## Reading
+# ## Verdict
 
 # %%
-A = summaries.acquire(models)
-pairs = {"fig15": ("p = 75", "p = 25"), "fig15-ninety": ("p = 90", "p = 50")}
-known = {key: pair for key, pair in pairs.items() if {*pair} <= A.keys()}
-found = {key: estimate(A[one] - A[other]) for key, (one, other) in known.items()}
-page.read(found, outcomes, recorded)
+A = changes.acquire(models)
+pairs = {"fig15": ("p = 75", "p = 25")}
+pairs["fig15-ninety"] = ("p = 90", "p = 50")
+pairs = {key: pair for key, pair in pairs.items() if {*pair} <= A.keys()}
+found, missed = {}, {}
+for key, (one, other) in pairs.items():
+    found[key] = estimate(A[one] - A[other])
+    compared = [models[label][1] for label in (one, other)]
+    missed[key] = gates.require_acquisition(compared)
+page.read(found, outcomes, recorded, missed)
 
 # %% [markdown]
-# The differences to the unchanged model, each with the error of a difference:
+# Every difference to the unchanged model:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({f"final model, {summaries.COMPARED}": differences}), plan)
+table = pd.concat({f"final model, {changes.COMPARED}": differences})
+seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]
 # ## Full run
 #
 # ```bash
-# papermill notebooks/fig15_share_of_vectors.ipynb out.ipynb -f params/olmo-1b.yaml \
+# papermill notebooks/fig15_share_of_vectors.ipynb out.ipynb \
+#     -f params/olmo-1b.yaml \
 #     -y "knowledge: [once60.json, paraphrase70.json]"
-# papermill notebooks/fig15_share_of_vectors.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt \
-#     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# One checkpoint, as it is and with each p: five runs. For a suite of the Hub the recipe is the paper's
-# (`kent.learning.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
-# on.
-#
-# *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes), and a run reads a far larger part of what pretraining read.
-# There embeddings decay and the warm-up starts at 0; the authors decay none and start at 10 % of the peak rate.
-# The paper does not say whether A and F of a changed
-# model count from its own start; here they count from the unchanged model's, and the tables have both ways. No values were
-# read off the published figure: only its directions are compared.
+# One checkpoint, as it is and with each p: five runs. Other checkpoints, suites of the Hub and deviations from the paper: as on [Figure 5's page](fig05_resuscitation.ipynb).

@@ -12,18 +12,21 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# If late models learn worse because they use few memory vectors, resuscitation should help them and not early ones.
-# As built here, the page takes the **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world;
-# nothing at OLMo's scale has been run for this book yet.
+# Does resuscitation help late models, and not early ones?
+#
+# It should, if late models learn worse because they use few of their memory vectors.
+#
+# By default on the **tiny** suite: small models pretrained for this book, and facts of a synthetic world. Nothing has been
+# run at OLMo's scale yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 16 of the paper, for OLMo-1B, $p = 50$ and $q = 2$: resuscitation raises A of the late stages (554k and 738k) and lowers
-# that of the early ones (118k and 369k).
+# Figure 16 of [Kim et al. (2025)](https://arxiv.org/abs/2410.01380), for OLMo-1B, $p = 50$ and $q = 2$: resuscitation raises A
+# of the late stages (554k and 738k) and lowers that of the early ones (118k and 369k).
 #
-# *What would contradict it:* a lower A of the resuscitated last stage, a higher A of the resuscitated first stage, or a change that is
-# smaller for the last than for the first, by more than two standard errors.
+# *What would contradict it:* a lower net A of the resuscitated last stage, a higher one of the resuscitated first stage, or
+# a change that is smaller for the last than for the first, beyond the interval.
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
@@ -40,16 +43,17 @@ recipe = {}
 knowledge = []
 control = []
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 from kent.learning.outcomes import estimate
-from kent.pages import page, seeds, summaries
+from kent.pages import changes, gates, page, seeds, summaries
+from kent.pages.changes import COMPARED
 from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
@@ -58,107 +62,105 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose
-# mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
+# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`) multiplies, in each layer, the keys (rows of
+# the up-projection) of those memory vectors whose mean coefficient $\bar C$ is at most the $p$-th percentile by
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. Each stage is
-# changed by its own coefficients.
+# changed by its own.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
-# injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
-#
-# $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
-#
-# Here $K_{PT}$ and $P_{PT}$ are those of the **unchanged** model for every change, so that what a change itself breaks is no
-# room for acquisition: differences of $A$ and $F$ are then differences of what the models can do at the end. The table also
-# counts from each model's own start. The **control** holds facts that are never injected. Intervals are two bootstrap
-# standard errors, over the same redrawn paragraphs and documents for every model; they leave out what another seed of
-# pretraining would change, so pages recorded for other seeds (`results/pages/`) stand beside.
+# Models learn and are scored as on [Figure 5's page](fig05_resuscitation.ipynb), on text that holds injected facts: $A$ is the
+# rise of $K$, the log probability of these facts, $F$ the fall of $P$, the score of six tasks, both in % of the
+# **unchanged** model's start. **Net A** is $A$ minus that of the **control**, facts that are never injected. Intervals are
+# two bootstrap standard errors within one model; where other seeds of pretraining are recorded, numbers are means over
+# seeds with the 95 % interval between them.
 
-# %%
-measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
+# %% tags=["made"]
+measured = {"corpus": corpus, "column": column, "length": length}
+measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-changed = {"p": p, "q": q, "stages": ["118k", "369k", "554k", "738k"]}
-passes = {"steps": steps, "batch_size": batch_size}
-plan = learning_plans.vary_q(checkpoints, **changed, **passes, **measured, **taught)
+varied = {"steps": steps, "p": p, "q": q}
+varied["stages"] = ["118k", "369k", "554k", "738k"]
+plan = learning_plans.vary_q(checkpoints, **varied, **measured, **taught)
 page.estimate_cost(plan)
 
-# %%
+# %% tags=["made"]
 results = page.fetch_all(plan)
 stages = summaries.group_changes(results)
-outcomes = [outcome for models in stages.values() for _, outcome in models.values()]
+pairs = [pair for models in stages.values() for pair in models.values()]
+outcomes = [outcome for _, outcome in pairs]
 recorded = seeds.recall(plan, checkpoints)
 page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "What resuscitation of inactive memory vectors changes, by initial model: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four line charts over the initial model's pretraining step about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-resuscitation-by-stage", "caption": "Resuscitation of inactive memory vectors, by initial model (pretraining step): acquisition net of the control, acquisition beside the control's (hollow), forgetting (dotted: of a model that ends at guessing), K and P after learning and, hollow, before, and knowledge entropy before learning, each minus the unchanged model's. Bold: means over seeds, with a band for their 95 % interval, and thin each seed, where other seeds are recorded; else this model's value with two standard errors."}, "image": {"alt": "Six line charts over the initial model's pretraining step about a line at zero, the unchanged model: the change of net acquisition, of acquisition beside the control's, of forgetting beside a dotted line where a model ends at guessing, of K and P before and after learning, and of knowledge entropy.", "width": "100%"}} tags=["hide-input", "figure"]
 import pandas as pd
 
-tables = {step: summaries.compare_changes(models) for step, models in stages.items()}
-compared, labels = pd.concat(tables, axis=1), [*next(iter(tables.values()))]
-differences = {label: compared.xs(label, axis=1, level=1) for label in labels}
-figure = resuscitation.plot_changes(differences, recorded, "initial model (pretraining step)")
+find = changes.compare_changes
+tables = {step: find(models) for step, models in stages.items()}
+table, labels = pd.concat(tables, axis=1), [f"q = {each:g}" for each in q]
+differences = {each: table.xs(each, axis=1, level=1) for each in labels}
+resuscitation.plot_changes(differences, recorded, "pretraining step")
 
 # %% [markdown]
-# Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
+# The models as they are. Entropies, loss, K and P before learning say what the edit alone moves and breaks.
 
 # %% tags=["hide-input"]
-tables = {step: summaries.tabulate_changes(models) for step, models in stages.items()}
-found, labels = pd.concat(tables, axis=1), ["unchanged", *labels]
-lines = {label: found.xs(label, axis=1, level=1) for label in labels}
-seeds.Estimates(pd.concat(lines), plan)
+find = changes.tabulate_changes
+tables = {step: find(models) for step, models in stages.items()}
+table, labels = pd.concat(tables, axis=1), ["unchanged", *labels]
+lines = {each: table.xs(each, axis=1, level=1) for each in labels}
+seeds.Estimates(pd.concat(lines), plan, recorded)
 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
-# also names runs that were stopped), and knowledge entropies between 0 and the bound.
+# Log probabilities, scores and evaluations are as they must be (`kent.pages.page.check_outcomes`, which names runs that were
+# stopped), and knowledge entropies lie between 0 and their bound.
 
 # %%
 page.check_outcomes(outcomes)
-for profile, _ in (pair for models in stages.values() for pair in models.values()):
+for profile, _ in pairs:
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
 # %% [markdown]
-# ## Reading
+# ## Verdict
 #
 # With the first of the page's $q$: the last stage, the first, and the one minus the other; the last alone, where there is
 # but one.
 
 # %%
-A = [summaries.acquire(models) for models in stages.values()]
+A = [changes.acquire(models) for models in stages.values()]
 gains = [each[f"q = {q[0]:g}"] - each["unchanged"] for each in A]
-changes = {"fig16-late": gains[-1]}
+moves = {"fig16-late": gains[-1]}
 if len(gains) > 1:
-    changes |= {"fig16": gains[-1] - gains[0], "fig16-early": gains[0]}
-page.read({key: estimate(samples) for key, samples in changes.items()}, outcomes, recorded)
+    moves |= {"fig16": gains[-1] - gains[0], "fig16-early": gains[0]}
+found = {key: estimate(samples) for key, samples in moves.items()}
+
+# %%
+first, last = ([*stages.values()][end] for end in (0, -1))
+ends = {"fig16-early": [first], "fig16-late": [last]}
+ends["fig16"] = [first, last]
+missed = {}
+for key in found:
+    learned = [pair for models in ends[key] for pair in models.values()]
+    missed[key] = gates.require_acquisition([each for _, each in learned])
+page.read(found, outcomes, recorded, missed)
 
 # %% [markdown]
-# The differences to the unchanged model, stage by stage, each with the error of a difference:
+# Every difference to the unchanged model, stage by stage:
 
 # %% tags=["hide-input"]
-kept = {f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}
-seeds.Estimates(pd.concat(kept), plan)
+table = pd.concat(differences).rename(lambda x: f"{x}, {COMPARED}", level=0)
+seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]
 # ## Full run
 #
 # ```bash
-# papermill notebooks/fig16_resuscitation_by_stage.ipynb out.ipynb -f params/olmo-1b.yaml \
+# papermill notebooks/fig16_resuscitation_by_stage.ipynb out.ipynb \
+#     -f params/olmo-1b.yaml \
 #     -y "knowledge: [once60.json, paraphrase70.json]"
-# papermill notebooks/fig16_resuscitation_by_stage.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt \
-#     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# Four stages, each as it is and resuscitated: eight runs. For a suite of the Hub the recipe is the paper's
-# (`kent.learning.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
-# on.
-#
-# *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes), and a run reads a far larger part of what pretraining read.
-# There embeddings decay and the warm-up starts at 0; the authors decay none and start at 10 % of the peak rate.
-# The paper does not say whether A and F of a changed
-# model count from its own start; here they count from the unchanged model's, and the tables have both ways. No values were
-# read off the published figure: only its directions are compared.
+# Four stages, each as it is and resuscitated: eight runs. Other checkpoints, suites of the Hub and deviations from the paper: as on [Figure 5's page](fig05_resuscitation.ipynb).

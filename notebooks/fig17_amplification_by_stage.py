@@ -12,18 +12,19 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# Resuscitation hurts some stages and helps others: where does that turn? As built here, the page takes the
-# **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has
-# been run for this book yet.
+# Does a larger amplification hurt a model from the middle of pretraining and help one from three quarters of it?
+#
+# By default on the **tiny** suite: small models pretrained for this book, and facts of a synthetic world. Nothing has been
+# run at OLMo's scale yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 17 of the paper, for OLMo-1B and $p = 50$: at 369k steps (50 % of the run) a larger $q$ lowers A; at 554k (75 %) it
-# raises it.
+# Figure 17 of [Kim et al. (2025)](https://arxiv.org/abs/2410.01380), for OLMo-1B and $p = 50$: at 369k steps (50 % of the run) a
+# larger $q$ lowers A; at 554k (75 %) it raises it.
 #
-# *What would contradict it:* with $q = 2$ a higher A than the unchanged model's at 50 %, a lower one at 75 %; or a slope of
-# A in $q$ that is smaller at 75 % than at 50 %; each by more than two standard errors.
+# *What would contradict it:* with $q = 2$ a higher net A than the unchanged model's at 50 %, a lower one at 75 %; or a slope
+# of net A in $q$ that is smaller at 75 % than at 50 %; each beyond the interval.
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
@@ -40,16 +41,17 @@ recipe = {}
 knowledge = []
 control = []
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 from kent.learning.outcomes import estimate
-from kent.pages import page, seeds, summaries
+from kent.pages import changes, gates, page, seeds, summaries
+from kent.pages.changes import COMPARED
 from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
@@ -58,69 +60,68 @@ page.check_parameters()
 # %% [markdown]
 # ## Method
 #
-# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose
-# mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
+# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`) multiplies, in each layer, the keys (rows of
+# the up-projection) of those memory vectors whose mean coefficient $\bar C$ is at most the $p$-th percentile by
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text. Each stage is
-# changed by its own coefficients.
+# changed by its own.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
-# injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
-#
-# $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
-#
-# Here $K_{PT}$ and $P_{PT}$ are those of the **unchanged** model for every change, so that what a change itself breaks is no
-# room for acquisition: differences of $A$ and $F$ are then differences of what the models can do at the end. The table also
-# counts from each model's own start. The **control** holds facts that are never injected. Intervals are two bootstrap
-# standard errors, over the same redrawn paragraphs and documents for every model; they leave out what another seed of
-# pretraining would change, so pages recorded for other seeds (`results/pages/`) stand beside.
+# Models learn and are scored as on [Figure 5's page](fig05_resuscitation.ipynb), on text that holds injected facts: $A$ is the
+# rise of $K$, the log probability of these facts, $F$ the fall of $P$, the score of six tasks, both in % of the
+# **unchanged** model's start. **Net A** is $A$ minus that of the **control**, facts that are never injected. Intervals are
+# two bootstrap standard errors within one model; where other seeds of pretraining are recorded, numbers are means over
+# seeds with the 95 % interval between them.
 
-# %%
-measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
+# %% tags=["made"]
+measured = {"corpus": corpus, "column": column, "length": length}
+measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-changed = {"p": p, "q": q, "stages": ["369k", "554k"]}
-passes = {"steps": steps, "batch_size": batch_size}
-plan = learning_plans.vary_q(checkpoints, **changed, **passes, **measured, **taught)
+varied = {"steps": steps, "p": p, "q": q, "stages": ["369k", "554k"]}
+plan = learning_plans.vary_q(checkpoints, **varied, **measured, **taught)
 page.estimate_cost(plan)
 
-# %%
+# %% tags=["made"]
 results = page.fetch_all(plan)
 stages = summaries.group_changes(results)
-outcomes = [outcome for models in stages.values() for _, outcome in models.values()]
+stages = {f"step {step}": models for step, models in stages.items()}
+pairs = [pair for models in stages.values() for pair in models.values()]
+outcomes = [outcome for _, outcome in pairs]
 recorded = seeds.recall(plan, checkpoints)
 page.stamp(outcomes)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "What resuscitation of inactive memory vectors changes at two middle stages, by amplification q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a place for each q and a colour for each of two stages about a line at zero, the unchanged models: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
-import pandas as pd
-
-differences = {f"step {step}": summaries.compare_changes(models) for step, models in stages.items()}
-figure = resuscitation.plot_changes(differences, recorded)
+# %% mystnb={"figure": {"name": "fig-amplification-by-stage", "caption": "Resuscitation of inactive memory vectors at two middle stages, by amplification q: acquisition net of the control, acquisition beside the control's (hollow), forgetting (dotted: of a model that ends at guessing), K and P after learning and, hollow, before, and knowledge entropy before learning, each minus the unchanged model's. Bold: means over seeds with their 95 % interval and, small, each seed, where other seeds are recorded; else this model's value with two standard errors."}, "image": {"alt": "Six charts with a place for each q and a colour for each of two stages about a line at zero, the unchanged models: the change of net acquisition, of acquisition beside the control's, of forgetting beside a dotted line where a model ends at guessing, of K and P before and after learning, and of knowledge entropy.", "width": "100%"}} tags=["hide-input", "figure"]
+find = changes.compare_changes
+differences = {label: find(models) for label, models in stages.items()}
+resuscitation.plot_changes(differences, recorded)
 
 # %% [markdown]
-# Before learning: the entropies, the loss, K and P say what the edit itself moves and breaks. All ± two standard errors.
+# The models as they are. Entropies, loss, K and P before learning say what the edit alone moves and breaks.
 
 # %% tags=["hide-input"]
-tables = {f"step {step}": summaries.tabulate_changes(models) for step, models in stages.items()}
-seeds.Estimates(pd.concat(tables), plan)
+import pandas as pd
+
+find = changes.tabulate_changes
+tables = {label: find(models) for label, models in stages.items()}
+seeds.Estimates(pd.concat(tables), plan, recorded)
 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
-# also names runs that were stopped), and knowledge entropies between 0 and the bound.
+# Log probabilities, scores and evaluations are as they must be (`kent.pages.page.check_outcomes`, which names runs that were
+# stopped), and knowledge entropies lie between 0 and their bound.
 
 # %%
 page.check_outcomes(outcomes)
-for profile, _ in (pair for models in stages.values() for pair in models.values()):
+for profile, _ in pairs:
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
 # %% [markdown]
-# ## Reading
+# ## Verdict
 #
-# The slope is that of the least-squares line through A of all $q$ (the unchanged model is not among them), in points per unit of
-# $q$. Nothing is read where there are not two stages, and two $q$.
+# The slope is that of the least-squares line through net A of all $q$ (the unchanged model is not among them), in points per
+# unit of $q$. There is none without two stages and two $q$.
 
 # %%
 import numpy as np
@@ -132,39 +133,30 @@ def find_slope(A):
 
 
 # %%
-found, A = {}, [summaries.acquire(models) for models in stages.values()]
+moves, A = {}, [changes.acquire(models) for models in stages.values()]
 if len(A) == 2 and len(set(q)) > 1:
-    found["fig17"] = find_slope(A[1]) - find_slope(A[0])
+    moves["fig17"] = find_slope(A[1]) - find_slope(A[0])
     if 2 in q:
         gains = [each["q = 2"] - each["unchanged"] for each in A]
-        found |= {"fig17-middle": gains[0], "fig17-late": gains[1]}
-page.read({key: estimate(samples) for key, samples in found.items()}, outcomes, recorded)
+        moves |= {"fig17-middle": gains[0], "fig17-late": gains[1]}
+found = {key: estimate(samples) for key, samples in moves.items()}
+missed = dict.fromkeys(found, gates.require_acquisition(outcomes))
+page.read(found, outcomes, recorded, missed)
 
 # %% [markdown]
-# The differences to the unchanged model, stage by stage, each with the error of a difference:
+# Every difference to the unchanged model, stage by stage:
 
 # %% tags=["hide-input"]
-kept = {f"{label}, {summaries.COMPARED}": each for label, each in differences.items()}
-seeds.Estimates(pd.concat(kept), plan)
+table = pd.concat(differences).rename(lambda x: f"{x}, {COMPARED}", level=0)
+seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]
 # ## Full run
 #
 # ```bash
-# papermill notebooks/fig17_amplification_by_stage.ipynb out.ipynb -f params/olmo-1b.yaml \
+# papermill notebooks/fig17_amplification_by_stage.ipynb out.ipynb \
+#     -f params/olmo-1b.yaml \
 #     -y "knowledge: [once60.json, paraphrase70.json]"
-# papermill notebooks/fig17_amplification_by_stage.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt \
-#     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# Two stages, each as it is and with each q: ten runs. For a suite of the Hub the recipe is the paper's
-# (`kent.learning.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
-# on.
-#
-# *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes), and a run reads a far larger part of what pretraining read.
-# There embeddings decay and the warm-up starts at 0; the authors decay none and start at 10 % of the peak rate.
-# The paper does not say whether A and F of a changed
-# model count from its own start; here they count from the unchanged model's, and the tables have both ways. No values were
-# read off the published figure: only its directions are compared.
+# Two stages, each as it is and with each q: ten runs. Other checkpoints, suites of the Hub and deviations from the paper: as on [Figure 5's page](fig05_resuscitation.ipynb).

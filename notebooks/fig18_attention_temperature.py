@@ -12,18 +12,21 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# In the paper attention entropy falls too while a model is pretrained ([Figure 3](fig03_other_entropies.ipynb)). If it is
-# evenness as such that helps learning, evening out attention should help as well. As built here, the page takes the
-# **tiny** suite, pretrained on the spot and run on a CPU, and facts of the synthetic world; nothing at OLMo's scale has
-# been run for this book yet.
+# Does evening out attention help a model to learn, as resuscitation of memory vectors is said to?
+#
+# In the paper attention entropy falls with pretraining too ([Figure 3](fig03_other_entropies.ipynb)). If evenness as such
+# helps learning, a higher attention temperature should help as well.
+#
+# By default on the **tiny** suite: small models pretrained for this book, and facts of a synthetic world. Nothing has been
+# run at OLMo's scale yet.
 
 # %% [markdown]
 # ## Claim
 #
-# Figure 18 of the paper, for the final OLMo-1B: a softmax temperature of 1.5 to 3 in the attention (which the public code
-# lowers to 1 over the run by default) helps less than resuscitation ($p = 50$).
+# Figure 18 of [Kim et al. (2025)](https://arxiv.org/abs/2410.01380), for the final OLMo-1B: a softmax temperature of 1.5 to 3 in
+# the attention (which the public code lowers to 1 over the run by default) helps less than resuscitation ($p = 50$).
 #
-# *What would contradict it:* the best temperature reaches a higher A than the best $q$, by more than two standard errors.
+# *What would contradict it:* the best temperature reaches a higher net A than the best $q$, beyond the interval.
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
@@ -42,16 +45,16 @@ recipe = {}
 knowledge = []
 control = []
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
     # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "made"]
 from kent.learning.outcomes import estimate
-from kent.pages import page, seeds, summaries
+from kent.pages import changes, gates, page, seeds, summaries
 from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
 
@@ -61,37 +64,33 @@ page.check_parameters()
 # ## Method
 #
 # At temperature $T$ the attention's logits are divided by $T$ before the softmax (`kent.change.temperature.set_temperature`; the
-# model is not forked). *Cooled*: $T$ is lowered linearly to 1 over the run (the public code's default,
-# `kent.change.temperature.Cooling`). *Constant*: it stays; below 1 attention is sharper, which is the control.
+# model is not forked). *Cooled*: $T$ is lowered linearly to 1 over the run (`kent.change.temperature.Cooling`). *Constant*:
+# it stays; below 1 attention is sharper, which is the control.
 #
-# **At which temperature a model is evaluated**: what is measured *before* learning (entropies, loss, K, P) is at the
-# temperature the run starts at. What is measured *after* is at 1 for the cooled runs, and at their temperature for the
-# constant ones.
+# What is measured *before* learning (entropies, loss, K, P) is at the temperature the run starts at; what is measured
+# *after* is at 1 for cooled runs, at their own temperature for constant ones.
 #
-# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`): in each layer the memory vectors whose
-# mean coefficient $\bar C$ is at most the $p$-th percentile have their keys (rows of the up-projection) multiplied by
+# Algorithm 1 ([step by step](algorithm1_resuscitation.ipynb), `kent.resuscitate`) multiplies, in each layer, the keys (rows of
+# the up-projection) of those memory vectors whose mean coefficient $\bar C$ is at most the $p$-th percentile by
 # $\operatorname{mean}(\bar C) / \bar C \cdot q$. The coefficients are measured on the page's own text.
 #
-# The runs are made as those of [Figure 4](fig04_acquisition_and_forgetting.ipynb): a model continues learning on text that holds
-# injected facts, $K$ is the mean log probability of the target of each fact's probes, $P$ the mean score of six tasks, and
-#
-# $$A = \frac{K_{CL} - K_{PT}}{|K_{PT}|}, \qquad F = -\frac{P_{CL} - P_{PT}}{P_{PT}}$$
-#
-# Here $K_{PT}$ and $P_{PT}$ are those of the **unchanged** model for every change, so that what a change itself breaks is no
-# room for acquisition: differences of $A$ and $F$ are then differences of what the models can do at the end. The table also
-# counts from each model's own start. The **control** holds facts that are never injected. Intervals are two bootstrap
-# standard errors, over the same redrawn paragraphs and documents for every model; they leave out what another seed of
-# pretraining would change, so pages recorded for other seeds (`results/pages/`) stand beside.
+# Models learn and are scored as on [Figure 5's page](fig05_resuscitation.ipynb), on text that holds injected facts: $A$ is the
+# rise of $K$, the log probability of these facts, $F$ the fall of $P$, the score of six tasks, both in % of the
+# **unchanged** model's start. **Net A** is $A$ minus that of the **control**, facts that are never injected. Intervals are
+# two bootstrap standard errors within one model; where other seeds of pretraining are recorded, numbers are means over
+# seeds with the 95 % interval between them.
 
-# %%
-measured = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
+# %% tags=["made"]
+measured = {"corpus": corpus, "column": column, "length": length}
+measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-changed = {"p": p, "q": q, "cooled": cooled, "constant": constant}
-passes = {"steps": steps, "batch_size": batch_size}
-plan = learning_plans.vary_temperature(checkpoints, **changed, **passes, **measured, **taught)
+varied = {"steps": steps, "p": p, "q": q}
+varied |= {"cooled": cooled, "constant": constant}
+settings = varied | measured | taught
+plan = learning_plans.vary_temperature(checkpoints, **settings)
 page.estimate_cost(plan)
 
-# %%
+# %% tags=["made"]
 results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
@@ -101,23 +100,24 @@ page.stamp(outcomes)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-attention-temperature", "caption": "What a temperature T in the attention of the final model changes (cooled to 1 over the run, or constant), beside resuscitation of its inactive memory vectors by q: acquisition, forgetting, K and P after learning minus those of the unchanged model, with two standard errors of the difference. Hollow: A of the never injected control, K and P before learning. Dots: other seeds of pretraining, where recorded."}, "image": {"alt": "Four charts with a mark for each attention temperature and each q about a line at zero, the unchanged model: the change of acquisition beside the control, of forgetting, and of K and P before and after learning, with error bars.", "width": "100%"}} tags=["hide-input"]
-differences = summaries.compare_changes(models)
-figure = resuscitation.plot_changes({"final model": differences}, recorded)
+# %% mystnb={"figure": {"name": "fig-attention-temperature", "caption": "A temperature T in the attention of the final model (cooled to 1 over the run, or constant) beside resuscitation of its inactive memory vectors by q: acquisition net of the control, acquisition beside the control's (hollow), forgetting (dotted: of a model that ends at guessing), K and P after learning and, hollow, before, and knowledge entropy before learning, each minus the unchanged model's. Bold: means over seeds with their 95 % interval and, small, each seed, where other seeds are recorded; else this model's value with two standard errors."}, "image": {"alt": "Six charts with a mark for each attention temperature and each q about a line at zero, the unchanged model: the change of net acquisition, of acquisition beside the control's, of forgetting beside a dotted line where a model ends at guessing, of K and P before and after learning, and of knowledge entropy, with error bars.", "width": "100%"}} tags=["hide-input", "figure"]
+differences = changes.compare_changes(models)
+resuscitation.plot_changes({"final model": differences}, recorded)
 
 # %% [markdown]
-# Before learning: the entropies, the loss, K and P at the temperature the run starts at. All ± two standard errors.
+# The models as they are; what is measured before learning is at the temperature the run starts at.
 
 # %% tags=["hide-input"]
 import pandas as pd
 
-seeds.Estimates(pd.concat({"final model": summaries.tabulate_changes(models)}), plan)
+table = pd.concat({"final model": changes.tabulate_changes(models)})
+seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]
 # ## Check
 #
-# What must hold at any scale: log probabilities, scores and evaluations as they must be (`kent.pages.page.check_outcomes`, which
-# also names runs that were stopped), and knowledge entropies between 0 and the bound.
+# Log probabilities, scores and evaluations are as they must be (`kent.pages.page.check_outcomes`, which names runs that were
+# stopped), and knowledge entropies lie between 0 and their bound.
 
 # %%
 page.check_outcomes(outcomes)
@@ -125,49 +125,40 @@ for profile, _ in models.values():
     assert 0 <= profile.knowledge_entropy <= profile.entropy_bound + 1e-9
 
 # %% [markdown]
-# ## Reading
+# ## Verdict
 #
-# The best of each kind is the one of the highest A, among the temperatures above 1; picked anew in every bootstrap sample,
-# so that the interval has the picking in it.
+# The best of each kind is the one of the highest net A, among the temperatures above 1; it is picked anew in every bootstrap
+# sample, so that the interval has the picking in it. The best of four temperatures is flattered by chance a little more
+# than the best of three $q$.
 
 # %%
 import numpy as np
 
-A = summaries.acquire(models)
-kinds = {"q": [f"q = {each:g}" for each in q], "T": [f"T = {each:g}, cooled" for each in cooled]}
-kinds["T"] += [f"T = {each:g}" for each in constant if each > 1]
-tried = {kind: [A[label] for label in labels] for kind, labels in kinds.items() if labels}
-best = {kind: np.max(samples, axis=0) for kind, samples in tried.items()}
+A = changes.acquire(models)
+tried = {"q": [A[f"q = {x:g}"] for x in q]}
+tried["T"] = [A[f"T = {x:g}, cooled"] for x in cooled]
+tried["T"] += [A[f"T = {x:g}"] for x in constant if x > 1]
+best = {kind: np.max(each, axis=0) for kind, each in tried.items() if each}
 found = {"fig18": estimate(best["q"] - best["T"])} if len(best) == 2 else {}
-page.read(found, outcomes, recorded)
+missed = {"fig18": gates.require_acquisition(outcomes)}
+page.read(found, outcomes, recorded, missed)
 
 # %% [markdown]
-# The differences to the unchanged model, each with the error of a difference:
+# Every difference to the unchanged model:
 
 # %% tags=["hide-input"]
-seeds.Estimates(pd.concat({f"final model, {summaries.COMPARED}": differences}), plan)
+table = pd.concat({f"final model, {changes.COMPARED}": differences})
+seeds.Estimates(table, plan, recorded)
 
 # %% [markdown]
 # ## Full run
 #
 # ```bash
-# papermill notebooks/fig18_attention_temperature.ipynb out.ipynb -f params/olmo-1b.yaml \
+# papermill notebooks/fig18_attention_temperature.ipynb out.ipynb \
+#     -f params/olmo-1b.yaml \
 #     -y "knowledge: [once60.json, paraphrase70.json]"
-# papermill notebooks/fig18_attention_temperature.ipynb out.ipynb -p checkpoints FOLDER -p corpus FILE.txt \
-#     -y "knowledge: [once60.json, paraphrase70.json]" \
-#     -y "recipe: {corpus: FILE.txt, length: 2048, batch: 76, rows: 19, steps: 40, tasks: world}"
 # ```
 #
-# One checkpoint: nine runs, of which the resuscitated ones are those of
-# [Figure 5](fig05_resuscitation.ipynb). For a suite of the Hub the recipe is the paper's
-# (`kent.learning.recipes.Recipe`). The page says what it will cost on the device at hand before it starts. An interrupted run goes
-# on.
-#
-# *Deviations from the paper.* On the tiny suites facts, text, tasks and model are small and synthetic (the stamp gives the
-# sizes), and a run reads a far larger part of what pretraining read.
-# There embeddings decay and the warm-up starts at 0; the authors decay none and start at 10 % of the peak rate.
-# The public code cools by default, and counts a step
-# before it is learned: here the first step is learned at $T$, there a little below. Constant temperatures are a variant,
-# the one below 1 a control. The paper does not say whether A and F of a changed model count from its own start; here they
-# count from the unchanged model's, and the tables have both ways. No values were read off the published figure: only its
-# directions are compared.
+# One checkpoint: nine runs, of which the resuscitated ones are Figure 5's. Other checkpoints, suites of the Hub and deviations from the paper: as on [Figure 5's page](fig05_resuscitation.ipynb), and
+# in addition: the public code cools by default, and counts a step before it is learned, so that its first step is learned a
+# little below $T$, ours at $T$. Constant temperatures are a variant, the one below 1 a control.

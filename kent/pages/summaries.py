@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
 
 from kent.learning.outcomes import Outcome, estimate
 from kent.measure.profiles import Profile
 from kent.pages.evidence import label_steps
 from kent.pages.gates import acquire_net, exceed_chance
-from kent.pages.seeds import Seed, format_interval, pool
-from kent.paper import is_effect
 from kent.runs.execution import Result
 
 ENTROPIES = {
@@ -93,100 +90,3 @@ def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]
     listed = [zip(results[label], results[f"{label}, learning"], strict=True) for label in labels]
     models = [dict(zip(labels, pairs, strict=True)) for pairs in zip(*listed, strict=True)]
     return dict(zip(steps, models, strict=True))
-
-
-def acquire(models: Changed) -> dict[str, Float64[np.ndarray, " sample"]]:
-    """A net of the control (points) by label, counted from the unchanged model: samples."""
-    (_, unchanged), *_ = models.values()
-    return {label: acquire_net(outcome, since=unchanged) for label, (_, outcome) in models.items()}
-
-
-def tabulate_changes(models: Changed) -> pd.DataFrame:
-    """A column per changed model: A, F, K and P after learning; K, P, entropies and loss before.
-
-    A and F count from what the unchanged model (the first) could before, so that what a change
-    itself breaks is no room for acquisition; two more rows count from what the changed one could.
-    """
-    (_, unchanged), *_ = models.values()
-    table = {}
-    for label, (before, outcome) in models.items():
-        measured = {row: before.estimate(measure) for row, measure in ENTROPIES.items()}
-        table[label] = _estimate(_collect(outcome, unchanged)) | measured
-    return pd.DataFrame(table)
-
-
-def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarray, " sample"]]:
-    """What learning made of a model, and what it could before, as bootstrap samples by row."""
-    knowledge, tasks = outcome.performance(), 100 * outcome.downstream()
-    return {
-        NET: acquire_net(outcome, since=unchanged),
-        "A (%)": outcome.acquisition(since=unchanged),
-        "control: A (%)": outcome.acquisition(of="control", since=unchanged),
-        "F (%)": outcome.forgetting(since=unchanged),
-        "K after (nats)": knowledge[-1],
-        "P after (%)": tasks[-1],
-        "A from its own K before (%)": outcome.acquisition(),
-        "F from its own P before (%)": outcome.forgetting(),
-        "K before (nats)": knowledge[0],
-        "P before (%)": tasks[0],
-    }
-
-
-def compare_changes(models: Changed) -> pd.DataFrame:
-    """The rows of `tabulate_changes`, each minus the unchanged model's.
-
-    Errors are those of the difference: over the same blocks of text, the same redrawn paragraphs
-    and documents.
-    """
-    (profile, unchanged), *_ = models.values()
-    own, table = _collect(unchanged, unchanged), {}
-    for label, (before, outcome) in [*models.items()][1:]:
-        # sample by sample, since all models answer the same redrawn paragraphs and documents
-        samples = {row: each - own[row] for row, each in _collect(outcome, unchanged).items()}
-        moved = {row: before.change_since(profile, name) for row, name in ENTROPIES.items()}
-        table[label] = _estimate(samples) | moved
-    return pd.DataFrame(table)
-
-
-COMPARED = "minus unchanged"
-"""What a page calls the table of `compare_changes` that it keeps for other seeds."""
-
-
-def judge_controls(
-    models: Changed, beside: Mapping[str, str], seeds: Sequence[Seed] = ()
-) -> pd.DataFrame:
-    """Net A of controls minus that of the method each stands `beside`, and what it says.
-
-    With two standard errors. Over the recorded `seeds` and this one their mean beside it, with the
-    interval of `kent.pages.seeds.pool`.
-    """
-    A = acquire(models)
-    pairs = {label: method for label, method in beside.items() if {label, method} <= A.keys()}
-    return pd.DataFrame(
-        {label: _judge(A, label, method, seeds) for label, method in pairs.items()}
-    ).T
-
-
-def _judge(
-    A: Mapping[str, np.ndarray], label: str, method: str, seeds: Sequence[Seed]
-) -> dict[str, object]:
-    value, error = estimate(A[label] - A[method])
-    names = [f"{COMPARED}, {each}" for each in (label, method)]
-    rows = [[seed.estimates.get(name, {}) for name in names] for seed in seeds]
-    others = [one[NET][0] - other[NET][0] for one, other in rows if one and other]
-    judged = {
-        "beside": method,
-        "net A minus that of the method (points)": format_interval(value, error, "+"),
-        "the control": _compare(value, error),
-    }
-    if others:
-        mean, spread = pool([value, *others])
-        judged[f"mean of {1 + len(others)} seeds"] = format_interval(mean, spread, "+")
-        judged["over seeds the control"] = _compare(mean, spread)
-    return judged
-
-
-def _compare(value: float, error: float) -> str:
-    if not is_effect(value, error):
-        return "too small to tell"
-    return "beats the method" if value > 0 else "falls behind it"

@@ -13,15 +13,7 @@ from kent.learning.outcomes import Outcome
 from kent.measure.profiles import Profile
 from kent.pages import summaries
 from kent.pages.evidence import FLOOR
-from kent.pages.seeds import Seed
-from kent.pages.summaries import (
-    COMPARED,
-    correlate,
-    describe_correlation,
-    exceed_chance,
-    list_guessing,
-)
-from kent.runs import execution, learning_plans
+from kent.pages.summaries import correlate, describe_correlation, exceed_chance, list_guessing
 
 
 def test_pearsons_correlation_and_the_end_of_its_interval_towards_zero():
@@ -102,60 +94,14 @@ def test_forgetting_that_begins_or_ends_at_guessing_is_not_measurable():
     assert summaries.find_floor([kept, fell]) == summaries.find_floor([never]) == FLOOR
 
 
-def test_changed_models_count_from_the_unchanged_one(pretrained, monkeypatch):
-    lesson = {
-        "corpus": ["The red house stands there. " * 1500],
-        "length": 500,
-        "batch": 2,
-        "steps": 10,
-        "once": 10,
-        "paraphrase": 1,
-        "tasks": "world",
-    }
-    right = iter([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
-    answers = type("Answers", (), {})
-
-    def answer(*_):
-        found = answers()
-        found.correct = {"facts": np.array(next(right), dtype=float)}
-        return found
-
-    monkeypatch.setattr("kent.learning.evaluations.evaluate", answer)
-    measured = {"corpus": ["A red house. " * 20], "length": 16, "limit": 4}
-    plan = learning_plans.vary_q("tiny", q=[2.0], steps=[4], recipe=lesson, **measured)
-    results = {label: [execution.fetch(run) for run in listed] for label, listed in plan.items()}
-    [(step, models)] = summaries.group_changes(results).items()
-    assert step == 4 and list(models) == ["unchanged", "q = 2"]
-    table, differences = summaries.tabulate_changes(models), summaries.compare_changes(models)
-    assert [value for value, _ in table.loc["F (%)"]] == [50, 25] and table.loc[
-        "F from its own P before (%)", "q = 2"
-    ][0] == -200
-    (before, unchanged), (after, changed) = models.values()
-    assert table.loc["H before (nats)", "q = 2"] == after.estimate()
-    assert list(differences) == ["q = 2"] and differences.loc["F (%)", "q = 2"][0] == -25
-    assert differences.loc["H before (nats)", "q = 2"] == after.change_since(before)
-    same = summaries.compare_changes(
-        {"unchanged": models["unchanged"], "same": models["unchanged"]}
-    )
-    assert all(pair == (0, 0) for pair in same["same"])
-    risen = changed.performance()[-1] - unchanged.performance()[-1]
-    assert differences.loc["A (%)", "q = 2"][0] == pytest.approx(
-        100 * risen[0] / abs(unchanged.performance()[0, 0])
-    )
-
-
 PROFILE = Profile(torch.tensor([1]))
 
 
 class Stub(Outcome):
-    """An outcome of a checkpoint of a step, whose A is what is given."""
+    """An outcome of a checkpoint of a step."""
 
-    def __init__(self, step: int = 0, acquired: tuple[float, ...] = ()):
+    def __init__(self, step: int):
         object.__setattr__(self, "provenance", {"revision": {"step": step}})
-        object.__setattr__(self, "acquired", np.array(acquired))
-
-    def acquisition(self, since: Outcome) -> np.ndarray:
-        return self.acquired
 
 
 def test_changed_models_of_one_step_are_kept_apart():
@@ -164,23 +110,3 @@ def test_changed_models_of_one_step_are_kept_apart():
         {"unchanged": [PROFILE, PROFILE], "unchanged, learning": outcomes}
     )
     assert list(found) == [0, 1] and [found[place]["unchanged"][1] for place in found] == outcomes
-
-
-def test_controls_are_judged_beside_the_method_and_over_seeds():
-    acquired = {
-        "unchanged": (),
-        "resuscitate": (1.0, 0.9, 1.1),
-        "random": (3.0, 2.9, 3.1),
-        "rescale": (1.0, 0.5, 1.5),
-    }
-    models = {label: (PROFILE, Stub(acquired=each)) for label, each in acquired.items()}
-    kept = {
-        f"{COMPARED}, resuscitate": {"A (%)": (1.0, 0.1)},
-        f"{COMPARED}, random": {"A (%)": (-5.0, 0.1)},
-    }
-    beside = {"random": "resuscitate", "rescale": "resuscitate", "missing": "resuscitate"}
-    table = summaries.judge_controls(models, beside, [Seed("tiny-1", {}, kept, False)])
-    assert list(table.index) == ["random", "rescale"]
-    assert list(table["the control"]) == ["beats the method", "too small to tell"]
-    assert table.loc["random", "mean of 2 seeds"] == "−2 ± 51", "Student's t for two values"
-    assert table.loc["random", "over seeds the control"] == "too small to tell"

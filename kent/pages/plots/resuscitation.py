@@ -10,9 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from kent.pages.changes import COMPARED, GUESSING
 from kent.pages.plots.panels import (
     CYCLE,
     GREY,
+    NARROW,
     THIN,
     draw_line,
     draw_seeds,
@@ -22,21 +24,27 @@ from kent.pages.plots.panels import (
     pick_color,
     styled,
 )
-from kent.pages.seeds import Seed
-from kent.pages.summaries import COMPARED
+from kent.pages.seeds import Seed, pool_table
+from kent.pages.summaries import ENTROPY, NET
 
 METHODS = ("resuscitate", "random", "rescale", "shrink", "temperature")
 """What the label of a change begins with, in the order of their colours."""
 PANELS = {
-    "A (%)": ("ΔA (points)", "control: A (%)", "the control"),
+    NET: ("Δ net A (points)", "", ""),
+    "A (%)": ("ΔA (points)", "control: A (%)", "A of the control"),
     "F (%)": ("ΔF (points)", "", ""),
     "K after (nats)": ("ΔK (nats)", "K before (nats)", "before learning"),
-    "P after (%)": ("ΔP (points)", "P before (%)", ""),
+    "P after (%)": ("ΔP (points)", "P before (%)", "before learning"),
+    ENTROPY: ("ΔH before (nats)", "", ""),
 }
-"""Rows of `kent.pages.summaries.compare_changes` that `plot_changes` shows.
+"""Rows of `kent.pages.changes.compare_changes` that `plot_changes` shows.
 
 Each with its axis, the row beside it, hollow, and what the legend calls that.
 """
+HOLLOW = {"fillstyle": "none", "marker": "o", "markersize": 6, "alpha": 0.6}
+DOT = {"marker": ".", "markersize": 3, "alpha": 0.6, "linestyle": "none"}
+"""One seed of several."""
+ENDS = "ends at guessing"
 
 
 @styled
@@ -56,7 +64,7 @@ def plot_algorithm(
         left.hist(values, bins=bins, histtype="step", color=color, label=label)
     for mask, color, label in ((~chosen, GREY, "left alone"), (chosen, CYCLE[1], "chosen")):
         style = {"color": color, "markersize": 3, "label": label}
-        right.plot(old[mask.numpy()], new[mask.numpy()], ".", **style)
+        right.plot(old[mask.numpy()], new[mask.numpy()], ".", rasterized=True, **style)
     right.axline((1, 1), slope=1, **THIN)
     right.axhline(1, **THIN, linestyle=":")
     left.set(xscale="log", xlabel="mean coefficient / mean of the layer", ylabel="neurons")
@@ -69,95 +77,161 @@ def plot_algorithm(
 
 
 @styled
-def plot_edit(table: pd.DataFrame) -> Figure:
+def plot_edit(table: pd.DataFrame, seeds: Sequence[Seed] = (), name: str = "") -> Figure:
     """What changes do to a model before it learns on: a panel per row, a mark per column.
 
-    The cells of `table` are (value, standard error).
+    The cells of `table` are (value, standard error); `seeds` kept its rows as "NAME, ROW".
     """
-    figure, panels = make_panels(-(-len(table) // 2), 2, height=2.6)
-    for axes, (row, pairs) in zip(panels, table.iterrows(), strict=False):
-        draw_line(axes, range(len(pairs)), [*pairs], linestyle="none")
-        axes.set_xticks(range(len(pairs)), labels=[*table], rotation=30)
-        axes.set_ylabel(row)
+    figure, panels = make_panels(-(-len(table) // 3), 3, height=2.6, width=9.0)
+    pooled, places = _pool(table, name, seeds), np.arange(table.shape[1])
+    for axes, row in zip(panels, table.index, strict=False):
+        _draw_marks(axes, places, [*pooled.loc[row]], _list_singles(table, name, row, seeds))
+        axes.set_ylabel(row.replace(" before", "").replace(" entropy", "\nentropy"))
+        _name_places(axes, [*table])
+    for axes in panels[len(table) :]:
+        axes.remove()
     return figure
+
+
+def _pool(table: pd.DataFrame, name: str, seeds: Sequence[Seed]) -> pd.DataFrame:
+    """Means over seeds of a table that they kept as `name`; the table itself without them."""
+    return pool_table(pd.concat({name: table}), seeds).droplevel(0)
+
+
+def _list_singles(
+    table: pd.DataFrame, name: str, row: str, seeds: Sequence[Seed]
+) -> list[list[float]]:
+    """By column of a table, a row's value in this seed and in others; none where none kept it."""
+    kept = [seed.estimates.get(f"{name}, {row}", {}) for seed in seeds]
+    others = [[each[str(column)][0] for each in kept if str(column) in each] for column in table]
+    own = [value for value, _ in table.loc[row]]
+    return [[value, *found] if found else [] for value, found in zip(own, others, strict=True)]
+
+
+def _draw_marks(
+    axes: Axes,
+    x: np.ndarray,
+    pairs: Sequence[tuple[float, float]],
+    singles: Sequence[Sequence[float]],
+    number: int = 0,
+    label: str = "",
+) -> None:
+    """Marks side by side with two errors, and to the right of each, small, single seeds."""
+    draw_line(axes, x, pairs, number, label, linestyle="none")
+    for place, values in zip(x, singles, strict=True):
+        axes.plot([place + 0.12] * len(values), values, color=pick_color(number), **DOT)
+
+
+def _name_places(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_xticks(range(len(names)), labels=names)
+    style = {"rotation": 30 if len(names) < 6 else 60, "rotation_mode": "anchor"}
+    plt.setp(axes.get_xticklabels(), ha="right", **style)
 
 
 @styled
 def plot_changes(
     tables: Mapping[object, pd.DataFrame], seeds: Sequence[Seed] = (), xlabel: str = ""
 ) -> Figure:
-    """What changing a model before it learns changes: A, F, P (points) and K (nats), a series each.
+    """What changing a model before it learns changes: a panel for each of `PANELS`.
 
-    All minus the unchanged model's, with two standard errors of the difference. A table has the
-    rows of `kent.pages.summaries.compare_changes`; its columns are changes, a place on the axis
-    each, or steps of pretraining, which are joined. Hollow: the control's A, and K and P before
-    learning. Dots: other seeds, as kept under "LABEL, minus unchanged".
+    All minus the unchanged model's. A table has the rows of `kent.pages.changes.compare_changes`;
+    its columns are changes, a place on the axis each, or steps of pretraining, which are joined.
+    Bold: the mean over seeds with its interval, where others kept the table as "LABEL, minus
+    unchanged" (small: each seed); else this model's value with two standard errors.
     """
     names = [*next(iter(tables.values()))]
     joined = not any(isinstance(each, str) for each in names)
-    places, aside = (np.array(names), 0) if joined else (np.arange(len(names)), 0.12)
-    figure, panels = make_panels(2, 2, height=2.9)
-    for axes, (row, (ylabel, beside, hollow)) in zip(panels, PANELS.items(), strict=True):
+    figure, panels = make_panels(2, 3, height=2.6, width=9.0)
+    for axes, row in zip(panels, PANELS, strict=True):
         axes.axhline(0, **THIN)
         for number, (label, table) in enumerate(tables.items()):
-            x = places if joined else places + (number - (len(tables) - 1) / 2) / 8
-            if beside:
-                style = {"fillstyle": "none", "linestyle": ":" if joined else "none"}
-                style |= {"marker": "o", "markersize": 6, "capsize": 0, "alpha": 0.6}
-                named = "" if number else hollow
-                draw_line(axes, x - aside, [*table.loc[beside]], number, named, **style)
-            line = "-" if joined else "none"
-            draw_line(axes, x, [*table.loc[row]], number, str(label), linestyle=line)
-            kept, dots = f"{label}, {COMPARED}, {row}", {"marker": ".", "linestyle": "none"}
-            draw_seeds(axes, x + aside, seeds, kept, number, **dots)
-        axes.set_xticks(places, labels=[*map(str, names)])
-        axes.set(xlabel=xlabel, ylabel=ylabel)
-        if not joined:
-            style = {"rotation": 30 if len(names) < 5 else 60, "rotation_mode": "anchor"}
-            plt.setp(axes.get_xticklabels(), ha="right", **style)
+            aside = (number - (len(tables) - 1) / 2) / 4
+            x = np.array(names) if joined else np.arange(len(names)) + aside
+            _draw_change(axes, x, row, number, str(label), table, seeds)
+        axes.set(xlabel=xlabel, ylabel=PANELS[row][0])
+        axes.set_xticks(names) if joined else _name_places(axes, names)
     name_lines(figure)
     return figure
+
+
+def _draw_change(
+    axes: Axes,
+    x: np.ndarray,
+    row: str,
+    number: int,
+    label: str,
+    table: pd.DataFrame,
+    seeds: Sequence[Seed],
+) -> None:
+    """One series of a panel; hollow what stands beside it, dotted F where it ends at guessing."""
+    name, (_, beside, hollow) = f"{label}, {COMPARED}", PANELS[row]
+    pooled, joined = _pool(table, name, seeds), not isinstance(table.columns[0], str)
+    if beside:
+        style = HOLLOW | {"linestyle": ":" if joined else "none", "elinewidth": 0.8}
+        draw_line(axes, x, [*pooled.loc[beside]], number, "" if number else hollow, **style)
+    if joined:
+        others = [seed.list_values(f"{name}, {row}", [*table]) for seed in seeds]
+        draw_seeds(axes, x, [*table.loc[row]], others, number, label)
+    else:
+        singles = _list_singles(table, name, row, seeds)
+        _draw_marks(axes, x, [*pooled.loc[row]], singles, number, label)
+    if row == "F (%)":
+        style = {"color": pick_color(number), "linestyle": ":", "label": "" if number else ENDS}
+        ends = [value for value, _ in pooled.loc[GUESSING]]
+        axes.plot(x, ends, **style) if joined else axes.axhline(ends[0], **style)
 
 
 @styled
 def plot_differences(
     table: pd.DataFrame, rows: Sequence[str], seeds: Sequence[Seed] = ()
 ) -> Figure:
-    """Every changed model in a line: `rows` before learning (nats), then A and F (points).
+    """Every changed model in a line: `rows` before learning (nats), then net A, A and F (points).
 
-    All minus the unchanged model, with two standard errors. `table` is that of
-    `kent.pages.summaries.compare_changes`, whose labels begin with one of `METHODS`, one colour
-    each; dots are other seeds. Where one change goes three times as far as any other, its value is
-    written at the edge.
+    All minus the unchanged model. `table` is that of `kent.pages.changes.compare_changes`, whose
+    labels begin with one of `METHODS`, one colour each. Bold and small marks are as in
+    `plot_changes`; `seeds` kept the transposed table as "minus unchanged". Where one change goes
+    three times as far as any other, its value is written at the edge.
     """
-    rows, size = [*rows, "A (%)", "F (%)"], (9, 1.2 + 0.26 * table.shape[1])
-    shape = {"figsize": size, "sharey": True, "layout": "constrained"}
-    figure, panels = plt.subplots(1, len(rows), **shape)
+    rows, lines = [*rows, NET, "A (%)", "F (%)"], table.shape[1]
+    height = 0.8 + 0.2 * lines if NARROW.get() else 1.2 + 0.26 * lines
+    figure, panels = make_panels(1, len(rows), height=height, sharey=True, width=9.0)
     for axes, row in zip(panels, rows, strict=True):
         axes.axvline(0, **THIN)
-        limit = _find_limit(table.loc[row])
-        for place, (label, pair) in enumerate(table.loc[row].items()):
-            kept = [seed.estimates.get(f"{COMPARED}, {label}", {}) for seed in seeds]
-            others = [each[row][0] for each in kept if row in each]
-            method = [label.startswith(each) for each in METHODS].index(True)
-            _draw_difference(axes, place, pair, others, limit, pick_color(method))
-        axes.set_xlim(-limit, limit)
-        name = row.replace(" before", "").replace(" (%)", " (points)")
-        axes.set_xlabel(f"Δ {name}".replace(" entropy", "\nentropy"), fontsize=9)
-    panels[0].set_yticks(range(table.shape[1]), labels=[*table])
+        _draw_differences(axes, row, table, seeds)
+        named, *_ = PANELS.get(row, (f"Δ {row}".replace(" before", ""),))
+        axes.set_xlabel(named.replace(" before", "").replace(" entropy", "\nentropy"), fontsize=9)
+        axes.locator_params(axis="x", nbins=4)
+    panels[0].set_yticks(range(lines), labels=[*table])
     panels[0].invert_yaxis()
+    name_lines(figure)
     return figure
+
+
+def _draw_differences(axes: Axes, row: str, table: pd.DataFrame, seeds: Sequence[Seed]) -> None:
+    """One panel of `plot_differences`; hollow the control, dotted where F ends at guessing."""
+    pooled, (_, beside, hollow) = _pool(table.T, COMPARED, seeds).T, PANELS.get(row, ("", "", ""))
+    limit = _find_limit(pooled.loc[row])
+    for place, label in enumerate(table):
+        color = pick_color([label.startswith(each) for each in METHODS].index(True))
+        singles = _list_singles(table.T[[row]], COMPARED, label, seeds)[0]
+        if beside:
+            style = HOLLOW | {"color": color, "label": "" if place else hollow}
+            axes.plot(pooled.loc[beside, label][0], place, linestyle="none", **style)
+        _draw_difference(axes, place, pooled.loc[row, label], singles, limit, color)
+    if row == "F (%)":
+        axes.axvline(pooled.loc[GUESSING].iloc[0][0], color=GREY, linestyle=":", label=ENDS)
+    axes.set_xlim(-limit, limit)
 
 
 def _draw_difference(
     axes: Axes,
     place: int,
     pair: tuple[float, float],
-    others: Sequence[float],
+    singles: Sequence[float],
     limit: float,
     color: str,
 ) -> None:
-    """A difference and other seeds' below it; its value alone where it lies beyond the limit."""
+    """A difference and single seeds below it; its value alone where it lies beyond the limit."""
     value, error = pair
     if abs(value) > limit:
         edge, side = (limit, "right") if value > 0 else (-limit, "left")
@@ -165,8 +239,7 @@ def _draw_difference(
         axes.text(edge, place, f"{value:+.3g}".replace("-", "−"), **style)
         return
     axes.errorbar(value, place, xerr=2 * error, color=color, marker="o")
-    dots = [place + 0.25] * len(others)
-    axes.plot(others, dots, ".", color=color, markersize=3, alpha=0.6)
+    axes.plot(singles, [place + 0.3] * len(singles), color=color, **DOT)
 
 
 def _find_limit(pairs: pd.Series) -> float:
