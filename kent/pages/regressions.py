@@ -1,6 +1,6 @@
 """Tables 1 and 2 as regressions: what describes A and F there, and what cannot be told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -110,6 +110,64 @@ def regress(cells: pd.DataFrame, outcome: str, terms: Sequence[str]) -> Fit:
     places = map(model.exog_names.index, terms)
     table["inflation"] = [variance_inflation_factor(model.exog, place) for place in places]
     return Fit(table, fit.rsquared, fit.mse_resid**0.5)
+
+
+def compare_laws(cells: pd.DataFrame, laws: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Every law's terms for A and F, with their intervals, and how well it describes: texts.
+
+    Laws are lists of terms, by name; a row per law and term.
+    """
+    described = {
+        key: {law: regress(cells, key, terms).describe() for law, terms in laws.items()}
+        for key in "AF"
+    }
+    columns = {
+        key: {(law, term): said for law, fit in fits.items() for term, said in fit.items()}
+        for key, fits in described.items()
+    }
+    return pd.DataFrame(columns)
+
+
+RIVALS = {"stage": "the stage", "log own": "the checkpoint's own rate"}
+"""Terms that move together over the table, and what they stand for."""
+
+
+def find_clear(cells: pd.DataFrame, outcome: str, controls: Sequence[str]) -> list[str]:
+    """Those of `RIVALS` whose interval is clear of 0, both beside the controls in one law."""
+    terms = regress(cells, outcome, [*controls, *RIVALS]).terms.loc[[*RIVALS]]
+    return [*terms.index[terms["low"] * terms["high"] > 0]]
+
+
+def describe_rivals(schedules: Mapping[str, pd.DataFrame], controls: Sequence[str]) -> str:
+    """Whether the cells tell `RIVALS` apart: sentences.
+
+    They do where one alone is clear of 0 for A or F, the same under every schedule. `schedules`
+    holds the cells under each, the one that is believed first.
+    """
+    found = {
+        key: [find_clear(cells, key, controls) for cells in schedules.values()] for key in "AF"
+    }
+    told = any(len(one) == 1 and one == other for one, other in found.values())
+    verdict = f"{'can' if told else 'cannot'} tell {' from '.join(RIVALS.values())}"
+    rest = [
+        f"Under the {name} schedule, {RIVALS[clear[0]]} is clear of 0 for {key}."
+        for key, listed in found.items()
+        for name, clear in zip(schedules, listed, strict=True)
+        if len(clear) == 1
+    ]
+    cells, *_ = schedules.values()
+    fits = "; ".join(_describe_fits(cells, key, controls) for key in "AF")
+    opening = f"**The tables {verdict}.** Beside peak rate and updates, over {len(cells)} cells:"
+    return " ".join([opening, f"{fits}.", *rest]).replace("-", "−")
+
+
+def _describe_fits(cells: pd.DataFrame, outcome: str, controls: Sequence[str]) -> str:
+    """How well each of `RIVALS` describes alone, and the interval of each with both in the law."""
+    alone = [regress(cells, outcome, [*controls, each]).r_squared for each in RIVALS]
+    both = regress(cells, outcome, [*controls, *RIVALS]).terms.loc[[*RIVALS]]
+    values = " and ".join(f"{value:.2f}" for value in alone)
+    ends = " and ".join(f"{row.low:+.1f} to {row.high:+.1f}" for row in both.itertuples())
+    return f"for {outcome}, R² is {values} with one of them, and with both intervals are {ends}"
 
 
 def match_ratios(cells: pd.DataFrame) -> pd.DataFrame:
