@@ -102,7 +102,7 @@ tasks = [*outcomes[0].answers]
 
 # %% tags=["hide-input"]
 answered = {"guessing": {task: find_chance(task) for task in tasks}}
-answered["first"] = evaluate(model, tokenizer, tasks).score
+answered["first checkpoint"] = evaluate(model, tokenizer, tasks).score
 for step, each in zip(evidence.label_steps(outcomes), outcomes, strict=True):
     for when, place in (("before", 0), ("after", -1)):
         scores = {task: found[place] for task, found in each.answers.items()}

@@ -32,9 +32,8 @@ def name_injection(step: int) -> str:
 
 def _find_recorded(table: pd.DataFrame, seeds: Sequence[Seed]) -> list[Seed]:
     """The seeds that kept every row of a table."""
-    return [
-        seed for seed in seeds if all(seed.list_values(row, table.columns) for row in table.index)
-    ]
+    steps, rows = [*table.columns], [*table.index]
+    return [seed for seed in seeds if all(seed.list_values(row, steps) for row in rows)]
 
 
 def tabulate_curves(outcomes: Sequence[Outcome]) -> pd.DataFrame:
@@ -128,7 +127,8 @@ def _describe_fall(changes: pd.Series) -> str:
     if len(falls) < len(changes):
         models = f"in {len(falls)} of {len(changes)} models"
         return f"is up to {falls.max():.1f} nats below its start ({models})"
-    return f"is {falls.min():.1f} to {falls.max():.1f} nats below its start"
+    ends = dict.fromkeys(f"{size:.1f}" for size in (falls.min(), falls.max()))  # one, if alike
+    return f"is {' to '.join(ends)} nats below its start"
 
 
 def _describe_return(rows: pd.DataFrame) -> str:

@@ -21,17 +21,7 @@ def answer(**answers: list[int]) -> Outcome:
     return Outcome(torch.tensor([0, 1]), **rest, answers=tables)
 
 
-def learn(
-    knowledge: list[float], control: list[float], settings: tuple[str, str] = ("once", "paraphrase")
-) -> Outcome:
-    """K of a fact of each setting goes from −4 to these; the control's settings are given."""
-    tables, probes = {}, {}
-    sides = {"knowledge": (knowledge, ("once", "paraphrase")), "control": (control, settings)}
-    for name, (after, kinds) in sides.items():
-        tables[name] = {"per_target_token": torch.tensor([[-4.0, -4.0], after]).double()}
-        probes[name] = {"setting": [*kinds], "item": [0, 1 if kinds[0] == kinds[1] else 0]}
-    rest = {"answers": {}, "curve": torch.zeros(1, 3).double(), "provenance": {"probes": probes}}
-    return Outcome(torch.tensor([0, 1]), **tables, **rest)
+START = [-4, -4]
 
 
 @pytest.mark.parametrize(
@@ -66,27 +56,27 @@ def test_forgetting_that_begins_or_ends_at_guessing_is_not_measurable():
     assert gates.find_floor([never], [0]) == gates.FLOOR
 
 
-def test_net_acquisition_leaves_out_what_facts_gain_that_were_never_injected():
-    outcome = learn([-3.0, -2.0], [-3.5, -3.0])
+def test_net_acquisition_leaves_out_what_facts_gain_that_were_never_injected(learn):
+    outcome = learn(128)
     assert gates.acquire_net(outcome)[0] == pytest.approx(37.5 - 18.75)
     assert gates.acquire_net(outcome, "once")[0] == pytest.approx(25 - 12.5)
     assert gates.acquire_net(outcome, "paraphrase")[0] == pytest.approx(50 - 25)
 
 
-def test_a_setting_that_the_control_has_not_stands_beside_the_whole_control():
-    outcome = learn([-3.0, -2.0], [-3.5, -3.0], ("once", "once"))
+def test_a_setting_that_the_control_has_not_stands_beside_the_whole_control(learn):
+    outcome = learn(128, settings=("once", "once"))
     assert gates.choose_control(outcome, "once") == "once"
     assert gates.choose_control(outcome, "paraphrase") == "all"
     assert gates.acquire_net(outcome, "paraphrase")[0] == pytest.approx(50 - 18.75)
 
 
-def test_less_acquired_needs_something_acquired_beyond_the_control():
-    style = learn([-3.0, -3.0], [-3.0, -3.0])
-    knowledge = learn([-2.0, -2.0], [-4.0, -4.0])
+def test_less_acquired_needs_something_acquired_beyond_the_control(learn):
+    style = learn(128, [START, [-3, -3]], [START, [-3, -3]])
+    knowledge = learn(128, [START, [-2, -2]], [START, START])
     assert estimate(style.acquisition())[0] == 25, "A alone would say that it was"
     assert gates.require_acquisition([style]) == gates.NOT_ACQUIRED
     assert gates.require_acquisition([style, knowledge]) is None
-    once = learn([-2.0, -4.0], [-4.0, -4.0])
+    once = learn(128, [START, [-2, -4]], [START, START])
     assert gates.require_acquisition([once], "paraphrase") == gates.NOT_ACQUIRED
     assert gates.require_acquisition([once], "once") is None
 

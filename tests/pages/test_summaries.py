@@ -20,25 +20,7 @@ def answer(step: int, before: list[int], after: list[int]) -> Outcome:
     return Outcome(torch.tensor([0, 1]), **rest, answers=tables, provenance=about)
 
 
-def learn(step: int, settings: tuple[str, str] = ("once", "paraphrase")) -> Outcome:
-    """K of two facts from −4 to −3 and −2, of two of the control to −3.5 and −3; three quarters
-    of a task before and a quarter after."""
-    facts, control = ([[-4.0, -4.0], after] for after in ([-3.0, -2.0], [-3.5, -3.0]))
-    tables = {"knowledge": torch.tensor(facts), "control": torch.tensor(control)}
-    tables = {
-        name: {"per_target_token": each.double(), "padded_mean": each.double() / 10}
-        for name, each in tables.items()
-    }
-    kinds = {"knowledge": ("once", "paraphrase"), "control": settings}
-    items = {name: [0, int(kind[0] == kind[1])] for name, kind in kinds.items()}
-    probes = {name: {"setting": [*kind], "item": items[name]} for name, kind in kinds.items()}
-    about = {"revision": {"step": step}, "probes": probes}
-    answers = {"exam": torch.tensor([[1, 1, 1, 0], [0, 0, 0, 1]]).double()}
-    rest = {"answers": answers, "curve": torch.zeros(1, 3).double(), "provenance": about}
-    return Outcome(torch.tensor([0, 1]), **tables, **rest)
-
-
-def test_the_net_stands_beside_both_and_forgetting_beside_a_fall_to_guessing():
+def test_the_net_stands_beside_both_and_forgetting_beside_a_fall_to_guessing(learn):
     table = tabulate_learning([learn(128)])
     rows = [NET, "A (%)", "control: A (%)", "F (%)", FALL]
     values = [table[128][row][0] for row in rows]
@@ -46,22 +28,22 @@ def test_the_net_stands_beside_both_and_forgetting_beside_a_fall_to_guessing():
     assert values == pytest.approx([18.75, 37.5, 18.75, 200 / 3, 100 * (1 - 0.25 / 0.75)])
 
 
-def test_each_setting_has_its_own_net_and_control():
+def test_each_setting_has_its_own_net_and_control(learn):
     table = summaries.tabulate_kinds([learn(128)])[128]
     assert table[f"injected once, {NET}"][0] == pytest.approx(25 - 12.5)
     assert table[f"paraphrased, {NET}"][0] == pytest.approx(50 - 25)
     assert table["paraphrased, control: A (%)"][0] == 25
     assert table["paraphrased, control: K after (nats)"][0] == -3
-    whole = summaries.tabulate_kinds([learn(128, ("once", "once"))])[128]
+    whole = summaries.tabulate_kinds([learn(128, settings=("once", "once"))])[128]
     assert whole[f"paraphrased, {NET}"][0] == pytest.approx(50 - 18.75), "no control of its own"
 
 
-def test_initial_models_of_one_step_are_kept_apart():
+def test_initial_models_of_one_step_are_kept_apart(learn):
     assert summaries.label_models([learn(128), learn(768)]) == [128, 768]
     assert list(tabulate_learning([learn(128), learn(128)])) == [0, 1]
 
 
-def test_joined_tables_have_rows_under_both_names():
+def test_joined_tables_have_rows_under_both_names(learn):
     table = tabulate_learning([learn(128)])
     joined = summaries.join_tables({"far": table, "near": table})
     assert len(joined) == 2 * len(table) and joined.index.is_unique
@@ -75,7 +57,7 @@ def test_joined_tables_have_rows_under_both_names():
         (("OlmoForCausalLM", "OlmoForCausalLM"), ["Olmo (tiny)", "Olmo (other)"]),
     ],
 )
-def test_models_go_by_their_architecture(kinds, names):
+def test_models_go_by_their_architecture(learn, kinds, names):
     one, other = (Profile(torch.tensor([1]), provenance={"architecture": kind}) for kind in kinds)
     results = {"tiny": [one], "tiny, learning": [learn(1)], "other": [other]}
     found = summaries.group_architectures(results | {"other, learning": [learn(2)]})

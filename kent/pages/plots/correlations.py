@@ -50,7 +50,7 @@ def _measure_gaps(
     profiles: Sequence[Profile], seed: Seed, label: str, table: pd.DataFrame
 ) -> list[float] | None:
     """As `measure_gap`, of another seed's checkpoints; None where they were not recorded."""
-    kept = seed.list_values(f"{label}, {ENTROPY}", table.columns)
+    kept = seed.list_values(f"{label}, {ENTROPY}", [*table.columns])
     bound, layers = profiles[0].entropy_bound, len(profiles[0].coefficients)
     return None if kept is None else [(bound - value) / layers for value in kept]
 
@@ -80,17 +80,19 @@ def _draw_pair(
     """A row against knowledge entropy: the mean over seeds bold, each thin; and how they go."""
     found = join_tables({label: table})
     pooled = pool_table(found.loc[[f"{label}, {each}" for each in (ENTROPY, row, FALL)]], seeds)
-    x, y, fall = (np.array([*pooled.loc[each]]) for each in pooled.index)
+    x, y, fall = ([*pooled.loc[each]] for each in pooled.index)
+    (middle, spread), values = np.array(x).T, np.array([value for value, _ in y])
     series = _list_series(found, seeds, *pooled.index[:2])
-    draw_line(axes, x[:, 0], y, number, label, xerr=2 * x[:, 1], elinewidth=0.6)
+    draw_line(axes, middle, y, number, label, xerr=2 * spread, elinewidth=0.6)
     for each in series if len(series) > 1 else ():
         axes.plot(*each, color=pick_color(number), alpha=0.45, linewidth=0.7)
     if row == "F (%)":
         style = {"color": "black", "linestyle": "", "marker": "x", "markersize": 6}
-        axes.plot(x[:, 0], fall[:, 0], label="F of a fall to guessing", **style)
-    _name_ends(axes, x[:, 0], y[:, 0], table.columns)
-    r = _pool_partial(series, [*table.columns])
-    axes.set_title(f"r given ln step: {format_correlation(*r)}", fontsize=8.5, loc="right")
+        lost = [value for value, _ in fall]
+        axes.plot(middle, lost, label="F of a fall to guessing", **style)
+    _name_ends(axes, middle, values, [*table.columns])
+    said = format_correlation(*_pool_partial(series, [*table.columns]))
+    axes.set_title(f"r given ln step: {said}", fontsize=8.5, loc="right")
 
 
 def _list_series(
@@ -98,7 +100,7 @@ def _list_series(
 ) -> list[list[Sequence[float]]]:
     """The values of two rows for this seed and each that was recorded."""
     own = [[value for value, _ in table.loc[row]] for row in rows]
-    others = [[seed.list_values(row, table.columns) for row in rows] for seed in seeds]
+    others = [[seed.list_values(row, [*table.columns]) for row in rows] for seed in seeds]
     return [own, *(each for each in others if None not in each)]
 
 

@@ -19,11 +19,11 @@ from kent.pages.seeds import Seed
 from kent.pages.summaries import label_models
 
 
-def _mark_start(axes: Axes, first: float) -> None:
+def _mark_start(axes: Axes, first: int) -> None:
     """K before learning, and the steps up to the first scoring, in which K dips."""
     axes.axhline(0, **THIN)
     style = {"color": "black", "alpha": 0.1, "linewidth": 0}
-    axes.axvspan(0, first, label=f"up to the first scoring (step {first:g})", **style)
+    axes.axvspan(0, first, label=f"up to the first scoring (step {first:,})", **style)
 
 
 @styled
@@ -32,10 +32,10 @@ def plot_learning_curves(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()
     table = tabulate_curves(outcomes)
     figure, panels = make_panels(2, 2, height=2.6, sharex=True, sharey=True)
     for axes, name in zip(panels, CURVES[1:], strict=True):
-        _mark_start(axes, table.columns[1])
+        _mark_start(axes, int(table.columns[1]))
         for number, step in enumerate(label_models(outcomes)):
             row = name_curve(name, step)
-            others = [seed.list_values(row, table.columns) for seed in seeds]
+            others = [seed.list_values(row, [*table.columns]) for seed in seeds]
             pairs, label = [*table.loc[row]], f"from step {step:,}"
             draw_seeds(axes, [*table.columns], pairs, others, number, label, markersize=3)
         axes.set_title(name, fontsize=10)
@@ -53,7 +53,7 @@ def plot_injections(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()) -> 
     axes.axhline(0, **THIN)
     for number, step in enumerate(label_models(outcomes)):
         row = name_injection(step)
-        others = [seed.list_values(row, table.columns) for seed in seeds]
+        others = [seed.list_values(row, [*table.columns]) for seed in seeds]
         places = np.array([*table.columns]) + (0 if seeds else 0.05 * number)
         draw_seeds(axes, places, [*table.loc[row]], others, number, f"from step {step:,}")
     axes.set(xlabel="injections since its own", ylabel="K gained over the control (nats)")

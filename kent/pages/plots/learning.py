@@ -40,7 +40,7 @@ def draw_row(
     label: str = "",
 ) -> None:
     """A row of (value, standard error) against the columns, which are steps, over seeds."""
-    others = [seed.list_values(row, table.columns) for seed in seeds]
+    others = [seed.list_values(row, [*table.columns]) for seed in seeds]
     draw_seeds(axes, [*table.columns], [*table.loc[row]], others, number, label)
 
 

@@ -3,10 +3,7 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
-import torch
 
-from kent.learning.outcomes import Outcome
-from kent.pages.plots import learning
 from kent.pages.plots.resuscitation import PANELS, plot_changes, plot_differences, plot_edit
 from kent.pages.seeds import Seed
 from kent.pages.summaries import COMPARED
@@ -76,15 +73,3 @@ def test_places_are_joined_where_they_are_steps(labels, joined):
 def test_every_row_of_an_edit_has_a_panel():
     figure = plot_edit(make(["unchanged", "q = 1"], [*ENTROPIES, "loss before (nats)"]))
     assert [axes.get_ylabel() for axes in figure.axes[:3]] == [*ENTROPIES, "loss before (nats)"]
-
-
-def test_the_fall_to_guessing_has_no_free_parameter():
-    """Of 75 % answered before, a chance of 25 % is left: one task of four choices."""
-    answers = {"exam": torch.tensor([[1, 1, 1, 0], [0, 0, 0, 1]]).double()}
-    about = {"revision": {"step": 128}}
-    rest = {"knowledge": {}, "control": {}, "curve": torch.zeros(1, 3).double()}
-    outcome = Outcome(torch.tensor([0, 1]), **rest, answers=answers, provenance=about)
-    (axes := plt.figure().add_subplot()).set_ylim(0, 100)
-    learning._mark_fall(axes, [outcome])
-    [line] = axes.lines
-    assert line.get_xydata().tolist() == [[128, pytest.approx(100 * (1 - 0.25 / 0.75))]]
