@@ -103,44 +103,44 @@ def describe_dip(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> str:
     """
     seeds = _find_recorded(table, seeds)
     values = pool_table(table, seeds).map(lambda pair: pair[0])
-    first = values.columns[1]
-    sides = {"the injected facts": "injected", "the control": "control"}
-    rows = {f"K of {said}": _pick_rows(values, name) for said, name in sides.items()}
-    dips = [f"{said} {_describe_fall(each[first])}" for said, each in rows.items()]
-    returns = [f"{said} {_describe_return(each)}" for said, each in rows.items()]
-    opening = f"At the first scoring, after {first} steps and one injection"
+    first, steps = values.columns[1], sorted({_read_step(row) for row in values.index})
+    facts, control = (
+        values.loc[[name_curve(name, step) for step in steps]].rename(_read_step)
+        for name in ("injected", "control")
+    )
+    falls = [_describe_fall(rows[first]) for rows in (facts, control)]
     whose = f" (means of {1 + len(seeds)} seeds)" if seeds else ""
-    return f"{opening}, {' and '.join(dips)}{whose}. {'; '.join(returns)}."
+    return (
+        f"After {first} steps and one injection, K of the injected facts is {falls[0]}, K of the "
+        f"control {falls[1]}{whose}. The injected facts are back at their start "
+        f"{_describe_return(facts)}, the control {_describe_return(control)}."
+    )
 
 
-def _pick_rows(values: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The rows of one of `CURVES`, by the initial model's step."""
-    rows = values[[row.startswith(f"{name}, ") for row in values.index]]
-    return rows.rename(lambda row: int(row.rsplit(" ", 1)[-1]))
+def _read_step(row: str) -> int:
+    """The initial model's step in a name of `name_curve`."""
+    return int(row.rsplit(" ", 1)[-1])
 
 
 def _describe_fall(changes: pd.Series) -> str:
     """How far K is below its start, over the initial models."""
     falls = -changes[changes < 0]
     if falls.empty:
-        return "is not below its start"
-    if len(falls) < len(changes):
-        models = f"in {len(falls)} of {len(changes)} models"
-        return f"is up to {falls.max():.1f} nats below its start ({models})"
+        return "not below its start"
     ends = dict.fromkeys(f"{size:.1f}" for size in (falls.min(), falls.max()))  # one, if alike
-    return f"is {' to '.join(ends)} nats below its start"
+    some = f" in {len(falls)} of {len(changes)} models" if len(falls) < len(changes) else ""
+    return f"{' to '.join(ends)} nats below its start{some}"
 
 
 def _describe_return(rows: pd.DataFrame) -> str:
-    """After how many injections K is back at its start, by the initial model's step."""
+    """After how many injections K is back at its start, over the initial models."""
     found = {step: _find_return(values) for step, values in rows.iterrows()}
-    back = {step: count for step, count in found.items() if count is not None}
+    back = [count for count in found.values() if count is not None]
+    never = ", ".join(f"{step:,}" for step, count in found.items() if count is None)
     if not back:
-        return "never comes back to it"
-    said = ", ".join(f"{count} (from step {step:,})" for step, count in back.items())
-    never = ", ".join(f"{step:,}" for step in found if step not in back)
-    rest = f", and never from step {never}" if never else ""
-    return f"is back at it after so many injections: {said}{rest}"
+        return "never"
+    counts = " to ".join(dict.fromkeys(f"{count}" for count in (min(back), max(back))))
+    return f"after {counts} injections" + (f" (from step {never} never)" if never else "")
 
 
 def _find_return(values: pd.Series) -> int | None:
