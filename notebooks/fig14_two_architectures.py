@@ -99,7 +99,10 @@ tables = {
     name: summaries.tabulate_learning(listed, profiles)
     for name, (profiles, listed) in models.items()
 }
-seeds.Estimates(summaries.join_tables(tables), plan, recorded)
+rows = [summaries.NET, "A (%)", "control: A (%)", "F (%)", summaries.FALL]
+rows += [summaries.ENTROPY]
+shown = {name: table.loc[rows] for name, table in tables.items()}
+seeds.Estimates(summaries.join_tables(shown), plan, recorded)
 
 # %% [markdown]
 # ## Check

@@ -1,6 +1,6 @@
 """Tables 1 and 2 as regressions: what describes A and F there, and what cannot be told apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -144,30 +144,30 @@ def describe_rivals(schedules: Mapping[str, pd.DataFrame], controls: Sequence[st
     They do where one alone is clear of 0 for A or F, the same under every schedule. `schedules`
     holds the cells under each, the one that is believed first.
     """
-    found = {
+    clear = {
         key: [find_clear(cells, key, controls) for cells in schedules.values()] for key in "AF"
     }
-    told = any(len(one) == 1 and one == other for one, other in found.values())
+    told = any(len(one) == 1 and one == other for one, other in clear.values())
     verdict = f"{'can' if told else 'cannot'} tell {' from '.join(RIVALS.values())}"
-    rest = [
-        f"Under the {name} schedule, {RIVALS[clear[0]]} is clear of 0 for {key}."
-        for key, listed in found.items()
-        for name, clear in zip(schedules, listed, strict=True)
-        if len(clear) == 1
-    ]
     cells, *_ = schedules.values()
-    fits = "; ".join(_describe_fits(cells, key, controls) for key in "AF")
-    opening = f"**The tables {verdict}.** Beside peak rate and updates, over {len(cells)} cells:"
-    return " ".join([opening, f"{fits}.", *rest]).replace("-", "−")
+    fits = ", ".join(_describe_fits(cells, key, controls) for key in "AF")
+    alone = f"Beside peak rate and updates, either describes {len(cells)} cells ({fits})"
+    return f"**The tables {verdict}.** {alone}. {_describe_clear(schedules, clear)}"
 
 
 def _describe_fits(cells: pd.DataFrame, outcome: str, controls: Sequence[str]) -> str:
-    """How well each of `RIVALS` describes alone, and the interval of each with both in the law."""
-    alone = [regress(cells, outcome, [*controls, each]).r_squared for each in RIVALS]
-    both = regress(cells, outcome, [*controls, *RIVALS]).terms.loc[[*RIVALS]]
-    values = " and ".join(f"{value:.2f}" for value in alone)
-    ends = " and ".join(f"{row.low:+.1f} to {row.high:+.1f}" for row in both.itertuples())
-    return f"for {outcome}, R² is {values} with one of them, and with both intervals are {ends}"
+    fits = [regress(cells, outcome, [*controls, each]).r_squared for each in RIVALS]
+    return f"R² {' and '.join(f'{fit:.2f}' for fit in fits)} for {outcome}"
+
+
+def _describe_clear(schedules: Iterable[str], clear: Mapping[str, Sequence[list[str]]]) -> str:
+    """What is clear of 0 with both in the law, by schedule."""
+    lines = []
+    for place, name in enumerate(schedules):
+        pairs = [(RIVALS[term], key) for key, found in clear.items() for term in found[place]]
+        said = " and ".join(f"{term} for {key}" for term, key in pairs) or "neither"
+        lines.append(f"{said} ({name} schedule)")
+    return f"With both in the law, clear of 0 is: {'; '.join(lines)}."
 
 
 def match_ratios(cells: pd.DataFrame) -> pd.DataFrame:
