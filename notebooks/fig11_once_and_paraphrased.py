@@ -68,6 +68,8 @@ text = {"corpus": corpus, "column": column, "length": length}
 measured = text | {"limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 passes = {"steps": steps, "batch_size": batch_size}
+
+# %% tags=["made"]
 settings = measured | taught | passes
 plan = learning_plans.learn_stages(checkpoints, **settings)
 page.estimate_cost(plan)

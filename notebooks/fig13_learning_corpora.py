@@ -67,6 +67,8 @@ text = {"corpus": corpus, "column": column, "length": length}
 measured = text | {"limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 passes = {"steps": steps, "batch_size": batch_size}
+
+# %% tags=["made"]
 settings = measured | taught | passes | {"others": others}
 plan = learning_plans.learn_corpora(checkpoints, **settings)
 page.estimate_cost(plan)

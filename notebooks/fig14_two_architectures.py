@@ -77,6 +77,8 @@ measured = text | {"limit": limit, "dtype": dtype}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 passes = {"steps": steps, "batch_size": batch_size}
 suites = {"other_architecture": other_architecture}
+
+# %% tags=["made"]
 settings = measured | taught | passes | suites
 plan = learning_plans.learn_architectures(checkpoints, **settings)
 page.estimate_cost(plan)
