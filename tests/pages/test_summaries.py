@@ -1,6 +1,5 @@
 """Tables of what learning came to; changed models beside the unchanged one."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -85,5 +84,3 @@ def test_changed_models_of_one_step_are_kept_apart():
         {"unchanged": [PROFILE, PROFILE], "unchanged, learning": outcomes}
     )
     assert list(found) == [0, 1] and [found[place]["unchanged"][1] for place in found] == outcomes
-<<<<<<< HEAD
-=======
