@@ -103,7 +103,7 @@ results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure

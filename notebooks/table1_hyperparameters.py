@@ -84,7 +84,7 @@ page.estimate_cost(plan)
 settings = page.fetch_all(plan)
 outcomes = [each for listed in settings.values() for each in listed]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -152,7 +152,7 @@ for name, key in (keys | {"three epochs": "epochs"}).items():
     missed[forgotten] = gates.find_floor(ends)
 
 # %%
-page.read(found, outcomes, recorded, missed)
+page.judge(found, outcomes, recorded, missed)
 
 # %% [markdown]
 # ## Full run
