@@ -170,6 +170,11 @@ def test_an_answer_is_that_of_the_seeds_together():
     assert "here: +2.0 ± 1.0 nats, mean of 3 seeds" in openings.answers([ROW | {"seeds": seeds}])
 
 
+def test_an_answer_says_that_acquisition_is_net_of_the_control():
+    row = ROW | {"claim": "fig04-acquisition"}
+    assert "here, net of the control: " in openings.answers([row])
+
+
 def test_a_badge_says_what_ran():
     assert openings.badge(RUNS | {"runs": 1, "date": ""}, True) == "built here: 1 run, 340 s"
     assert openings.badge(None, True) == ""
