@@ -196,7 +196,7 @@ for x in controlled:
     alike = [f"{each}, q = {x:g}" for each in ["resuscitate", *controls]]
     listed += [changes.say_changes(pooled[NET].reindex(alike))]
 gain = [label for label, (x, error) in pooled[NET].items() if x > 2 * error]
-gain = ", ".join(gain) or "no change"
+gain = ", ".join(gain) or "none of the changes"
 
 # %% tags=["hide-input", "answer"]
 from IPython.display import Markdown
