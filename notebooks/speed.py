@@ -28,7 +28,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from kent import records
-from kent.pages import costs
+from kent.pages import costs, timings
 from kent.pages.plots import timing
 
 # %% tags=["hide-input", "made"]
@@ -56,73 +56,15 @@ def show(rows: list[dict], index: str | list[str]) -> None:
     display(pd.DataFrame(rows).set_index(index).map(write))
 
 
-def span(ratio: dict) -> str:
-    """A ratio with its quartiles."""
-    return "{:.3f} ({:.3f} to {:.3f})".format(ratio["ratio"], *ratio["quartiles"])
-
-
-# %% tags=["hide-input", "made"]
-def judge(ratio: dict) -> str:
-    """Whether a ratio keeps what is aimed at; nothing where nothing is."""
-    if "target" not in ratio:
-        return ""
-    target, (low, high) = ratio["target"], ratio["quartiles"]
-    over = ratio["ratio"] - target if ratio["bound"] == "at most" else target - ratio["ratio"]
-    found = "met" if over <= 0 else "not met"
-    between = low <= target <= high and low < high
-    return (
-        f"{ratio['bound']} {target}: {'open, it lies between the quartiles' if between else found}"
-    )
-
-
-def describe(ratio: dict) -> dict:
-    """A ratio's columns: whose it is, its value and quartiles, what is aimed at."""
-    name = ratio.get("of") or "{over} / {under}".format(**ratio)
-    return {"time of": name, "ratio": span(ratio), "aim": judge(ratio)}
-
-
-# %% tags=["hide-input", "made"]
 def head(record: dict, about: str, again: bool = False) -> None:
     """Which record the next table is from, and how to repeat it where that is not said yet."""
-    device, made, shape = record["device"], record["provenance"], record["shape"]
-    machine = f"CPU threads: {device['threads']} ({made['machine']}); torch {made['torch']}"
-    when = f"{made['date'][:10]}, commit `{made['commit']}`"
-    command = record["command"].replace(" --", " \\\n  --")
-    title = f"**{shape['name']} on {device['name']}**: {about}"
-    run = f"{shape['parameters']:,} parameters; {machine}; {when}."
-    say(title if again else f"{title}\n\n{run}\n\n```bash\n{command}\n```")
-
-
-# %% tags=["hide-input", "made"]
-def pick(ratios: list[dict], over: str, under: str) -> dict:
-    """The ratio of two ways."""
-    return next(each for each in ratios if (each["over"], each["under"]) == (over, under))
-
-
-def sum_up(record: dict) -> str:
-    """What a record of comparisons comes to, at its longest sequences."""
-    last = max(record["comparisons"], key=lambda each: each["length"])
-    entropy = pick(last["ratios"], "knowledge", "backbone")
-    public = pick(last["ratios"], "public", "knowledge")
-    model = f"a model of {record['shape']['parameters']:,} parameters on {record['device']['name']}"
-    return (
-        f"For {model} and sequences of {last['length']:,} tokens, measuring knowledge entropy takes "
-        f"**{span(entropy)}** times as long as the bare forward pass, and an imitation of the paper's "
-        f"public code **{span(public)}** times as long as `kent.profile`."
-    )
-
-
-def weigh(record: dict) -> str:
-    """What a record of learning comes to."""
-    ratio = record["training"]["ratios"][0]
-    low, high = ratio["quartiles"]
-    apart = "the two are not told apart" if low <= 1 <= high else "the two differ"
-    trainer = f"The steps of a plain Hugging Face Trainer take **{span(ratio)}** times as long"
-    return f"{trainer} as those of `kent.learn`: {apart}."
+    title, *rest = timings.describe_record(record, about)
+    say("\n\n".join([title] if again else [title, *rest]))
 
 
 # %% tags=["hide-input", "answer"]
-sentences = [*map(sum_up, found), *map(weigh, taught)]
+sentences = [*map(timings.say_measuring, found)]
+sentences += map(timings.say_learning, taught)
 taken = "(Medians, with quartiles, over rounds in which each way has its turn.)"
 say(" ".join([*sentences, taken]) if sentences else "No benchmark has been recorded yet.")
 
@@ -149,7 +91,7 @@ for record in found:
     rows = []
     for each in record["comparisons"]:
         setting = {"tokens": f"{each['length']:,}, {each['dtype']}"}
-        rows += [describe(ratio) | setting for ratio in each["ratios"]]
+        rows += [timings.describe_ratio(ratio) | setting for ratio in each["ratios"]]
     show(rows, ["tokens", "time of"])
     if not record["transformer_lens"]:
         say("TransformerLens was not installed.")
@@ -216,7 +158,7 @@ for record in found:
 for record in probed:
     size = f"{record['probes']:,} probes, {record['tokens']:,} tokens"
     head(record, f"{size}; values differ by {record['largest_difference']:.1e}.")
-    show([describe(ratio) for ratio in record["ratios"]], "time of")
+    show([timings.describe_ratio(ratio) for ratio in record["ratios"]], "time of")
 if not probed:
     say("No probing has been recorded yet: `python benchmarks/probing.py`")
 
@@ -233,7 +175,7 @@ for record in taught:
         record,
         f"the plain Trainer's time over that of `kent.learn`, {record['repetitions']} rounds",
     )
-    show([describe(ratio) for ratio in record["training"]["ratios"]], "time of")
+    show([timings.describe_ratio(ratio) for ratio in record["training"]["ratios"]], "time of")
 
 # %% [markdown]
 # Then the seconds of the steps, of one checkpoint and of what is around them, and the memory a run needs above the model.
@@ -268,7 +210,9 @@ for record in taught:
     rows = []
     for each in record["evaluation"]["shares"]:
         row = {"rounds of tasks": each["rounds"], "share of evaluation": each["share"]}
-        row["aim"] = judge(each | {"ratio": each["share"], "quartiles": [each["share"]] * 2})
+        row["aim"] = timings.judge_aim(
+            each | {"ratio": each["share"], "quartiles": [each["share"]] * 2}
+        )
         rows.append(row | {f"{part} (s)": each[part] for part in ("training", "probing", "tasks")})
     show(rows, "rounds of tasks")
 
