@@ -176,8 +176,10 @@ def read_head(config: PreTrainedConfig) -> tuple[float, float | None]:
     """
     found = {name: getattr(config, name, None) for name in (*_FACTORS, *_SOFTCAPS)}
     given = {name: value for name, value in found.items() if isinstance(value, int | float)}
-    scale = math.prod(given[name] ** power for name, power in _FACTORS.items() if name in given)
-    return scale, next((given[name] for name in _SOFTCAPS if name in given), None)
+    factors = [given[name] ** power for name, power in _FACTORS.items() if name in given]
+    return math.prod(factors, start=1.0), next(
+        (given[name] for name in _SOFTCAPS if name in given), None
+    )
 
 
 def find_device(model: PreTrainedModel) -> torch.device:
