@@ -23,7 +23,7 @@ from kent.measure.measurement import MEASURES
 from kent.measure.memory import Memory, Mixture, find_layers
 
 RECORD = Path(__file__).parents[1] / "results" / "models.json"
-SECONDS = 60
+SECONDS = 150
 LARGEST = 20_000_000
 """Parameters of a configuration that did not become small."""
 VOCABULARY = 211
@@ -48,7 +48,7 @@ SIZES = {
     **dict.fromkeys(("moe_intermediate_size", "expert_ffn_hidden_size"), 16),
     **dict.fromkeys(("shared_expert_intermediate_size", "shared_intermediate_size"), 24),
     **dict.fromkeys(("n_shared_experts", "num_shared_experts", "moe_num_shared_experts"), 1),
-    **dict.fromkeys(("n_group", "topk_group"), 1),
+    **dict.fromkeys(("n_group", "topk_group", "first_k_dense_replace"), 1),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx"), 64),
     **dict.fromkeys(("sliding_window", "attention_window_size", "window_size"), 16),
     **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), 0),
@@ -58,12 +58,16 @@ SIZES = {
 
 _MAMBA = {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 8}
 OWN = {
+    "axk1": {"head_dim": 4},
     "bamba": _MAMBA,
+    "deepseek_v3": {"head_dim": 4},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "granitemoehybrid": _MAMBA | {"layer_types": ["mamba", "attention"]},
     "lfm2": {"layer_types": ["conv", "full_attention"]},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 1},
     "mamba2": {"num_heads": 8, "head_dim": 8},
+    "reformer": {"is_decoder": True},
+    "youtu": {"head_dim": 4},
     "zaya": {"num_experts_per_tok": 1},
 }
 """What single types need beside, by the rules of their own configuration."""

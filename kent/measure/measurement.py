@@ -58,14 +58,14 @@ Measures = Annotated[Sequence[Literal["knowledge", "attention", "token"]], Field
 def try_tokens(model: PreTrainedModel) -> Tensor:
     """A model's own logits of a few tokens (`draw_tokens`).
 
-    Raises `NotFiniteError` for logits that are not finite, `ValueError` where there are fewer of
-    them than tokens.
+    Raises `NotFiniteError` for logits that are not finite, `NotMeasurableError` where there are
+    fewer of them than tokens.
     """
     logits = model(draw_tokens(model), use_cache=False, return_dict=True).logits
     kind, found, known = type(model).__name__, logits.shape[-1], count_vocabulary(model)
     if found < known:
         counts = f"{kind} has logits for {found} tokens, and embeddings for {known}"
-        raise ValueError(f"{counts}: is its head another model's?")
+        raise NotMeasurableError("token", f"{counts}: is its head another model's?")
     if not logits.isfinite().all():
         raise NotFiniteError(f"a logit of {kind}")
     return logits

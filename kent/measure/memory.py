@@ -155,6 +155,8 @@ def find_decoder(model: PreTrainedModel) -> PreTrainedModel:
     if getattr(model.config, "is_encoder_decoder", False):
         raise ValueError(_refuse(model, "it is an encoder-decoder"))
     decoder = model.get_decoder()
+    if decoder is model and isinstance(getattr(model, "model", None), PreTrainedModel):
+        decoder = model.model  # Llama 4, which names its decoder as the model with images does
     if not isinstance(decoder, PreTrainedModel):
         raise ValueError(_refuse(model, "its decoder was not found"))
     return decoder
