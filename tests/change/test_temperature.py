@@ -54,11 +54,11 @@ def divide_queries(model: PreTrainedModel, temperature: float) -> None:
     """Divide what makes the queries, after any norm: in the weights alone, in every layout."""
     for attention in find_attentions(model):
         parts = dict(attention.named_children())
-        if "q_norm" in parts:
+        if norm := parts.get("q_norm") or parts.get("q_layernorm"):
             shift = (
                 1 if "Gemma" in type(attention).__name__ else 0
             )  # Gemma multiplies by 1 + weight
-            weight = parts["q_norm"].weight.data
+            weight = norm.weight.data
             weight.copy_((weight + shift) / temperature - shift)
         elif "q_proj" in parts:
             for parameter in parts["q_proj"].parameters():
