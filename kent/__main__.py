@@ -7,7 +7,8 @@ from pathlib import Path
 
 import kent
 
-TOTALS = ("knowledge_entropy", "attention_entropy", "next_token_entropy", "loss")
+TOTALS = ("knowledge_entropy", "attention_entropy", "next_token_entropy", "loss", "routing_entropy")
+MEASURES = ("knowledge", "attention", "token")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +42,9 @@ def _add_profile(commands) -> None:
     add("--column", default="text", help="column or key that holds the text")
     add("--length", type=int, default=128, help="tokens per sequence")
     add("--limit", type=int, default=256, help="number of sequences")
+    taken = {"nargs": "+", "choices": MEASURES, "metavar": "MEASURE"}
+    some = f"some of {', '.join(MEASURES)} (default: all that the model allows)"
+    add("--measures", default=argparse.SUPPRESS, help=some, **taken)
     add("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     add("--device", help="cpu, cuda, … (default: the GPU if there is one)")
     add("--batch-size", type=int, default=8, help="sequences per forward pass")
@@ -70,7 +74,8 @@ def do_profile(options: argparse.Namespace) -> None:
     model, tokenizer = kent.load(options.name, options.step, dtype=dtype, device=device)
     sizes = {"length": options.length, "limit": options.limit}
     tokens = kent.sequences(corpus, tokenizer, column=column, **sizes)
-    profile = kent.profile(model, tokens, batch_size=options.batch_size)
+    settings = {"batch_size": options.batch_size, "measures": getattr(options, "measures", None)}
+    profile = kent.profile(model, tokens, **settings)
     text = kent.describe(corpus, column=column, tokens=tokens)
     profile.provenance.update(revision=asdict(revision), corpus=text)
     summary = profile.summarize()
@@ -95,17 +100,23 @@ def _check_record(options: argparse.Namespace) -> None:
 
 
 def format_table(summary: dict, provenance: dict) -> str:
-    """A profile's summary as two tables for people: totals in nats, then layer by layer."""
+    """A profile's summary as two tables for people: totals in nats, then layer by layer.
+
+    Below them what was left out, and why.
+    """
     form = "{architecture}, {instances:,} sequences of {length:,} tokens, {dtype}, {device}"
-    totals = {name.replace("_", " "): [*summary[name].values()] for name in TOTALS}
-    gap = summary["entropy_bound"] - summary["knowledge_entropy"]["value"]
-    rows = [["", "nats", "± s.e."], *([name, *pair] for name, pair in totals.items())]
-    rows += [["bound minus knowledge", gap, ""]]
+    taken = [name for name in TOTALS if name in summary]
+    rows = [["", "nats", "± s.e."]]
+    rows += [[name.replace("_", " "), *summary[name].values()] for name in taken]
+    if "entropy_bound" in summary:
+        gap = summary["entropy_bound"] - summary["knowledge_entropy"]["value"]
+        rows += [["bound minus knowledge", gap, ""]]
     by_layer = summary["by_layer"]
     layers = [["layer", *(name.replace("_", " ") for name in by_layer)]]
     layers += [[str(layer), *row] for layer, row in enumerate(zip(*by_layer.values(), strict=True))]
-    tables = [_align(rows, "{:.4f}"), _align(layers, "{:.4g}")]
-    return "\n\n".join([form.format(**provenance), *tables])
+    tables = [_align(rows, "{:.4f}"), *([_align(layers, "{:.4g}")] if by_layer else [])]
+    reasons = [f"left out: {name}: {why}" for name, why in summary.get("left_out", {}).items()]
+    return "\n\n".join([form.format(**provenance), *tables, *reasons])
 
 
 def _align(rows: list[list[str | float]], form: str) -> str:

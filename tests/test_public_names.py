@@ -24,7 +24,7 @@ PUBLIC = {
     "load": "(name, step=None, *, dtype=torch.float32, device=None)",
     "probe": "(model, tokenizer, knowledge, *, batch_size=64)",
     "profile": "(model, sequences, *, attention_mask=None, batch_size=8, "
-    "measures=('knowledge', 'attention', 'token'), activation='abs')",
+    "measures=None, activation='abs')",
     "resolve": "(name, step=None)",
     "resuscitate": "(model, coefficients, *, p=50, q=1.0)",
     "sequences": "(source, tokenizer, *, length, limit=None, column='text')",
@@ -34,6 +34,7 @@ ATTRIBUTES = {
     "Profile": {
         *("coefficients", "knowledge_entropy", "knowledge_entropy_by_layer", "standard_error"),
         *("attention_entropy", "attention_entropy_by_layer", "next_token_entropy", "loss"),
+        *("left_out", "routing_entropy", "experts", "expert_shares", "expert_entropies"),
     },
 }
 

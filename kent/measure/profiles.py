@@ -1,6 +1,7 @@
 """What one pass over a checkpoint measured: coefficients, entropies, loss, their errors, the file.
 
-Axes: block (neighbouring instances), layer; a vector "_" has one number per neuron of its layer.
+Axes: block (neighbouring instances), layer; a vector "_" has one number per neuron of its layer,
+or, where said, per expert.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ FORMAT = "kent profile 2"
 SOURCES = {
     "knowledge": "coefficient_blocks",
     "contribution": "vector_norms",
+    "routing": "routing_blocks",
     "attention": "attention_blocks",
     "token": "token_blocks",
     "loss": "loss_blocks",
@@ -28,7 +30,9 @@ SOURCES = {
 }
 """Every measure, and the field of a profile without which it was not measured."""
 OF_COEFFICIENTS = {"knowledge": measure_entropy, "contribution": measure_entropy, **MEASURES}
-"""Those that are worked out from mean coefficients; all others are means themselves."""
+"""Those that are worked out from mean coefficients."""
+OF_VECTORS = {**OF_COEFFICIENTS, "routing": measure_entropy}
+"""Those and the entropy of mean routing weights; all others are means themselves."""
 
 Blocks = list[Float[Tensor, "block _"]]
 Layers = Float[Tensor, " layer"]
@@ -40,7 +44,10 @@ class Profile:
 
     `sizes` [block] are the instances per block; `vector_norms` the Euclidean norm of each memory
     vector, per layer [m], None where a model's memory vectors are not the rows of a weight (under
-    an adapter). What was not asked for is None. Entropies and loss are in nats.
+    an adapter). Of a model with experts, `expert_sizes` are each layer's neurons by expert, in the
+    order of its coefficients, the shared experts last; `routing_blocks` the mean weights that the
+    router gives to those it chooses from, per layer [block, expert]. A layer without experts is one
+    expert, whose weight is 1. What was not measured is None. Entropies and loss are in nats.
     """
 
     sizes: Int[Tensor, " block"]
@@ -49,6 +56,8 @@ class Profile:
     attention_blocks: Float[Tensor, "block layer"] | None = None
     token_blocks: Float[Tensor, " block"] | None = None
     loss_blocks: Float[Tensor, " block"] | None = None
+    routing_blocks: Blocks | None = None
+    expert_sizes: list[list[int]] | None = None
     provenance: dict = field(default_factory=dict)
 
     @property
@@ -106,9 +115,55 @@ class Profile:
         """
         return self._sum("contribution")
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The measures that the architecture does not allow, and why; see `kent.profile`."""
+        return self.provenance.get("left_out", {})
+
+    @property
+    def routing_entropy(self) -> float | None:
+        """Entropy in nats of the mean routing weights, summed over layers; None without experts.
+
+        How evenly the router draws on the experts it chooses from, whatever these do with it: 0
+        where one gets all, at most the sum of ln(experts). Not in the paper.
+        """
+        return self._sum("routing")
+
+    @property
+    def experts(self) -> list[list[Float[Tensor, " _"]]] | None:
+        """Mean coefficients by layer and expert, the shared ones last; None without experts."""
+        layers = self.expert_sizes and zip(self.coefficients, self.expert_sizes, strict=True)
+        return layers and [[*vector.split(sizes)] for vector, sizes in layers]
+
+    @property
+    def expert_shares(self) -> list[Float[Tensor, " _"]] | None:
+        """Per layer each expert's share of all mean coefficients; None without experts."""
+        layers = self.experts
+        totals = layers and [torch.stack([each.sum() for each in layer]) for layer in layers]
+        return totals and [each / each.sum() for each in totals]
+
+    @property
+    def expert_entropies(self) -> list[Float[Tensor, " _"]] | None:
+        """Per layer each expert's knowledge entropy on its own, in nats; None without experts.
+
+        NaN for an expert that nothing was read with. With shares s (`expert_shares`) a layer's
+        knowledge entropy is Σₑ sₑ·Hₑ - Σₑ sₑ·ln sₑ.
+        """
+
+        def measure(vector: Tensor) -> float:
+            return measure_entropy(vector).item() if vector.any() else torch.nan
+
+        layers = self.experts
+        return layers and [
+            torch.tensor([*map(measure, layer)], dtype=torch.float64, device="cpu")
+            for layer in layers
+        ]
+
+    def _has(self, measure: str) -> bool:
+        return getattr(self, SOURCES[measure]) is not None
+
     def _find(self, measure: str) -> Layers | None:
-        measured = getattr(self, SOURCES[measure]) is not None
-        return self._estimate(measure, self.sizes) if measured else None
+        return self._estimate(measure, self.sizes) if self._has(measure) else None
 
     def _sum(self, measure: str) -> float | None:
         layers = self._find(measure)
@@ -123,20 +178,22 @@ class Profile:
         if blocks is None:
             accepted = ", ".join(SOURCES)
             raise ValueError(f"{measure!r} was not measured; accepted where measured: {accepted}")
-        if measure not in OF_COEFFICIENTS:
+        if measure not in OF_VECTORS:
             return average(blocks, sizes).reshape(-1)
+        if measure == "routing":
+            return measure_layers([average(each, sizes) for each in blocks], measure_entropy)
         layers = self._average_coefficients(sizes)
         if measure == "contribution":
             layers = [each * norms for each, norms in zip(layers, blocks, strict=True)]
-        return measure_layers(layers, OF_COEFFICIENTS[measure])
+        return measure_layers(layers, OF_VECTORS[measure])
 
     @checked
     def by_layer(self, measure: str = "knowledge") -> tuple[Layers, Layers]:
         """A measure layer by layer, and its jackknife standard errors.
 
-        `measure` is "knowledge", "contribution", "attention" (nats), "token" or "loss" (nats, one
-        value), or a name in `kent.measure.entropy.MEASURES`. Raises `ValueError` for any other, and
-        for one that was not measured.
+        `measure` is "knowledge", "contribution", "routing", "attention" (nats), "token" or "loss"
+        (nats, one value), or a name in `kent.measure.entropy.MEASURES`. Raises `ValueError` for any
+        other, and for one that was not measured.
         """
         errors = jackknife(lambda sizes: self._estimate(measure, sizes), self.sizes)
         return self._estimate(measure, self.sizes), errors
@@ -163,24 +220,28 @@ class Profile:
         return gather(self._estimate(measure, self.sizes)).item(), error.item()
 
     def summarize(self) -> dict:
-        """All numbers of a whole profile as JSON-able values: totals with errors, and by layer.
+        """All numbers that were measured as JSON-able values: totals with errors, and by layer.
 
-        Raises `ValueError` when one of the three measures was not taken.
+        With them what was left out, and why.
         """
         names = {"knowledge_entropy": "knowledge", "attention_entropy": "attention"}
-        names |= {"next_token_entropy": "token", "loss": "loss"}
+        names |= {"next_token_entropy": "token", "loss": "loss", "routing_entropy": "routing"}
+        taken = {name: each for name, each in names.items() if self._has(each)}
         keys = ("value", "standard_error")
         totals = {
             name: dict(zip(keys, self.estimate(measure), strict=True))
-            for name, measure in names.items()
+            for name, measure in taken.items()
         }
         by_layer = {
-            "knowledge_entropy": self.knowledge_entropy_by_layer.tolist(),
-            "standard_error": self.standard_error_by_layer.tolist(),
-            "attention_entropy": self.attention_entropy_by_layer.tolist(),
-            **{name: self._find(name).tolist() for name in MEASURES},
+            "knowledge_entropy": self.knowledge_entropy_by_layer,
+            "standard_error": self.standard_error_by_layer,
+            "attention_entropy": self.attention_entropy_by_layer,
+            "routing_entropy": self._find("routing"),
+            **{name: self._find(name) for name in MEASURES},
         }
-        return {**totals, "entropy_bound": self.entropy_bound, "by_layer": by_layer}
+        by_layer = {name: each.tolist() for name, each in by_layer.items() if each is not None}
+        bound = {} if self.entropy_bound is None else {"entropy_bound": self.entropy_bound}
+        return {**totals, **bound, "by_layer": by_layer, "left_out": self.left_out}
 
     @checked
     def change_since(
@@ -247,8 +308,9 @@ class Profile:
 
     def _shape(self, measure: str) -> list[int]:
         """How many values each layer has; of what is one value a layer, just that."""
-        if measure in OF_COEFFICIENTS and self.coefficient_blocks is not None:
-            return [means.shape[1] for means in self.coefficient_blocks]
+        blocks = self.routing_blocks if measure == "routing" else self.coefficient_blocks
+        if measure in OF_VECTORS and blocks is not None:
+            return [means.shape[1] for means in blocks]
         return [1] * len(self._estimate(measure, self.sizes))
 
     @checked
@@ -256,6 +318,8 @@ class Profile:
         """Write to a safetensors file, atomically, with the provenance in its header."""
         tensors = {"sizes": self.sizes}
         layered = {"coefficients": self.coefficient_blocks, "norms": self.vector_norms}
+        layered["routing"] = self.routing_blocks
+        layered["experts"] = self.expert_sizes and [*map(torch.tensor, self.expert_sizes)]
         for name, layers in layered.items():
             tensors |= {f"{name}.{layer}": values for layer, values in enumerate(layers or ())}
         for name in ("attention", "token", "loss"):
@@ -271,15 +335,24 @@ class Profile:
         Raises `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else.
         """
         tensors, provenance = load_tensors(path, FORMAT)
-        # Norms may be absent; else both lists have one length: what lacks a layer is not whole.
-        kinds = ("coefficients.", "norms.")
-        counts = [sum(name.startswith(kind) for name in tensors) for kind in kinds]
-        layers = range(max(counts))
+        kinds = ("coefficients", "norms", "routing", "experts")
+        counts = {kind: sum(name.startswith(f"{kind}.") for name in tensors) for kind in kinds}
+
+        def read(kind: str) -> list[Tensor] | None:
+            """A list may be absent; else all have one length: what lacks a layer is not whole."""
+            layers = range(max(counts.values()) if counts[kind] else 0)
+            return [tensors[f"{kind}.{layer}"] for layer in layers] or None
+
         with expect_whole(path):
+            if counts["coefficients"] < max(counts.values()):
+                raise KeyError("coefficients")
+            sizes = read("experts")
             return cls(
                 sizes=tensors["sizes"],
-                coefficient_blocks=[tensors[f"coefficients.{layer}"] for layer in layers] or None,
-                vector_norms=[tensors[f"norms.{layer}"] for layer in layers] if counts[1] else None,
+                coefficient_blocks=read("coefficients"),
+                vector_norms=read("norms"),
+                routing_blocks=read("routing"),
+                expert_sizes=sizes and [each.tolist() for each in sizes],
                 attention_blocks=tensors.get("attention"),
                 token_blocks=tensors.get("token"),
                 loss_blocks=tensors.get("loss"),

@@ -17,7 +17,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-from kent.measure.memory import Memory, count_vocabulary, find_device
+from kent.measure.limits import NotMeasurableError
+from kent.measure.memory import Memory, Mixture, count_vocabulary, find_device
 from kent.measure.rotations import start_afresh
 from kent.precision import keep_precision
 
@@ -125,20 +126,28 @@ class Batch:
         self.means: dict[tuple[str, int], Tensor] = {}
         self.heard: Counter[tuple[str, int]] = Counter()
 
+    def check_positions(self, layer: int, positions: int) -> None:
+        """Raise `ValueError` unless a layer's memory is read at every position of the batch."""
+        if positions != (expected := self.tokens.numel()):
+            found = f"layer {layer} reads its memory at {positions} positions"
+            reason = f"{found} where the batch has {expected}: not known"
+            raise NotMeasurableError("knowledge", reason)
+
+    def average(self, layer: int, activations: Tensor) -> Float[Tensor, "instance neuron"]:
+        """Mean magnitudes of what a layer's memory is read with."""
+        self.check_positions(layer, activations.shape[:-1].numel())
+        return average_magnitudes(activations.view(*self.tokens.shape, -1), self.mask)
+
     def keep_coefficients(self, layer: int, activations: Tensor) -> None:
         """Take in what a layer's memory is read with."""
-        positions, expected = activations.shape[:-1].numel(), self.tokens.numel()
-        if positions != expected:
-            found = f"layer {layer} reads its memory at {positions} positions"
-            raise ValueError(f"{found} where the batch has {expected}: not known")
-        activations = activations.view(*self.tokens.shape, -1)
-        self._keep("coefficients", layer, average_magnitudes(activations, self.mask))
+        self.keep("coefficients", layer, self.average(layer, activations))
 
     def keep_attention(self, layer: int, rows: Float[Tensor, "instance head position"]) -> None:
         """Take in the entropies of a layer's attention rows."""
-        self._keep("attention", layer, average_positions(rows.mT, self.mask).mean(dim=-1))
+        self.keep("attention", layer, average_positions(rows.mT, self.mask).mean(dim=-1))
 
-    def _keep(self, name: str, layer: int, means: Tensor) -> None:
+    def keep(self, name: str, layer: int, means: Float[Tensor, "instance ..."]) -> None:
+        """Take in each instance's means of a layer."""
         self.means[name, layer] = means
         self.heard[name, layer] += len(means)
 
@@ -166,11 +175,12 @@ class Batch:
         heard = {key: count for key, count in self.heard.items() if key[0] == name}
         if wrong := sorted({layer for (_, layer), _ in expected.items() ^ heard.items()}):
             hybrid = ", or has it layers without softmax attention" if name == "attention" else ""
-            raise ValueError(
+            reason = (
                 f"the {name} of layers {', '.join(map(str, wrong))} did not come in once for each "
                 f"of {len(self.tokens)} sequences: hooks did not run. Is a part of the model "
                 f"compiled (load it anew, without torch.compile){hybrid}?"
             )
+            raise NotMeasurableError("attention", reason) if hybrid else ValueError(reason)
 
 
 def draw_tokens(model: PreTrainedModel) -> Tokens:
@@ -186,14 +196,15 @@ def find_deviation(found: Tensor, expected: Tensor) -> float | None:
 
 
 @contextmanager
-def watch(memories: Sequence[Memory], batch: Batch, activation: str) -> Iterator[None]:
-    """Within the block `batch` is given every layer's coefficients.
+def watch(layers: Sequence[Memory | Mixture], batch: Batch, activation: str) -> Iterator[None]:
+    """Within the block `batch` is given the coefficients of every layer that has no experts.
 
     The hooks go after it, also on an exception.
     """
     hook = _hook_magnitudes if activation == "abs" else _hook_rectified
+    single = [(at, layer) for at, layer in enumerate(layers) if isinstance(layer, Memory)]
     with ExitStack() as stack:
-        for layer, memory in enumerate(memories):
+        for layer, memory in single:
             for handle in hook(memory, lambda each, at=layer: batch.keep_coefficients(at, each)):
                 stack.callback(handle.remove)
         yield
