@@ -30,6 +30,7 @@ def load(
     name: str | Path,
     step: Whole | None = None,
     *,
+    branch: str | None = None,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -49,7 +50,7 @@ def load(
     if not dtype.is_floating_point:
         accepted = "a floating-point one (float32, bfloat16, float16)"
         raise ValueError(f"dtype must be {accepted}, not {dtype}")
-    revision, folder = find_checkpoint(name, step)
+    revision, folder = find_checkpoint(name, step, branch)
     try:
         with keep_precision():
             tokenizer, model = _read(revision, folder, dtype)

@@ -53,6 +53,15 @@ class Place:
     tokens: int | None = None
     seed: str | None = None
 
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """By which places of one suite are sorted: stage, then step (or tokens), then ingredient.
+
+        Where stages are not said, they are one.
+        """
+        count = self.tokens if self.step is None else self.step
+        return self.stage or 0, count or 0, self.ingredient or 0
+
     def __str__(self) -> str:
         said = {name: value for name, value in vars(self).items() if value is not None}
         return ", ".join(
@@ -75,10 +84,9 @@ def read_branch(name: str) -> Place:
     for form in FORMS:
         if match := _compile(form).fullmatch(name):
             said = {key: value for key, value in match.groupdict().items() if value is not None}
-            stage = {"stage": STAGES[key] for key in STAGES.keys() & said.keys()}
-            seed = {"seed": said["seed"]} if "seed" in said else {}
+            stage = next((STAGES[key] for key in STAGES if key in said), None)
             numbers = {key: read_count(said[key]) for key in said.keys() & NUMBERS}
-            return Place(**stage, **seed, **numbers)
+            return Place(**{"stage": stage, "seed": said.get("seed")} | numbers)
     return Place()
 
 
