@@ -17,6 +17,7 @@ from transformers import (
 from transformers.utils.hub import has_file
 
 from kent.models.folders import check_folder
+from kent.models.older_olmo import is_older, read_older
 from kent.models.revisions import Revision, find_checkpoint
 from kent.precision import keep_precision
 from kent.settings import Whole, checked
@@ -88,10 +89,14 @@ def _read(
     else:
         source, options = folder, {}
         check_folder(folder)
-    tokenizer = _read_tokenizer(source, **options)
-    model, report = AutoModelForCausalLM.from_pretrained(
-        source, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
-    )
+    if is_older(source, **options):
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(source, **options)
+        model, report = read_older(source, dtype, **options)
+    else:
+        tokenizer = _read_tokenizer(source, **options)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
+        )
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"it lacks {len(missing)} weights, {missing[0]} among them")
     if not hasattr(model.config, "quantization_config"):
