@@ -43,7 +43,8 @@ from kent.measure.streaming import (
     watch,
 )
 from kent.records import describe_run, hash_tensors
-from kent.settings import Array, Count, TokenIds, checked
+from kent.settings import Array, Count, TokenIds, Whole, checked
+from kent.text.tokens import ADDED
 
 MEASURES = ("knowledge", "attention", "token")
 
@@ -161,6 +162,7 @@ def profile(
     batch_size: Count = 8,
     measures: Measures = MEASURES,
     activation: Literal["abs", "relu"] = "abs",
+    skip: Whole | None = None,
 ) -> Profile:
     """Measure a checkpoint on token sequences in one streaming pass (section 3 of the paper).
 
@@ -169,14 +171,19 @@ def profile(
     coefficients and knowledge entropy), "attention", and "token" (next-token entropy and loss).
     `activation` is "abs" (the magnitude of what enters the down-projection) or "relu" (figure 9:
     ReLU(gate) ⊙ up with negatives set to 0; gated models only). Every quantity, in nats, is
-    averaged over an instance's real tokens first, then over instances in float64. Never held: more
+    averaged over an instance's real tokens first, then over instances in float64; mean coefficients
+    without the first `skip` tokens of an instance. By default that is one where every instance
+    begins with the token that the checkpoint's tokenizer puts there (noted by `kent.load`), else
+    none: it is the same token in every instance, and what is drawn on there, where attention that
+    goes nowhere sinks, says nothing of the text. Never held: more
     than one layer's activations, a [batch, heads, T, T] matrix of floats, the logits of more than
     256 positions. The model is left as found. Memory vectors that are not the rows of a plain
     weight (under an adapter) have no norms.
 
     Raises `ValueError` for an unsupported architecture, attention that kent's does not reproduce,
     parts of the model whose hooks do not run, malformed sequences or mask (padding between real
-    tokens too), weights whose dtypes do not go together, unknown measures or activation.
+    tokens too), instances with no more than `skip` tokens, weights whose dtypes do not go together,
+    unknown measures or activation.
     """
     memories = find_memories(model)
     check_tokens(model, [sequences], "sequences")
@@ -191,12 +198,23 @@ def profile(
         raise ValueError(f'activation="relu" needs a gated model; {plain}')
     whole = attention_mask is None or attention_mask.all()
     mask = None if whole else attention_mask.long()
+    skip = count_added(model, sequences, mask) if skip is None else skip
+    few = read_mask(sequences, mask).sum(dim=1) <= skip
+    _check_none(few, f"has no more than the {skip} tokens that are left out of the coefficients")
     with freeze(model):
-        means = _stream(model, sequences, mask, batch_size, measures, activation)
+        means = _stream(model, sequences, mask, batch_size, measures, activation, skip)
         norms = _measure_norms(model) if "knowledge" in measures else None
-    asked = {"measures": list(measures), "activation": activation}
+    asked = {"measures": list(measures), "activation": activation, "skip": skip}
     text = _describe_text(sequences, mask)
     return _collect(means, norms, describe_model(model) | text | asked | describe_run())
+
+
+def count_added(model: PreTrainedModel, sequences: Tensor, mask: Mask) -> int:
+    """1 where every instance begins with the token that `kent.load` noted as added, else 0."""
+    if (added := getattr(model.config, ADDED, None)) is None:
+        return 0
+    first = read_mask(sequences, mask).long().argmax(dim=1, keepdim=True)
+    return int((sequences.gather(1, first) == added).all())
 
 
 def _stream(
@@ -206,6 +224,7 @@ def _stream(
     batch_size: int,
     measures: Sequence[str],
     activation: str,
+    skip: int,
 ) -> dict[tuple[str, int], BlockMeans]:
     """The pass itself: what was asked for, by name and layer."""
     decoder, device, means = find_decoder(model), find_device(model), {}
@@ -216,7 +235,7 @@ def _stream(
     for start in tqdm(range(0, len(sequences), size), desc="profile", unit="batch", leave=False):
         chosen = slice(start, start + size)
         real = None if mask is None else mask[chosen].to(device)
-        batch = Batch(sequences[chosen].to(device), real)
+        batch = Batch(sequences[chosen].to(device), real, skip)
         with _hear(model, memories, batch, measures, activation):
             hidden = batch.run(decoder)
         _check_rows(model, batch, hidden, tried)

@@ -118,10 +118,16 @@ def measure_surprisal(
 
 
 class Batch:
-    """One batch on its way through the model: its tokens and mask, and its means so far."""
+    """One batch on its way through the model: its tokens and mask, and its means so far.
 
-    def __init__(self, tokens: Tokens, mask: Mask):
-        self.tokens, self.mask = tokens, mask
+    The first `skip` real tokens of each instance are left out of the mean coefficients.
+    """
+
+    def __init__(self, tokens: Tokens, mask: Mask, skip: int = 0):
+        self.tokens, self.mask, self.counted = tokens, mask, mask
+        if skip:
+            real = read_mask(tokens, mask)
+            self.counted = (real & (real.cumsum(dim=1) > skip)).long()
         self.means: dict[tuple[str, int], Tensor] = {}
         self.heard: Counter[tuple[str, int]] = Counter()
 
@@ -132,7 +138,7 @@ class Batch:
             found = f"layer {layer} reads its memory at {positions} positions"
             raise ValueError(f"{found} where the batch has {expected}: not known")
         activations = activations.view(*self.tokens.shape, -1)
-        self._keep("coefficients", layer, average_magnitudes(activations, self.mask))
+        self._keep("coefficients", layer, average_magnitudes(activations, self.counted))
 
     def keep_attention(self, layer: int, rows: Float[Tensor, "instance head position"]) -> None:
         """Take in the entropies of a layer's attention rows."""

@@ -1,5 +1,6 @@
 """Model and tokenizer of a checkpoint: loaded without running its code, or refused."""
 
+import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,11 +17,15 @@ from transformers import (
 )
 from transformers.utils.hub import has_file
 
+from kent.models.catalogue import describe_suite
 from kent.models.folders import check_folder
 from kent.models.older_olmo import is_older, read_older
 from kent.models.revisions import Revision, find_checkpoint
 from kent.precision import keep_precision
 from kent.settings import Whole, checked
+from kent.text.tokens import ADDED, find_bos
+
+logger = logging.getLogger(__name__)
 
 BUFFERS = re.compile(r"(.*\.)?(rotary_emb\.inv_freq|(attn|attention)\.(masked_)?bias)")
 """Tables beside the weights of older saves (GPT-2's, GPT-NeoX's masks); models make their own."""
@@ -42,10 +47,12 @@ def load(
     main branch, the last step of a folder or a suite pretrained on the spot, which is pretrained
     now if it is not there). The tokenizer is what tokenizer.json says, where there is one. The
     device is the GPU, if there is one, unless named. Code and pickled objects of a repository are
-    never run. Raises what `resolve` raises, and ValueError for a device that is not here and a
-    checkpoint that cannot be read: damaged, of two saves, without some weights or a tokenizer, with
-    weights that its model has no place for or that are not floating-point, or in need of a package
-    that is not here.
+    never run. A token that the tokenizer puts in front of a text by its own default is noted in the
+    model's configuration, for `kent.profile`. `branch` names any branch, or a checkpoint's folder
+    in a folder, instead of a step. Raises what `resolve` raises, and ValueError for a device that
+    is not here and a checkpoint that cannot be read: damaged, of two saves, without some weights or
+    a tokenizer, with weights that its model has no place for or that are not floating-point, or in
+    need of a package that is not here.
     """
     device = choose_device(device)
     if not dtype.is_floating_point:
@@ -64,6 +71,11 @@ def load(
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         fault = "comes without a tokenizer: save one beside its weights"
         raise ValueError(f"the checkpoint {revision} {fault}")
+    if (bos := find_bos(tokenizer)) is not None:
+        setattr(model.config, ADDED, bos)
+    elif describe_suite(revision.repository).bos:
+        said = "%s was trained with a token that begins a text, and its tokenizer adds none"
+        logger.warning(said, revision.repository)
     return model.to(device).eval(), tokenizer
 
 
