@@ -19,6 +19,7 @@ from transformers.utils.hub import has_file
 
 from kent.models.catalogue import describe_suite
 from kent.models.folders import check_folder
+from kent.models.gguf_files import convert
 from kent.models.older_olmo import is_older, read_older
 from kent.models.revisions import Revision, find_checkpoint
 from kent.precision import keep_precision
@@ -99,8 +100,8 @@ def _read(
         source, options = revision.repository, {"revision": revision.commit}
         _check_repository(revision)
     else:
-        source, options = folder, {}
-        check_folder(folder)
+        source, options = convert(folder) if folder.is_file() else folder, {}
+        check_folder(source)
     if is_older(source, **options):
         tokenizer = PreTrainedTokenizerFast.from_pretrained(source, **options)
         model, report = read_older(source, dtype, **options)
@@ -112,7 +113,8 @@ def _read(
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"it lacks {len(missing)} weights, {missing[0]} among them")
     if not hasattr(model.config, "quantization_config"):
-        _check_weights(folder, report["unexpected_keys"])
+        _check_weights(folder and source, report["unexpected_keys"])
+    model.config.name_or_path = str(folder or source)
     return tokenizer, model
 
 
