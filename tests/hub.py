@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         if question[:1] not in ([], ["revision"]):
             return self._send(404, b"{}", {"X-Error-Code": "EntryNotFound"})
         files = [
-            {"rfilename": p.relative_to(folder).as_posix()}
+            {"rfilename": p.relative_to(folder).as_posix(), "size": p.stat().st_size}
             for p in sorted(folder.rglob("*"))
             if p.is_file()
         ]

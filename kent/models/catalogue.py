@@ -19,6 +19,7 @@ from kent.files import expand
 from kent.models.places import Place, read_branch
 from kent.settings import Count, Whole, check
 
+SECOND_HAND = "(At second hand; a file named by $KENT_SUITES corrects what is wrong.)"
 NEEDED = ("name", "repositories", "example", "source")
 
 
@@ -49,6 +50,10 @@ class Description:
                 re.compile(pattern)
             except re.error as error:
                 raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+
+    def __str__(self) -> str:
+        hand = {"card": "", "second-hand": SECOND_HAND}[self.source]
+        return " ".join(filter(None, [self.name and f"{self.name}.", self.notes, hand]))
 
     def covers(self, repository: str) -> bool:
         """Whether a Hub repository is one of this suite."""

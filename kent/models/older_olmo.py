@@ -59,14 +59,18 @@ def read_older(
     Its logits are those of ai2-olmo. Raises `ValueError` for what no class of transformers
     computes, and OSError where there are no weights.
     """
-    old = DEFAULTS | PretrainedConfig.get_config_dict(source, **options)[0]
-    config = translate_config(old)
+    config = read_config(source, **options)
     weights = translate_weights(dict(_read_weights(source, **options)), config)
     model, report = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].from_pretrained(
         None, config=config, state_dict=weights, dtype=dtype, output_loading_info=True
     )
     model.config.name_or_path = str(source)
     return model, report
+
+
+def read_config(source: str | Path, **options: str) -> PretrainedConfig:
+    """The configuration of a folder or repository in the older format, as transformers has it."""
+    return translate_config(DEFAULTS | PretrainedConfig.get_config_dict(source, **options)[0])
 
 
 def translate_config(old: Mapping[str, object]) -> PretrainedConfig:

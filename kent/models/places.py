@@ -1,6 +1,7 @@
 """Where in its pretraining a checkpoint stands, read from the name of its branch or folder."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -93,6 +94,14 @@ def read_branch(name: str) -> Place:
 @cache
 def _compile(form: str) -> re.Pattern:
     return re.compile(form.replace("COUNT", COUNT), re.IGNORECASE | re.ASCII)
+
+
+def tabulate_places(places: Mapping[str, Place]) -> list[list[str | int]]:
+    """Rows with each branch and its place, under a header; what no branch says has no column."""
+    found = [vars(place) for place in places.values()]
+    known = [key for key in vars(Place()) if any(each[key] is not None for each in found)]
+    rows = [["" if each[key] is None else each[key] for key in known] for each in found]
+    return [["branch", *known], *([name, *row] for name, row in zip(places, rows, strict=True))]
 
 
 def read_count(written: str) -> int:
