@@ -36,7 +36,7 @@ def _add_profile(commands) -> None:
     parser = commands.add_parser("profile", help=said, formatter_class=formatter)
     parser.set_defaults(command=do_profile)
     add = parser.add_argument
-    add("name", help="suite, Hub repository, or folder")
+    add("name", help="suite, Hub repository, folder, or .gguf file")
     files = "corpus name or .txt, .jsonl, .jsonl.gz, .csv files"
     add("--corpus", required=True, nargs="+", help=files)
     add("--step", type=int, help="pretraining step (default: the final model)")

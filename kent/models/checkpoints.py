@@ -43,8 +43,9 @@ def load(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model, ready to be measured, and tokenizer of a checkpoint at a pretraining step.
 
-    `name` is a suite, a folder (a checkpoint, or one in each of its folders `step{N}`; a `Path` is
-    always a folder) or a Hub repository ("owner/name"). Without a step: the final model (the Hub's
+    `name` is a suite, a folder (a checkpoint, or one in each of its folders, `step{N}` and the
+    like), a .gguf file (a `Path` is always one of the two) or a Hub repository ("owner/name").
+    Without a step: the final model (the Hub's
     main branch, the last step of a folder or a suite pretrained on the spot, which is pretrained
     now if it is not there). The tokenizer is what tokenizer.json says, where there is one. The
     device is the GPU, if there is one, unless named. Code and pickled objects of a repository are
