@@ -45,16 +45,15 @@ def load(
 
     `name` is a suite, a folder (a checkpoint, or one in each of its folders, `step{N}` and the
     like), a .gguf file (a `Path` is always one of the two) or a Hub repository ("owner/name").
-    Without a step: the final model (the Hub's
-    main branch, the last step of a folder or a suite pretrained on the spot, which is pretrained
-    now if it is not there). The tokenizer is what tokenizer.json says, where there is one. The
-    device is the GPU, if there is one, unless named. Code and pickled objects of a repository are
-    never run. A token that the tokenizer puts in front of a text by its own default is noted in the
-    model's configuration, for `kent.profile`. `branch` names any branch, or a checkpoint's folder
-    in a folder, instead of a step. Raises what `resolve` raises, and ValueError for a device that
-    is not here and a checkpoint that cannot be read: damaged, of two saves, without some weights or
-    a tokenizer, with weights that its model has no place for or that are not floating-point, or in
-    need of a package that is not here.
+    Without a step: the final model (the Hub's main branch, the last step of a folder or a suite
+    pretrained on the spot, which is pretrained now if it is not there). The tokenizer is what
+    tokenizer.json says, where there is one. The device is the GPU, if there is one, unless named.
+    Code and pickled objects of a repository are never run. A token that the tokenizer puts in front
+    of a text by its own default is noted in the model's configuration, for `kent.profile`. `branch`
+    names any branch, or a checkpoint's folder in a folder, instead of a step. Raises what `resolve`
+    raises, and ValueError for a device that is not here and a checkpoint that cannot be read:
+    damaged, of two saves, without some weights or a tokenizer, with weights that its model has no
+    place for or that are not floating-point, or in need of a package that is not here.
     """
     device = choose_device(device)
     if not dtype.is_floating_point:
