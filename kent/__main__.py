@@ -1,4 +1,5 @@
-"""`python -m kent profile NAME --corpus FILE` measures; `… run CONFIG.yaml …` does runs."""
+"""`python -m kent profile NAME --corpus FILE` measures; `… suite NAME` lists a suite's checkpoints;
+`… run CONFIG.yaml …` does runs."""
 
 import argparse
 import sys
@@ -16,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kent", description=__doc__)
     commands = parser.add_subparsers(required=True)
     _add_profile(commands)
+    _add_suite(commands)
     run = commands.add_parser("run", help="do runs, each described by a YAML file")
     described = {"metavar": "CONFIG.yaml", "help": "run: profile (or another kind), …"}
     run.add_argument("configs", type=Path, nargs="+", **described)
@@ -35,10 +37,11 @@ def _add_profile(commands) -> None:
     parser = commands.add_parser("profile", help=said, formatter_class=formatter)
     parser.set_defaults(command=do_profile)
     add = parser.add_argument
-    add("name", help="suite, Hub repository, or folder")
+    add("name", help="suite, Hub repository, folder, or .gguf file")
     files = "corpus name or .txt, .jsonl, .jsonl.gz, .csv files"
     add("--corpus", required=True, nargs="+", help=files)
     add("--step", type=int, help="pretraining step (default: the final model)")
+    add("--branch", help="branch on the Hub, or folder of a checkpoint, instead of a step")
     add("--column", default="text", help="column or key that holds the text")
     add("--length", type=int, default=128, help="tokens per sequence")
     add("--limit", type=int, default=256, help="number of sequences")
@@ -49,6 +52,41 @@ def _add_profile(commands) -> None:
     add("--device", help="cpu, cuda, … (default: the GPU if there is one)")
     add("--batch-size", type=int, default=8, help="sequences per forward pass")
     add("--record", type=Path, default=Path("profile.json"), help="JSON record to write")
+
+
+def _add_suite(commands) -> None:
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    said = "list a suite's checkpoints, and what measuring them takes"
+    parser = commands.add_parser("suite", help=said, formatter_class=formatter)
+    parser.set_defaults(command=do_suite)
+    parser.add_argument("name", help="suite, Hub repository, or folder")
+    parser.add_argument("--length", type=int, default=128, help="tokens per sequence")
+    parser.add_argument("--limit", type=int, default=256, help="number of sequences")
+    parser.add_argument("--device", help="cpu, cuda, … (default: the GPU if there is one)")
+
+
+def do_suite(options: argparse.Namespace) -> None:
+    """Print a suite's checkpoints with stage, step and tokens, and what measuring them takes."""
+    from kent.models.catalogue import describe_suite
+    from kent.models.checkpoints import choose_device
+    from kent.models.costs import estimate_cost, time_products
+    from kent.models.places import tabulate_places
+    from kent.models.revisions import find_checkpoint, list_places
+    from kent.models.suites import SUITES
+    from kent.settings import Count, Several, check
+
+    check({"length": Several, "limit": Count}, vars(options))
+    device, own = choose_device(options.device), SUITES.get(options.name)
+    if words := str(suite := describe_suite(own.repository or "" if own else options.name)):
+        print(words, end="\n\n")
+    if suite.name == options.name:
+        print("repositories, such as:", *suite.example, sep="\n")
+        return
+    if places := list_places(options.name):
+        print(_align(tabulate_places(places), "{:,}"), end="\n\n")
+    cost = estimate_cost(*find_checkpoint(options.name, None, next(reversed(places), None)))
+    tokens = options.length * options.limit
+    print(cost.say(max(1, len(places)), tokens, time_products(device)))
 
 
 def do_profile(options: argparse.Namespace) -> None:
@@ -70,8 +108,9 @@ def do_profile(options: argparse.Namespace) -> None:
     corpus = options.corpus[0] if len(options.corpus) == 1 else options.corpus
     column, dtype = options.column, getattr(torch, options.dtype)
     kent.describe(corpus, column=column)
-    revision = kent.resolve(options.name, options.step)
-    model, tokenizer = kent.load(options.name, options.step, dtype=dtype, device=device)
+    chosen = {"step": options.step, "branch": options.branch}
+    revision = kent.resolve(options.name, **chosen)
+    model, tokenizer = kent.load(options.name, **chosen, dtype=dtype, device=device)
     sizes = {"length": options.length, "limit": options.limit}
     tokens = kent.sequences(corpus, tokenizer, column=column, **sizes)
     settings = {"batch_size": options.batch_size, "measures": getattr(options, "measures", None)}

@@ -32,6 +32,7 @@ from kent.measure.memory import Model, check_tokens
 from kent.precision import keep_precision
 from kent.records import describe_run, hash_tensors
 from kent.settings import TokenIds, checked
+from kent.text.tokens import find_bos
 
 STATE, OUTCOME = "trainer_state.json", "outcome.safetensors"
 WIDE = (torch.float32, torch.bfloat16, torch.float64)
@@ -233,6 +234,7 @@ def _finish(
         "length": rows.sequences.shape[1],
         "processes": trainer.args.world_size,
         "stopped": evaluator.stopped,
+        "bos": find_bos(evaluator.tokenizer),
         "tasks": list(tables["answers"]),
         "facts": {name: knowledge.describe() for name, knowledge in evaluator.asked.items()},
         "probes": {

@@ -106,32 +106,32 @@ class Reading:
     def gather(
         self, index: Int[Tensor, "token choice"], weights: Float[Tensor, "token choice"]
     ) -> Iterator[Hear]:
-        """What is heard within the block is added up over each instance's real tokens."""
+        """What is heard within the block is added up over each instance's counted tokens."""
         self.batch.check_positions(self.layer, len(index))
-        tokens, mask = self.batch.tokens, self.batch.mask
-        real = read_mask(tokens, mask)
+        tokens, mask = self.batch.tokens, self.batch.counted
+        counted = read_mask(tokens, mask)
         experts, neurons, _ = self.mixture.routed.shape
         exact = find_exact(weights.dtype)
         sums = torch.zeros(experts, len(tokens), neurons, dtype=exact, device=weights.device)
 
         def hear(expert: int, rows: Tensor, coefficients: Tensor) -> None:
             if mask is not None:
-                kept = real.flatten()[rows]
+                kept = counted.flatten()[rows]
                 rows, coefficients = rows[kept], coefficients[kept]
             sums[expert].index_add_(0, rows // tokens.shape[1], coefficients.abs().to(exact))
 
         yield hear
-        means = sums.transpose(0, 1) / real.sum(dim=1).view(-1, 1, 1)
+        means = sums.transpose(0, 1) / counted.sum(dim=1).view(-1, 1, 1)
         self.batch.keep("routing", self.layer, self._average_choices(index, weights, experts))
         self._put(0, means.flatten(1))
 
     def _average_choices(
         self, index: Tensor, weights: Tensor, experts: int
     ) -> Float[Tensor, "instance expert"]:
-        """Mean weight of each expert over each instance's real tokens, 0 where not chosen."""
+        """Mean weight of each expert over each instance's counted tokens, 0 where not chosen."""
         scores = weights.new_zeros(len(index), max(experts, int(index.max()) + 1))
         scores = scores.scatter_add_(1, index, weights.abs())[:, :experts]
-        return average_positions(scores.view(*self.batch.tokens.shape, -1), self.batch.mask)
+        return average_positions(scores.view(*self.batch.tokens.shape, -1), self.batch.counted)
 
     def hook_shared(self) -> list[RemovableHandle]:
         """Hooks on the networks that every token reads."""

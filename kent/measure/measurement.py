@@ -48,7 +48,8 @@ from kent.measure.streaming import (
 )
 from kent.measure.trials import try_mixtures
 from kent.records import describe_run, hash_tensors
-from kent.settings import Array, Count, TokenIds, checked
+from kent.settings import Array, Count, TokenIds, Whole, checked
+from kent.text.tokens import ADDED
 
 MEASURES = ("knowledge", "attention", "token")
 
@@ -169,6 +170,7 @@ def profile(
     batch_size: Count = 8,
     measures: Measures | None = None,
     activation: Literal["abs", "relu"] = "abs",
+    skip: Whole | None = None,
 ) -> Profile:
     """Measure a checkpoint on token sequences in one streaming pass (section 3 of the paper).
 
@@ -178,16 +180,22 @@ def profile(
     without them all that the architecture allows, and `left_out` of the profile says why not
     others. `activation` is "abs" (the magnitude of what enters the down-projection) or "relu"
     (figure 9: ReLU(gate) ⊙ up with negatives set to 0; gated models only). Every quantity, in nats,
-    is averaged over an instance's real tokens first, then over instances in float64. Never held:
-    more than one layer's activations, a [batch, heads, T, T] matrix of floats, the logits of more
-    than 256 positions. The model is left as found. Memory vectors that are not the rows of a plain
-    weight (under an adapter) have no norms. A layer of experts has all experts' vectors for its
-    memory (see `kent.measure.experts`).
+    is averaged over an instance's real tokens first, then over instances in float64.
+
+    Mean coefficients leave out the first `skip` tokens of an instance. By default that is one where
+    every instance begins with the token that the checkpoint's tokenizer puts there (noted by
+    `kent.load`), else none: it is the same token in every instance, and what is drawn on there,
+    where attention that goes nowhere sinks, says nothing of the text.
+
+    Never held: more than one layer's activations, a [batch, heads, T, T] matrix of floats, the
+    logits of more than 256 positions. The model is left as found. Memory vectors that are not the
+    rows of a plain weight (under an adapter) have no norms. A layer of experts has all experts'
+    vectors for its memory (see `kent.measure.experts`).
 
     Raises `ValueError` for an architecture of which nothing can be measured, or not what was asked
     for (attention that kent's does not reproduce, say), parts of the model whose hooks do not run,
-    malformed sequences or mask (padding between real tokens too), weights whose dtypes do not go
-    together, unknown measures or activation.
+    malformed sequences or mask (padding between real tokens too), instances with no more than
+    `skip` tokens, weights whose dtypes do not go together, unknown measures or activation.
     """
     find_decoder(model)
     check_tokens(model, [sequences], "sequences")
@@ -199,16 +207,20 @@ def profile(
         _check_none(alone, "has no next token to predict: the loss needs two real tokens in a row")
     whole = attention_mask is None or attention_mask.all()
     mask = None if whole else attention_mask.long()
+    skip = count_added(model, sequences, mask) if skip is None else skip
+    if measures is None or "knowledge" in measures:
+        few = read_mask(sequences, mask).sum(dim=1) <= skip
+        _check_none(few, f"has no more than the {skip} tokens that are left out of the mean")
 
     def run(chosen: Sequence[str]) -> dict[tuple[str, int], BlockMeans]:
-        return _stream(model, sequences, mask, batch_size, chosen, activation)
+        return _stream(model, sequences, mask, batch_size, chosen, activation, skip)
 
     with freeze(model):
         means, reasons = (run(measures), {}) if measures else leave_out(run, MEASURES)
         layers = find_layers(model) if ("coefficients", 0) in means else None
         norms = layers and _measure_norms(model, layers)
     taken = [each for each in measures or MEASURES if each not in reasons]
-    asked = {"measures": taken, "left_out": reasons, "activation": activation}
+    asked = {"measures": taken, "left_out": reasons, "activation": activation, "skip": skip}
     described = describe_model(model) | _describe_text(sequences, mask) | asked | describe_run()
     return _collect(means, layers, norms, described)
 
@@ -227,6 +239,14 @@ def _find_layers(model: PreTrainedModel, activation: str) -> list[Memory | Mixtu
     return layers
 
 
+def count_added(model: PreTrainedModel, sequences: Tensor, mask: Mask) -> int:
+    """1 where every instance begins with the token that `kent.load` noted as added, else 0."""
+    if (added := getattr(model.config, ADDED, None)) is None:
+        return 0
+    first = read_mask(sequences, mask).long().argmax(dim=1, keepdim=True)
+    return int((sequences.gather(1, first) == added).all())
+
+
 def _stream(
     model: PreTrainedModel,
     sequences: Tensor,
@@ -234,6 +254,7 @@ def _stream(
     batch_size: int,
     measures: Sequence[str],
     activation: str,
+    skip: int,
 ) -> dict[tuple[str, int], BlockMeans]:
     """The pass itself: what was asked for, by name and layer."""
     decoder, device, means = find_decoder(model), find_device(model), {}
@@ -245,7 +266,7 @@ def _stream(
     for start in tqdm(range(0, len(sequences), size), desc="profile", unit="batch", leave=False):
         chosen = slice(start, start + size)
         real = None if mask is None else mask[chosen].to(device)
-        batch = Batch(sequences[chosen].to(device), real)
+        batch = Batch(sequences[chosen].to(device), real, skip)
         with _hear(model, layers, batch, "attention" in measures, activation):
             hidden = batch.run(decoder)
         _check_rows(model, batch, hidden, tried, "attention" in measures)

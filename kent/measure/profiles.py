@@ -296,7 +296,7 @@ class Profile:
         alike = {"length": "sequences of another length", "tokens": "other masks"}
         alike |= {"text": "other tokens"}
         if measure in OF_COEFFICIENTS:
-            alike["activation"] = "another activation"
+            alike |= {"activation": "another activation", "skip": "other tokens left out"}
         for key, other in alike.items():
             first, second = (each.provenance.get(key) for each in (earlier, self))
             if None not in (first, second) and first != second:

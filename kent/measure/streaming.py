@@ -119,10 +119,16 @@ def measure_surprisal(
 
 
 class Batch:
-    """One batch on its way through the model: its tokens and mask, and its means so far."""
+    """One batch on its way through the model: its tokens and mask, and its means so far.
 
-    def __init__(self, tokens: Tokens, mask: Mask):
-        self.tokens, self.mask = tokens, mask
+    The first `skip` real tokens of each instance are left out of the mean coefficients.
+    """
+
+    def __init__(self, tokens: Tokens, mask: Mask, skip: int = 0):
+        self.tokens, self.mask, self.counted = tokens, mask, mask
+        if skip:
+            real = read_mask(tokens, mask)
+            self.counted = (real & (real.cumsum(dim=1) > skip)).long()
         self.means: dict[tuple[str, int], Tensor] = {}
         self.heard: Counter[tuple[str, int]] = Counter()
 
@@ -136,7 +142,7 @@ class Batch:
     def average(self, layer: int, activations: Tensor) -> Float[Tensor, "instance neuron"]:
         """Mean magnitudes of what a layer's memory is read with."""
         self.check_positions(layer, activations.shape[:-1].numel())
-        return average_magnitudes(activations.view(*self.tokens.shape, -1), self.mask)
+        return average_magnitudes(activations.view(*self.tokens.shape, -1), self.counted)
 
     def keep_coefficients(self, layer: int, activations: Tensor) -> None:
         """Take in what a layer's memory is read with."""

@@ -20,6 +20,7 @@ from kent.text.documents import looks_like_path
 
 CODE = (
     *("precision.py", "text/*.py", "text/*.yaml", "models/checkpoints.py", "runs/execution.py"),
+    *("models/gguf_files.py", "models/older_olmo.py"),
     *("measure/attention.py", "measure/blocks.py", "measure/copies.py", "measure/entropy.py"),
     *("measure/measurement.py", "measure/memory.py", "measure/rotations.py"),
     "measure/streaming.py",

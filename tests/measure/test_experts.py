@@ -119,13 +119,18 @@ def compute(name: str, model, layer, states: ndarray) -> tuple[ndarray, ndarray]
     return np.concatenate(found, axis=1), weights
 
 
-def work_out(name: str) -> list[tuple[ndarray, ndarray]]:
-    """By hand, per layer: mean magnitudes [neuron] and mean routing weights [expert]."""
+def work_out(name: str, kept: ndarray | slice = slice(None)) -> list[tuple[ndarray, ndarray]]:
+    """By hand, per layer: mean magnitudes [neuron] and mean routing weights [expert].
+
+    Of all tokens [token], or of those `kept`.
+    """
     model = build_reference(name)
     layers = find_layers(model)
     pairs = zip(layers, read_states(model, layers), strict=True)
     found = [compute(name, model, layer, states) for layer, states in pairs]
-    return [(np.abs(every).mean(axis=0), weights.mean(axis=0)) for every, weights in found]
+    return [
+        (np.abs(every[kept]).mean(axis=0), weights[kept].mean(axis=0)) for every, weights in found
+    ]
 
 
 def test_coefficients_and_routing_against_numpy(name):
@@ -140,6 +145,17 @@ def test_coefficients_and_routing_against_numpy(name):
         routed += shannon(weights / weights.sum())
     assert profile.knowledge_entropy == pytest.approx(total, rel=1e-7)
     assert profile.routing_entropy == pytest.approx(routed, rel=1e-6, abs=1e-12)
+
+
+def test_positions_left_out_of_the_mean_are_so_of_routed_and_shared_experts_and_routing(name):
+    whole, profile = (kent.profile(build(name), TOKENS, batch_size=2, skip=skip) for skip in (0, 1))
+    kept = np.tile(np.arange(TOKENS.shape[1]) > 0, len(TOKENS))
+    for layer, (expected, weights) in enumerate(work_out(name, kept)):
+        np.testing.assert_allclose(profile.coefficients[layer], expected, rtol=2e-5)
+        found = profile.routing_blocks[layer] * (profile.sizes / len(TOKENS))[:, None]
+        np.testing.assert_allclose(found.sum(dim=0), weights, rtol=1e-5)
+    assert profile.knowledge_entropy != whole.knowledge_entropy
+    assert profile.attention_entropy == whole.attention_entropy and profile.loss == whole.loss
 
 
 def test_the_layers_output_is_the_sum_over_all_memory_vectors(name):
