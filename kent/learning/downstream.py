@@ -27,9 +27,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.files import write_atomically
 from kent.hub import UNREACHABLE
-from kent.measure.measurement import rows_together, try_tokens
-from kent.measure.memory import Model, count_vocabulary, find_device
-from kent.measure.streaming import find_exact, freeze
+from kent.measure.decoders import Model, count_vocabulary, find_device
+from kent.measure.head import try_tokens
+from kent.measure.masks import find_exact
+from kent.measure.rotations import rows_together
+from kent.measure.streaming import freeze
 from kent.records import cache_folder, digest, make_room
 from kent.settings import Count, checked
 from kent.text.corpora import WORLD_SEED

@@ -16,9 +16,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.errors import NotFiniteError
 from kent.learning.knowledge import Knowledge, Probe
-from kent.measure.measurement import find_head
-from kent.measure.memory import Model, check_tokens, find_decoder, find_device
-from kent.measure.streaming import Batch, Project, freeze, measure_surprisal
+from kent.measure.decoders import Model, check_tokens, find_decoder, find_device
+from kent.measure.head import Project, find_head, measure_surprisal
+from kent.measure.streaming import Batch, freeze
 from kent.settings import Count, checked
 from kent.text.tokens import PATIENCE, begin
 

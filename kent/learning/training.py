@@ -27,8 +27,7 @@ from kent.learning.knowledge import Knowledge
 from kent.learning.outcomes import Outcome
 from kent.learning.recipes import Recipe, arrange
 from kent.measure.copies import check_remade
-from kent.measure.measurement import describe_model
-from kent.measure.memory import Model, check_tokens
+from kent.measure.decoders import Model, check_tokens, describe_model
 from kent.precision import keep_precision
 from kent.records import describe_run, hash_tensors
 from kent.settings import TokenIds, checked

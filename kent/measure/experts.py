@@ -20,8 +20,9 @@ from torch.utils.hooks import RemovableHandle
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from kent.measure.limits import NotMeasurableError
+from kent.measure.masks import average_positions, find_exact, read_mask
 from kent.measure.memory import Memory, Mixture
-from kent.measure.streaming import Batch, average_positions, find_exact, read_mask
+from kent.measure.streaming import Batch
 
 NAME = "kent_experts"
 

@@ -27,9 +27,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.errors import NotFiniteError
 from kent.files import expand
-from kent.measure.measurement import describe_model, find_head, rows_together
-from kent.measure.memory import Model, check_tokens, find_decoder, find_device
-from kent.measure.streaming import Batch, Project, freeze, measure_surprisal
+from kent.measure.decoders import Model, check_tokens, describe_model, find_decoder, find_device
+from kent.measure.head import Project, find_head, measure_surprisal
+from kent.measure.rotations import rows_together
+from kent.measure.streaming import Batch, freeze
 from kent.records import describe_run, expect_whole, load_tensors, save_tensors
 from kent.settings import Count, check_text, checked
 from kent.text.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED

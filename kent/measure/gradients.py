@@ -25,9 +25,10 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from kent.measure.copies import check_copyable, check_own, copy_model
-from kent.measure.measurement import find_projection, profile
-from kent.measure.memory import Model, find_device, find_memories
-from kent.measure.streaming import name_dtypes
+from kent.measure.decoders import Model, find_device, name_dtypes
+from kent.measure.head import find_projection
+from kent.measure.measurement import profile
+from kent.measure.memory import find_memories
 from kent.precision import keep_precision
 from kent.records import expect_whole, load_tensors, save_tensors
 from kent.settings import Count, Positive, TokenIds, checked

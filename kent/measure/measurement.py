@@ -7,129 +7,39 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Annotated, Literal
 
-import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from kent.errors import NotFiniteError
 from kent.measure.attention import listen
 from kent.measure.blocks import BlockMeans
-from kent.measure.copies import is_plain
+from kent.measure.collection import collect, measure_norms
+from kent.measure.decoders import Model, check_tokens, describe_model, find_decoder, find_device
 from kent.measure.experts import watch_mixtures
+from kent.measure.head import average_tokens, find_head
 from kent.measure.limits import NotMeasurableError, leave_out
-from kent.measure.memory import (
-    Memory,
-    Mixture,
-    Model,
-    check_tokens,
-    count_vocabulary,
-    find_decoder,
-    find_device,
-    find_layers,
-    read_head,
-)
-from kent.measure.profiles import Profile
-from kent.measure.rotations import depend_on_batch
-from kent.measure.streaming import (
-    Batch,
+from kent.measure.masks import (
     Mask,
-    Project,
-    average_tokens,
-    draw_tokens,
-    find_deviation,
-    find_exact,
-    freeze,
-    name_dtypes,
+    check_counted,
+    check_followed,
+    count_added,
+    describe_text,
     read_mask,
-    watch,
+    settle_mask,
 )
+from kent.measure.memory import Memory, Mixture, find_layers
+from kent.measure.profiles import Profile
+from kent.measure.rotations import rows_together
+from kent.measure.streaming import Batch, find_deviation, freeze, watch
 from kent.measure.trials import try_mixtures
-from kent.records import describe_run, hash_tensors
+from kent.records import describe_run
 from kent.settings import Array, Count, TokenIds, Whole, checked
-from kent.text.tokens import ADDED
 
 MEASURES = ("knowledge", "attention", "token")
 
 Measures = Annotated[Sequence[Literal["knowledge", "attention", "token"]], Field(min_length=1)]
-
-
-def try_tokens(model: PreTrainedModel) -> Tensor:
-    """A model's own logits of a few tokens (`draw_tokens`).
-
-    Raises `NotFiniteError` for logits that are not finite, `NotMeasurableError` where there are
-    fewer of them than tokens.
-    """
-    logits = model(draw_tokens(model), use_cache=False, return_dict=True).logits
-    kind, found, known = type(model).__name__, logits.shape[-1], count_vocabulary(model)
-    if found < known:
-        counts = f"{kind} has logits for {found} tokens, and embeddings for {known}"
-        raise NotMeasurableError("token", f"{counts}: is its head another model's?")
-    if not logits.isfinite().all():
-        raise NotFiniteError(f"a logit of {kind}")
-    return logits
-
-
-def find_projection(model: PreTrainedModel) -> nn.Module:
-    """The vocabulary projection; `ValueError` for a model that has none."""
-    if (projection := model.get_output_embeddings()) is None:
-        missing = f"{type(model).__name__} has no vocabulary projection"
-        raise NotMeasurableError("token", f"{missing}: load it as a causal language model")
-    return projection
-
-
-def find_head(model: PreTrainedModel) -> Project:
-    """The map from last hidden states to logits, tried against the model's own logits.
-
-    With it the logits of a few positions can be made at a time; the model itself makes all of them.
-    It is tried because architectures do not say in one way what else they do. Raises `ValueError`
-    when the model has no vocabulary projection, or does more than to project, to scale and to
-    soft-cap, and as `try_tokens` does.
-    """
-    projection, decoder = find_projection(model), find_decoder(model)
-    scale, softcap = read_head(decoder.config)
-
-    def project(hidden: Tensor) -> Tensor:
-        logits = projection(hidden).to(find_exact(hidden.dtype))
-        logits = logits if scale == 1 else logits.mul_(scale)
-        return logits if softcap is None else logits.div_(softcap).tanh_().mul_(softcap)
-
-    expected, hidden = try_tokens(model), Batch(draw_tokens(model), None).run(decoder)
-    # Rounding is relative to the largest logit: small ones are differences of large numbers.
-    tolerance = 100 * torch.finfo(expected.dtype).eps
-    near = {"rtol": tolerance, "atol": tolerance * expected.abs().max().item()}
-    fits = getattr(projection, "in_features", hidden.shape[-1]) == hidden.shape[-1]
-    if not fits or not torch.allclose(project(hidden).to(expected.dtype), expected, **near):
-        more = "more than project, scale and soft-cap its last hidden states"
-        raise NotMeasurableError("token", f"{type(model).__name__} does {more}: not known")
-    return project
-
-
-def rows_together(model: PreTrainedModel, batch_size: int) -> int:
-    """How many rows that differ in length may share a batch.
-
-    One, where positions depend on the longest of them.
-    """
-    return 1 if depend_on_batch(model) else batch_size
-
-
-def _check_none(wrong: Bool[Tensor, " instance"], what: str) -> None:
-    if wrong.any():
-        raise ValueError(f"instance {wrong.nonzero()[0].item()} {what}")
-
-
-def _check_mask(sequences: Tensor, mask: Tensor) -> None:
-    if mask.shape != sequences.shape:
-        shapes = f"{[*mask.shape]}, sequences {[*sequences.shape]}"
-        raise ValueError(f"attention_mask has shape {shapes}")
-    if not ((mask == 0) | (mask == 1)).all():
-        raise ValueError("attention_mask must hold 1 for a real token and 0 for padding")
-    _check_none(~mask.bool().any(dim=1), "has no real token")
-    starts = (mask.long().diff(dim=1) == 1).sum(dim=1) + mask[:, 0].long()
-    gap = "has padding between its real tokens: padding may stand on either side only"
-    _check_none(starts > 1, gap)
 
 
 def _check_rows(
@@ -199,18 +109,12 @@ def profile(
     """
     find_decoder(model)
     check_tokens(model, [sequences], "sequences")
-    if attention_mask is not None:
-        _check_mask(sequences, attention_mask)
+    mask = settle_mask(sequences, attention_mask)
     if measures is None or "token" in measures:
-        real = read_mask(sequences, attention_mask)
-        alone = ~(real[:, :-1] & real[:, 1:]).any(dim=1)
-        _check_none(alone, "has no next token to predict: the loss needs two real tokens in a row")
-    whole = attention_mask is None or attention_mask.all()
-    mask = None if whole else attention_mask.long()
+        check_followed(sequences, mask)
     skip = count_added(model, sequences, mask) if skip is None else skip
     if measures is None or "knowledge" in measures:
-        few = read_mask(sequences, mask).sum(dim=1) <= skip
-        _check_none(few, f"has no more than the {skip} tokens that are left out of the mean")
+        check_counted(sequences, mask, skip)
 
     def run(chosen: Sequence[str]) -> dict[tuple[str, int], BlockMeans]:
         return _stream(model, sequences, mask, batch_size, chosen, activation, skip)
@@ -218,11 +122,11 @@ def profile(
     with freeze(model):
         means, reasons = (run(measures), {}) if measures else leave_out(run, MEASURES)
         layers = find_layers(model) if ("coefficients", 0) in means else None
-        norms = layers and _measure_norms(model, layers)
+        norms = layers and measure_norms(model, layers)
     taken = [each for each in measures or MEASURES if each not in reasons]
     asked = {"measures": taken, "left_out": reasons, "activation": activation, "skip": skip}
-    described = describe_model(model) | _describe_text(sequences, mask) | asked | describe_run()
-    return _collect(means, layers, norms, described)
+    described = describe_model(model) | describe_text(sequences, mask) | asked | describe_run()
+    return collect(means, layers, norms, described)
 
 
 def _find_layers(model: PreTrainedModel, activation: str) -> list[Memory | Mixture]:
@@ -237,14 +141,6 @@ def _find_layers(model: PreTrainedModel, activation: str) -> list[Memory | Mixtu
             raise ValueError(f'activation="relu" needs a gated model; {plain}')
     try_mixtures(model, layers)
     return layers
-
-
-def count_added(model: PreTrainedModel, sequences: Tensor, mask: Mask) -> int:
-    """1 where every instance begins with the token that `kent.load` noted as added, else 0."""
-    if (added := getattr(model.config, ADDED, None)) is None:
-        return 0
-    first = read_mask(sequences, mask).long().argmax(dim=1, keepdim=True)
-    return int((sequences.gather(1, first) == added).all())
 
 
 def _stream(
@@ -298,80 +194,3 @@ def _hear(
     for name, asked in (("coefficients", layers is not None), ("attention", attention)):
         if asked:
             batch.check_heard(name, count)
-
-
-def _measure_norms(
-    model: PreTrainedModel, layers: Sequence[Memory | Mixture]
-) -> list[Float[Tensor, " neuron"]] | None:
-    """Each memory vector's norm; None where some are not the rows of a weight of their own."""
-    exact, norms = find_exact(model.dtype), []
-    for layer in layers:
-        memories = layer.shared if isinstance(layer, Mixture) else [layer]
-        if not all(is_plain(memory.values) for memory in memories):
-            return None
-        vectors = [layer.routed] if isinstance(layer, Mixture) else []
-        vectors += [memory.vectors for memory in memories]
-        parts = [each.norm(dim=-1, dtype=exact).flatten() for each in vectors]
-        norms.append(torch.cat(parts).double().cpu())
-    return norms
-
-
-def _describe_text(sequences: Tensor, mask: Mask) -> dict[str, int | str]:
-    """How many sequences and tokens, and a hash by which the same text is known again."""
-    text = {"tokens": sequences} | ({} if mask is None else {"mask": mask})
-    tokens = int(sequences.numel() if mask is None else mask.sum())
-    counts = {"instances": len(sequences), "length": sequences.shape[1], "tokens": tokens}
-    return {**counts, "text": hash_tensors(text)}
-
-
-def _collect(
-    means: dict[tuple[str, int], BlockMeans],
-    layers: Sequence[Memory | Mixture] | None,
-    norms: list[Tensor] | None,
-    provenance: dict,
-) -> Profile:
-    """A profile from the block means.
-
-    What is not finite is refused here, while the layer it comes from is still known.
-    """
-    blocks: dict[str, list[Tensor]] = {"coefficients": [], "attention": [], "token": [], "loss": []}
-    routing: dict[int, Tensor] = {}
-    for name, layer in sorted(means):
-        values = means[name, layer].means()
-        if not values.isfinite().all():
-            layered = name in ("coefficients", "attention", "routing")
-            raise NotFiniteError(f"{name} of layer {layer}" if layered else name)
-        if name == "routing":
-            routing[layer] = values
-        else:
-            blocks[name].append(values)
-    return Profile(
-        sizes=next(iter(means.values())).sizes,
-        coefficient_blocks=blocks["coefficients"] or None,
-        vector_norms=norms,
-        routing_blocks=_fill_routing(blocks["coefficients"], routing),
-        expert_sizes=[each.sizes for each in layers] if routing else None,
-        attention_blocks=torch.stack(blocks["attention"], dim=1) if blocks["attention"] else None,
-        token_blocks=next(iter(blocks["token"]), None),
-        loss_blocks=next(iter(blocks["loss"]), None),
-        provenance=provenance,
-    )
-
-
-def _fill_routing(
-    coefficients: list[Tensor], routing: dict[int, Tensor]
-) -> list[Float[Tensor, "block _"]] | None:
-    """Every layer's mean routing weights; one without experts is a single one, always chosen."""
-    single = [each.new_ones(len(each), 1) for each in coefficients]
-    return [routing.get(at, each) for at, each in enumerate(single)] if routing else None
-
-
-def describe_model(model: PreTrainedModel) -> dict[str, str]:
-    """What a record says of the model: its class, name, dtype and device."""
-    device = find_device(model)
-    return {
-        "architecture": type(model).__name__,
-        "name": model.config.name_or_path,
-        "dtype": name_dtypes([model.dtype]),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-    }

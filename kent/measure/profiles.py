@@ -4,42 +4,26 @@ Axes: block (neighbouring instances), layer; a vector "_" has one number per neu
 or, where said, per expert.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from kent.measure.blocks import average, jackknife
-from kent.measure.entropy import MEASURES, entropy_bound, measure_entropy, measure_layers
+from kent.measure.blocks import jackknife
+from kent.measure.entropy import MEASURES, entropy_bound, measure_entropy
+from kent.measure.estimates import SOURCES, Layers, Means, average_layers, estimate_layers, subtract
+from kent.measure.packing import pack, unpack
 from kent.records import expect_whole, load_tensors, save_tensors
 from kent.settings import checked
 
 FORMAT = "kent profile 2"
 
-SOURCES = {
-    "knowledge": "coefficient_blocks",
-    "contribution": "vector_norms",
-    "routing": "routing_blocks",
-    "attention": "attention_blocks",
-    "token": "token_blocks",
-    "loss": "loss_blocks",
-    **dict.fromkeys(MEASURES, "coefficient_blocks"),
-}
-"""Every measure, and the field of a profile without which it was not measured."""
-OF_COEFFICIENTS = {"knowledge": measure_entropy, "contribution": measure_entropy, **MEASURES}
-"""Those that are worked out from mean coefficients."""
-OF_VECTORS = {**OF_COEFFICIENTS, "routing": measure_entropy}
-"""Those and the entropy of mean routing weights; all others are means themselves."""
-
-Blocks = list[Float[Tensor, "block _"]]
-Layers = Float[Tensor, " layer"]
-
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Means):
     """What one pass over a checkpoint measured, as means over blocks of neighbouring instances.
 
     `sizes` [block] are the instances per block; `vector_norms` the Euclidean norm of each memory
@@ -50,20 +34,10 @@ class Profile:
     expert, whose weight is 1. What was not measured is None. Entropies and loss are in nats.
     """
 
-    sizes: Int[Tensor, " block"]
-    coefficient_blocks: Blocks | None = None
-    vector_norms: list[Float[Tensor, " _"]] | None = None
-    attention_blocks: Float[Tensor, "block layer"] | None = None
-    token_blocks: Float[Tensor, " block"] | None = None
-    loss_blocks: Float[Tensor, " block"] | None = None
-    routing_blocks: Blocks | None = None
-    expert_sizes: list[list[int]] | None = None
-    provenance: dict = field(default_factory=dict)
-
     @property
     def coefficients(self) -> list[Float[Tensor, " _"]] | None:
         """Mean coefficients C̄ˡ (section 3.1): per layer a float64 vector [m]."""
-        return self.coefficient_blocks and self._average_coefficients(self.sizes)
+        return self.coefficient_blocks and average_layers(self.coefficient_blocks, self.sizes)
 
     @property
     def knowledge_entropy_by_layer(self) -> Layers | None:
@@ -163,29 +137,11 @@ class Profile:
         return getattr(self, SOURCES[measure]) is not None
 
     def _find(self, measure: str) -> Layers | None:
-        return self._estimate(measure, self.sizes) if self._has(measure) else None
+        return estimate_layers(self, measure, self.sizes) if self._has(measure) else None
 
     def _sum(self, measure: str) -> float | None:
         layers = self._find(measure)
         return None if layers is None else layers.sum().item()
-
-    def _average_coefficients(self, sizes: Int[Tensor, " block"]) -> list[Float[Tensor, " _"]]:
-        return [average(means, sizes) for means in self.coefficient_blocks]
-
-    def _estimate(self, measure: str, sizes: Int[Tensor, " block"]) -> Layers:
-        """A measure by layer (one value where it has no layers), with blocks of these sizes."""
-        blocks = getattr(self, SOURCES.get(measure, ""), None)
-        if blocks is None:
-            accepted = ", ".join(SOURCES)
-            raise ValueError(f"{measure!r} was not measured; accepted where measured: {accepted}")
-        if measure not in OF_VECTORS:
-            return average(blocks, sizes).reshape(-1)
-        if measure == "routing":
-            return measure_layers([average(each, sizes) for each in blocks], measure_entropy)
-        layers = self._average_coefficients(sizes)
-        if measure == "contribution":
-            layers = [each * norms for each, norms in zip(layers, blocks, strict=True)]
-        return measure_layers(layers, OF_VECTORS[measure])
 
     @checked
     def by_layer(self, measure: str = "knowledge") -> tuple[Layers, Layers]:
@@ -195,8 +151,8 @@ class Profile:
         (nats, one value), or a name in `kent.measure.entropy.MEASURES`. Raises `ValueError` for any
         other, and for one that was not measured.
         """
-        errors = jackknife(lambda sizes: self._estimate(measure, sizes), self.sizes)
-        return self._estimate(measure, self.sizes), errors
+        errors = jackknife(lambda sizes: estimate_layers(self, measure, sizes), self.sizes)
+        return estimate_layers(self, measure, self.sizes), errors
 
     @property
     def standard_error(self) -> float | None:
@@ -216,8 +172,8 @@ class Profile:
         `by_layer`.
         """
         gather = torch.mean if measure in MEASURES else torch.sum
-        error = jackknife(lambda sizes: gather(self._estimate(measure, sizes)), self.sizes)
-        return gather(self._estimate(measure, self.sizes)).item(), error.item()
+        error = jackknife(lambda sizes: gather(estimate_layers(self, measure, sizes)), self.sizes)
+        return gather(estimate_layers(self, measure, self.sizes)).item(), error.item()
 
     def summarize(self) -> dict:
         """All numbers that were measured as JSON-able values: totals with errors, and by layer.
@@ -258,7 +214,7 @@ class Profile:
         they share out of the error. Raises `ValueError` when they measured others, or models of
         another size, or coefficients of another kind.
         """
-        changes, spread = self._subtract(earlier, measure)
+        changes, spread = subtract(self, earlier, measure)
         count = len(changes)
         if weights is None:
             weights = [1 / count if measure in MEASURES else 1] * count
@@ -274,58 +230,13 @@ class Profile:
 
         Errors as for `change_since`.
         """
-        changes, spread = self._subtract(earlier, "knowledge")
+        changes, spread = subtract(self, earlier, "knowledge")
         return changes, spread(lambda layers: layers)
-
-    def _subtract(self, earlier: "Profile", measure: str) -> tuple[Layers, Callable]:
-        """The layers' differences, and what gives the standard error of a function of them."""
-        self._check_comparable(earlier, measure)
-
-        def subtract(sizes: Tensor) -> Tensor:
-            return self._estimate(measure, sizes) - earlier._estimate(measure, sizes)
-
-        # One block is left out of both at a time: on the same text their errors go together.
-        return subtract(self.sizes), lambda gather: jackknife(
-            lambda sizes: gather(subtract(sizes)), self.sizes
-        )
-
-    def _check_comparable(self, earlier: "Profile", measure: str) -> None:
-        """Raise `ValueError` for what differs; the text only where both say what it was."""
-        if not torch.equal(self.sizes, earlier.sizes):
-            raise ValueError("the two profiles measured different numbers of sequences")
-        alike = {"length": "sequences of another length", "tokens": "other masks"}
-        alike |= {"text": "other tokens"}
-        if measure in OF_COEFFICIENTS:
-            alike |= {"activation": "another activation", "skip": "other tokens left out"}
-        for key, other in alike.items():
-            first, second = (each.provenance.get(key) for each in (earlier, self))
-            if None not in (first, second) and first != second:
-                raise ValueError(f"the two profiles measured {other}: {key} {first} and {second}")
-        first, second = (each._shape(measure) for each in (earlier, self))
-        if first != second:
-            sizes = f"layers of {first} and {second} values"
-            raise ValueError(f"the two profiles measured models of another size: {sizes}")
-
-    def _shape(self, measure: str) -> list[int]:
-        """How many values each layer has; of what is one value a layer, just that."""
-        blocks = self.routing_blocks if measure == "routing" else self.coefficient_blocks
-        if measure in OF_VECTORS and blocks is not None:
-            return [means.shape[1] for means in blocks]
-        return [1] * len(self._estimate(measure, self.sizes))
 
     @checked
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
-        tensors = {"sizes": self.sizes}
-        layered = {"coefficients": self.coefficient_blocks, "norms": self.vector_norms}
-        layered["routing"] = self.routing_blocks
-        layered["experts"] = self.expert_sizes and [*map(torch.tensor, self.expert_sizes)]
-        for name, layers in layered.items():
-            tensors |= {f"{name}.{layer}": values for layer, values in enumerate(layers or ())}
-        for name in ("attention", "token", "loss"):
-            if (blocks := getattr(self, SOURCES[name])) is not None:
-                tensors[name] = blocks
-        save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
+        save_tensors(pack(self), path, format=FORMAT, provenance=self.provenance)
 
     @classmethod
     @checked
@@ -335,26 +246,5 @@ class Profile:
         Raises `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else.
         """
         tensors, provenance = load_tensors(path, FORMAT)
-        kinds = ("coefficients", "norms", "routing", "experts")
-        counts = {kind: sum(name.startswith(f"{kind}.") for name in tensors) for kind in kinds}
-
-        def read(kind: str) -> list[Tensor] | None:
-            """A list may be absent; else all have one length: what lacks a layer is not whole."""
-            layers = range(max(counts.values()) if counts[kind] else 0)
-            return [tensors[f"{kind}.{layer}"] for layer in layers] or None
-
         with expect_whole(path):
-            if counts["coefficients"] < max(counts.values()):
-                raise KeyError("coefficients")
-            sizes = read("experts")
-            return cls(
-                sizes=tensors["sizes"],
-                coefficient_blocks=read("coefficients"),
-                vector_norms=read("norms"),
-                routing_blocks=read("routing"),
-                expert_sizes=sizes and [each.tolist() for each in sizes],
-                attention_blocks=tensors.get("attention"),
-                token_blocks=tensors.get("token"),
-                loss_blocks=tensors.get("loss"),
-                provenance=provenance,
-            )
+            return cls(**unpack(tensors), provenance=provenance)

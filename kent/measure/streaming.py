@@ -1,73 +1,39 @@
 """What streams out of a forward pass, as means over an instance: no tensor of all of it is held.
 
-That is each layer's coefficients and attention, and each position's distribution over tokens.
+That is each layer's coefficients and attention (`kent.measure.head` has each position's
+distribution over tokens), from a model that is left as it was.
 
 Axes: instance (sequences of a batch), position (tokens of a sequence), neuron (memory vectors of a
-layer), head, width (numbers in a hidden state), vocabulary.
+layer), head, width (numbers in a hidden state).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
+from kent.measure.decoders import name_dtypes
 from kent.measure.limits import NotMeasurableError
-from kent.measure.memory import Memory, Mixture, count_vocabulary, find_device
+from kent.measure.masks import Mask, Tokens, average_positions, read_mask
+from kent.measure.memory import Memory, Mixture
 from kent.measure.rotations import start_afresh
 from kent.precision import keep_precision
 
-POSITIONS = 256
-"""Positions whose logits are held at once."""
-ROWS = 16
-"""Positions whose distributions are worked out at once on a CPU, so that they stay in its cache."""
 DEVIATION = {torch.float64: 1e-5, torch.float32: 1e-5, torch.float16: 0.008, torch.bfloat16: 0.06}
 """How far what must be equal may lie apart by rounding, as a share of its size: three times the
 most found over the architectures of the tests in half precision (2.3 eps), ten times in the others
 (where also a float64 model takes its norms and positions in float32)."""
 
-Tokens = Int[Tensor, "instance position"]
-Mask = Int[Tensor, "instance position"] | None
-Project = Callable[[Tensor], Tensor]
-
-
-def find_exact(dtype: torch.dtype) -> torch.dtype:
-    """Float32, or the dtype itself where that is wider."""
-    return torch.promote_types(dtype, torch.float32)
-
-
-def name_dtypes(dtypes: Iterable[torch.dtype]) -> str:
-    """Their names, sorted, without "torch."."""
-    return ", ".join(sorted(str(each).removeprefix("torch.") for each in dtypes))
-
-
-def read_mask(tokens: Tokens, mask: Tensor | None) -> Bool[Tensor, "instance position"]:
-    """Which tokens are real: all of them where there is no mask."""
-    return torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask.bool()
-
-
-def average_positions(
-    values: Float[Tensor, "instance position ..."], mask: Mask
-) -> Float[Tensor, "instance ..."]:
-    """Mean over each instance's real tokens, in float32 at least.
-
-    Padding never enters, not even as NaN, which it may well be: it is masked, not multiplied by 0.
-    """
-    if mask is None:
-        return values.mean(dim=1, dtype=find_exact(values.dtype))
-    real = mask.bool().view(*mask.shape, *[1] * (values.ndim - 2))
-    return values.masked_fill(~real, 0).sum(dim=1, dtype=find_exact(values.dtype)) / real.sum(dim=1)
-
 
 def average_magnitudes(
     activations: Float[Tensor, "instance position neuron"], mask: Mask
 ) -> Float[Tensor, "instance neuron"]:
-    """Mean |coefficient| over each instance's real tokens.
+    """Mean |coefficient| over each instance's real tokens, or those that count.
 
     The paper takes magnitudes first and then means (section 3.1): a coefficient that is as often
     positive as negative is in use. One instance at a time, whose magnitudes stay in the cache.
@@ -77,51 +43,11 @@ def average_magnitudes(
     return torch.cat([average_positions(each.abs(), real) for each, real in pairs])
 
 
-def average_tokens(
-    hidden: Float[Tensor, "instance position width"], tokens: Tokens, mask: Mask, project: Project
-) -> tuple[Float[Tensor, " instance"], Float[Tensor, " instance"]]:
-    """Next-token entropy and loss per instance, in nats, from 256 positions' logits at a time."""
-    flat, targets = hidden.flatten(0, 1), tokens.roll(-1, dims=1).view(-1, 1)
-    rows = ROWS if flat.device.type == "cpu" else POSITIONS
-    found = [
-        _spread(logits, answers)
-        for block, following in zip(flat.split(POSITIONS), targets.split(POSITIONS), strict=True)
-        for logits, answers in zip(project(block).split(rows), following.split(rows), strict=True)
-    ]
-    entropies, losses = (torch.cat(parts).view(tokens.shape) for parts in zip(*found, strict=True))
-    # Every real token has a distribution after it. A loss needs the next token too: none is after
-    # the last, where `roll` put the first, and none is real on the other side of padding.
-    predicted = None if mask is None else mask[:, :-1] * mask[:, 1:]
-    return average_positions(entropies, mask), average_positions(losses[:, :-1], predicted)
-
-
-def _spread(
-    logits: Float[Tensor, "position vocabulary"], answers: Int[Tensor, "position 1"]
-) -> tuple[Float[Tensor, " position"], Float[Tensor, " position"]]:
-    """Entropy of softmax(logits) and -log softmax of the answers; `logits` are overwritten."""
-    # With z shifted by its maximum (no overflow), e = exp(z) and s = Σe, the entropy is
-    # -Σ e/s·(z - ln s) = ln s - Σ e·z / s. So one exponential serves both; a softmax and a
-    # log-softmax would take two, and two more tensors of the size of the logits.
-    logits -= logits.amax(dim=-1, keepdim=True)
-    answered = logits.gather(1, answers).squeeze(1)
-    weights = logits.exp()
-    total = weights.sum(dim=-1)
-    return total.log() - torch.linalg.vecdot(weights, logits) / total, total.log() - answered
-
-
-def measure_surprisal(
-    states: Float[Tensor, "answer width"], answers: Int[Tensor, " answer"], project: Project
-) -> Float64[Tensor, " answer"]:
-    """-ln p in nats of each answer after its hidden state, from 256 answers' logits at a time."""
-    blocks = zip(states.split(POSITIONS), answers.split(POSITIONS), strict=True)
-    losses = [cross_entropy(project(each), right, reduction="none") for each, right in blocks]
-    return torch.cat(losses).cpu().double()
-
-
 class Batch:
     """One batch on its way through the model: its tokens and mask, and its means so far.
 
-    The first `skip` real tokens of each instance are left out of the mean coefficients.
+    The first `skip` real tokens of each instance are left out of the mean coefficients: `counted`
+    is the mask without them.
     """
 
     def __init__(self, tokens: Tokens, mask: Mask, skip: int = 0):
@@ -187,12 +113,6 @@ class Batch:
                 f"compiled (load it anew, without torch.compile){hybrid}?"
             )
             raise NotMeasurableError("attention", reason) if hybrid else ValueError(reason)
-
-
-def draw_tokens(model: PreTrainedModel) -> Tokens:
-    """Eight rows of two tokens from all over the vocabulary: a padding token's embedding is 0."""
-    last, device = count_vocabulary(model) - 1, find_device(model)
-    return torch.linspace(0, last, 16, device=device).long().view(8, 2)
 
 
 def find_deviation(found: Tensor, expected: Tensor) -> float | None:

@@ -14,10 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from kent.measure.decoders import draw_tokens, find_decoder
 from kent.measure.experts import listen
 from kent.measure.limits import NotMeasurableError
-from kent.measure.memory import Memory, Mixture, find_decoder
-from kent.measure.streaming import Batch, draw_tokens, find_deviation
+from kent.measure.memory import Memory, Mixture
+from kent.measure.streaming import Batch, find_deviation
 
 Calls = dict[nn.Module, tuple[tuple, dict, Tensor]]
 """What each layer's experts were given, and what they put out."""
