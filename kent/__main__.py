@@ -86,7 +86,7 @@ def do_suite(options: argparse.Namespace) -> None:
         print(_align(tabulate_places(places), "{:,}"), end="\n\n")
     cost = estimate_cost(*find_checkpoint(options.name, None, next(reversed(places), None)))
     tokens = options.length * options.limit
-    print(cost.say(max(1, len(places)), tokens, time_products(device)))
+    print(cost.say(max(1, len(places)), tokens, time_products(device=device)))
 
 
 def do_profile(options: argparse.Namespace) -> None:

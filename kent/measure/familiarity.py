@@ -174,10 +174,11 @@ def measure_familiarity(
     An entity's perplexity is exp(mean -ln p) over its tokens, each given everything before it in
     its document and one token in front: that which the tokenizer puts there by its own default
     (`kent.text.tokens.find_bos`), else the end-of-text token. A token is an entity's when a
-    character that both hold is not white space. Documents are cut to `length` tokens; entities not
-    whole then are left out, and so are documents that keep none. Log probabilities are taken in
-    float32 at least, of 256 positions of entities at a time. Documents are read one by one where
-    the model's positions depend on the longest row of a batch. The model is left as found.
+    character that both hold is not white space; the token in front is none's. Documents are cut to
+    `length` tokens; entities not whole then are left out, and so are documents that keep none. Log
+    probabilities are taken in float32 at least, of 256 positions of entities at a time. Documents
+    are read one by one where the model's positions depend on the longest row of a batch. The model
+    is left as found.
 
     Raises ValueError for a document that is no text or has spans beyond it (named by its index); a
     tokenizer without offsets or end-of-text token, or another model's; a length below 2 or beyond

@@ -196,6 +196,9 @@ def measure_gradients(
     last. A float32 weight does not move by less than about 6e-8 of itself. The model is left as
     found: each measurement takes a copy, one at a time.
 
+    Mean coefficients leave out the token that the checkpoint's tokenizer puts in front, as by
+    default in `kent.profile`; gradients and updates do not, for training reads it like any other.
+
     Raises `ValueError` for what `kent.profile` refuses, `steps` below 1, a learning rate that is
     not positive and finite, weights other than float32 or kept elsewhere, memory vectors that are
     not the rows of a weight (under an adapter, pruned), sequences of one token, and a gradient or

@@ -2,13 +2,16 @@
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from statistics import median
 
 import torch
 from huggingface_hub import HfApi
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from kent.hub import UNREACHABLE
+from kent.models.checkpoints import choose_device
 from kent.models.older_olmo import is_older, read_config
 from kent.models.revisions import Revision
 
@@ -78,12 +81,16 @@ def _sum_files(revision: Revision) -> int | None:
     return None
 
 
-def time_products(device: str | torch.device) -> float:
-    """Operations per second of a float32 matrix product on a device, timed now."""
-    left = torch.randn(1024, 1024, device=device)
-    left @ left  # the first product also sets the device up
-    start = time.perf_counter()
+@cache
+def time_products(dtype: str = "float32", device: str | torch.device | None = None) -> float:
+    """Operations per second of a matrix product, timed now; by default where models are loaded."""
+    device = choose_device(device)
+    size = 8192 if device.type == "cuda" else 1024
+    left = torch.randn(size, size, device=device).to(getattr(torch, dtype))
+    (left @ left).sum().item()  # the first also sets the device up
+    seconds = []
     for _ in range(5):
-        product = left @ left
-    product.sum().item()  # waits for a GPU to be done
-    return 5 * 2 * 1024**3 / (time.perf_counter() - start)
+        start = time.perf_counter()
+        (left @ left)[0, 0].item()  # waits for a GPU to be done
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / median(seconds)

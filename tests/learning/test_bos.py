@@ -15,6 +15,7 @@ from kent.learning.downstream import evaluate
 from kent.learning.injection import InjectedRows
 from kent.learning.probes import probe
 from kent.measure.familiarity import measure_familiarity, read_entities
+from kent.measure.gradients import measure_gradients
 
 PLAIN, BOS = make_byte_tokenizer(), make_bos_tokenizer()
 TEXT = "A text of some words that goes on. " * 40
@@ -118,6 +119,27 @@ def test_its_coefficients_are_left_out_of_the_mean_unless_asked_for(model, tmp_p
     assert found.loss == whole.loss and found.attention_entropy == whole.attention_entropy
     with pytest.raises(ValueError, match="measured other tokens left out: skip 0 and 1"):
         found.change_since(whole)
+
+
+def test_gradients_are_set_beside_coefficients_without_it(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    BOS.save_pretrained(tmp_path)
+    loaded, tokenizer = kent.load(tmp_path, device="cpu")
+    tokens = kent.sequences([TEXT], tokenizer, length=24, limit=2)
+    found = measure_gradients(loaded, tokens, steps=1)
+    alone = kent.profile(loaded, tokens, measures=["knowledge"])
+    assert found.provenance["skip"] == 1
+    for one, other in zip(
+        found.coefficients, kent.profile(loaded, tokens).coefficients, strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    names = [f"model.layers.{layer}.mlp.down_proj.weight" for layer in range(len(found.gradients))]
+    loaded(tokens, labels=tokens).loss.backward()
+    weights = dict(loaded.named_parameters())
+    for name, gradients in zip(names, found.gradients, strict=True):  # of all tokens, it too
+        torch.testing.assert_close(
+            weights[name].grad.norm(dim=0).double(), gradients, rtol=1e-4, atol=1e-7
+        )
 
 
 def test_padding_in_front_does_not_hide_it(model, tmp_path):
