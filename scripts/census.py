@@ -19,8 +19,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 import kent
 from kent import records
+from kent.measure.decoders import find_decoder
 from kent.measure.measurement import MEASURES
 from kent.measure.memory import Memory, Mixture, find_layers
+from kent.measure.streaming import Batch, find_deviation
 
 RECORD = Path(__file__).parents[1] / "results" / "models.json"
 SECONDS = 150
@@ -103,7 +105,7 @@ def build(name: str) -> PreTrainedModel:
 
 def try_type(name: str) -> dict:
     """A row of the table: what of a type was measured and whether it can be changed, or why not."""
-    row = {"type": name, "class": TYPES[name], "layout": None, "why": {}}
+    row = {"type": name, "class": TYPES[name], "layout": None, "causal": None, "why": {}}
     row |= dict.fromkeys((*MEASURES, "resuscitation"), False)
     try:
         model = build(name)
@@ -113,7 +115,7 @@ def try_type(name: str) -> dict:
         profile = kent.profile(model, TOKENS)
     except Exception as error:  # what kent does not foresee is a row of the table too
         return row | {"why": {"model": _say(error)}}
-    taken = dict.fromkeys(profile.provenance["measures"], True)
+    taken = dict.fromkeys(profile.provenance["measures"], True) | {"causal": is_causal(model)}
     row |= taken | {"why": {key: _shorten(why) for key, why in profile.left_out.items()}}
     if profile.knowledge_entropy is None:
         return row
@@ -125,6 +127,15 @@ def try_type(name: str) -> dict:
     except ValueError as error:
         return row | {"why": row["why"] | {"resuscitation": _say(error)}}
     return row | {"resuscitation": True}
+
+
+@torch.no_grad()
+def is_causal(model: PreTrainedModel) -> bool:
+    """Whether no state depends on a later token: not so of BERT and its kin, unless told to be."""
+    other = TOKENS.clone()
+    other[:, -1] = TOKENS[:, 0]
+    one, two = (Batch(each, None).run(find_decoder(model))[:, :-1] for each in (TOKENS, other))
+    return find_deviation(two, one) is None
 
 
 def describe_layout(layers: list[Memory | Mixture]) -> str:
