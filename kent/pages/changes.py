@@ -14,16 +14,11 @@ from kent.learning.probes import MEASURES
 from kent.pages.evidence import ONE_SEED
 from kent.pages.gates import acquire_net, exceed_chance
 from kent.pages.seeds import Seed, format_interval, pool
-from kent.pages.summaries import ENTROPIES, NET, Changed
+from kent.pages.summaries import ENTROPIES, FALL, NET, Changed, estimate_rows
 from kent.paper import is_effect
 
 COMPARED = "minus unchanged"
 """What a page calls the table of `compare_changes` that it keeps for other seeds."""
-GUESSING = "F of a fall to guessing (%)"
-"""A row of `compare_changes`: 1 - chance / P before, without a free parameter, so alike for all.
-
-How far F of the unchanged model is from that of one that has lost whatever it could.
-"""
 
 
 def acquire(models: Changed) -> dict[str, Float64[np.ndarray, " sample"]]:
@@ -42,13 +37,8 @@ def tabulate_changes(models: Changed) -> pd.DataFrame:
     table = {}
     for label, (before, outcome) in models.items():
         measured = {row: before.estimate(measure) for row, measure in ENTROPIES.items()}
-        table[label] = _estimate(_collect(outcome, unchanged)) | measured
+        table[label] = estimate_rows(_collect(outcome, unchanged)) | measured
     return pd.DataFrame(table)
-
-
-def _estimate(samples: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
-    """Value and standard error of every row of bootstrap samples."""
-    return {row: estimate(each) for row, each in samples.items()}
 
 
 def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarray, " sample"]]:
@@ -69,7 +59,7 @@ def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarr
 
 
 def compare_changes(models: Changed) -> pd.DataFrame:
-    """The rows of `tabulate_changes`, each minus the unchanged model's, and a row `GUESSING`.
+    """The rows of `tabulate_changes`, each minus the unchanged model's, and a row `FALL`.
 
     Errors are those of the difference: over the same blocks of text, the same redrawn paragraphs
     and documents.
@@ -79,10 +69,10 @@ def compare_changes(models: Changed) -> pd.DataFrame:
     for label, (before, outcome) in [*models.items()][1:]:
         # sample by sample, since all models answer the same redrawn paragraphs and documents
         samples = {row: each - own[row] for row, each in _collect(outcome, unchanged).items()}
-        moved = {GUESSING: _miss_guessing(unchanged)} | {
+        moved = {FALL: _miss_guessing(unchanged)} | {
             row: before.change_since(profile, name) for row, name in ENTROPIES.items()
         }
-        table[label] = _estimate(samples) | moved
+        table[label] = estimate_rows(samples) | moved
     return pd.DataFrame(table)
 
 

@@ -25,25 +25,37 @@ def correlate(
 
     `given` is a third series of which both are freed first (partial correlation). The interval is
     two standard errors of the Fisher transform either way, points taken as independent and exact.
-    NaN for fewer than four points beyond those `given` takes, and for a series that never changes.
+    NaN for fewer than four points beyond those `given` takes, for a point without a value, and for
+    a series that never changes, or only as `given` does.
     """
     free = len(x) if given is None else len(x) - 1
-    if free < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
+    value = _measure(x, y, kind, given) if free >= 4 else float("nan")
+    if np.isnan(value):
         return float("nan"), float("nan")
-    value = _measure(x, y, kind, given)
     near, _ = _bound(abs(value), VARIANCES[kind] / (free - 3))
     return value, (abs(value) - near) / 2
 
 
 def _measure(x: ArrayLike, y: ArrayLike, kind: str, given: ArrayLike | None) -> float:
     series = [x, y] if given is None else [x, y, given]
+    if not np.isfinite(np.array([*map(list, series)], float)).all():
+        return float("nan")
     x, y, *third = (
         rankdata(each) if kind == "Spearman" else np.asarray(each, float) for each in series
     )
+    spreads = np.ptp(x), np.ptp(y)
     for z in third:
-        x, y = (each - np.polyval(np.polyfit(z, each, 1), z) for each in (x, y))
+        x, y = (_free(each, z) for each in (x, y))
+    # what rounding leaves of a series is no change
+    if any(np.ptp(left) <= 1e-9 * whole for left, whole in zip((x, y), spreads, strict=True)):
+        return float("nan")
     # the transform of ±1 is infinite
     return float(np.clip(np.corrcoef(x, y)[0, 1], -1 + 1e-12, 1 - 1e-12))
+
+
+def _free(x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """What a straight line in z leaves of x; x itself where z never changes."""
+    return x if np.ptp(z) == 0 else x - np.polyval(np.polyfit(z, x, 1), z)
 
 
 def _bound(value: float, variance: float) -> tuple[float, float]:
@@ -56,13 +68,46 @@ def _bound(value: float, variance: float) -> tuple[float, float]:
 def leave_one_out(
     x: ArrayLike, y: ArrayLike, given: ArrayLike | None = None
 ) -> tuple[float, float]:
-    """Lowest and highest of Pearson's correlations without one point each, partial to `given`."""
+    """Lowest and highest of Pearson's correlations without one point each, partial to `given`.
+
+    NaN where one of them has no value, or too few points are left for it to be one.
+    """
     series = [np.asarray(each, float) for each in (x, y, *([] if given is None else [given]))]
+    if len(x) < len(series) + 2:
+        return float("nan"), float("nan")
     found = [
         _measure(left[0], left[1], "Pearson", left[2] if len(left) > 2 else None)
         for left in ([np.delete(each, place) for each in series] for place in range(len(x)))
     ]
-    return min(found), max(found)
+    return float(np.min(found)), float(np.max(found))
+
+
+def relate(
+    table: pd.DataFrame, one: str, other: str
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Pearson's correlation of two rows, partial to ln of the step: with its error, and its range.
+
+    Over the columns of a table of (value, error), which are steps. The range is that of
+    `leave_one_out`.
+    """
+    x, y = (_list_values(table, row) for row in (one, other))
+    steps = measure_steps([*table.columns])
+    return correlate(x, y, given=steps), leave_one_out(x, y, steps)
+
+
+def describe_relation(table: pd.DataFrame, one: str, other: str) -> str:
+    """How two rows move from the first step to the last, and how they go together: sentences."""
+    ends = [[f"{table.loc[row].iloc[place][0]:.2f}" for place in (0, -1)] for row in (one, other)]
+    moves = [f"{row} from {a} to {b}" for row, (a, b) in zip((one, other), ends, strict=True)]
+    r, (low, high) = relate(table, one, other)
+    without = f"; without one checkpoint {format_range(low, high)}" if not np.isnan(low) else ""
+    alone = format_correlation(*correlate(*(_list_values(table, row) for row in (one, other))))
+    said = f"From the first checkpoint to the last: {' and '.join(moves)}.".replace("-", "−")
+    return f"{said} r given ln step: {format_correlation(*r)}{without}; r alone: {alone}."
+
+
+def _list_values(table: pd.DataFrame, row: str) -> list[float]:
+    return [value for value, _ in table.loc[row]]
 
 
 def pool_correlations(values: Sequence[float]) -> tuple[float, float]:
@@ -93,6 +138,11 @@ def format_correlation(value: float, error: float) -> str:
     return f"{value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
 
 
+def format_range(low: float, high: float) -> str:
+    """Both ends of a range of correlations; nothing where they are not known."""
+    return "" if np.isnan(low) else f"{low:+.2f} to {high:+.2f}".replace("-", "−")
+
+
 def measure_steps(steps: Sequence[int]) -> np.ndarray:
     """Natural logarithm of each step; 0 for the untrained model."""
     return np.log(np.maximum(np.asarray(steps, float), 1))
@@ -105,7 +155,7 @@ def tabulate_correlations(table: pd.DataFrame, entropy: str, rows: Sequence[str]
     the partial one without one checkpoint each (Pearson's alone).
     """
     values = table.map(lambda pair: pair[0]).T
-    x, steps = values[entropy], measure_steps(values.index)
+    x, steps = values[entropy], measure_steps([*values.index])
     found = [
         _list_correlations(x, values[row], steps, kind) for row, kind in product(rows, VARIANCES)
     ]
@@ -118,6 +168,5 @@ def _list_correlations(x: ArrayLike, y: ArrayLike, steps: ArrayLike, kind: str) 
         "with ln step": format_correlation(*correlate(steps, y, kind)),
         "with H given ln step": format_correlation(*correlate(x, y, kind, steps)),
     }
-    low, high = leave_one_out(x, y, steps) if kind == "Pearson" else (np.nan, np.nan)
-    ends = f"{low:+.2f} to {high:+.2f}".replace("-", "−")
-    return found | {"without one checkpoint": "" if np.isnan(low) else ends}
+    ends = format_range(*leave_one_out(x, y, steps)) if kind == "Pearson" else ""
+    return found | {"without one checkpoint": ends}

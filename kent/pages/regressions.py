@@ -1,6 +1,6 @@
 """Tables 1 and 2 as regressions: what describes A and F there, and what cannot be told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -110,6 +110,64 @@ def regress(cells: pd.DataFrame, outcome: str, terms: Sequence[str]) -> Fit:
     places = map(model.exog_names.index, terms)
     table["inflation"] = [variance_inflation_factor(model.exog, place) for place in places]
     return Fit(table, fit.rsquared, fit.mse_resid**0.5)
+
+
+def compare_laws(cells: pd.DataFrame, laws: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Every law's terms for A and F, with their intervals, and how well it describes: texts.
+
+    Laws are lists of terms, by name; a row per law and term.
+    """
+    described = {
+        key: {law: regress(cells, key, terms).describe() for law, terms in laws.items()}
+        for key in "AF"
+    }
+    columns = {
+        key: {(law, term): said for law, fit in fits.items() for term, said in fit.items()}
+        for key, fits in described.items()
+    }
+    return pd.DataFrame(columns)
+
+
+RIVALS = {"stage": "the stage", "log own": "the checkpoint's own rate"}
+"""Terms that move together over the table, and what they stand for."""
+
+
+def find_clear(cells: pd.DataFrame, outcome: str, controls: Sequence[str]) -> list[str]:
+    """Those of `RIVALS` whose interval is clear of 0, both beside the controls in one law."""
+    terms = regress(cells, outcome, [*controls, *RIVALS]).terms.loc[[*RIVALS]]
+    return [*terms.index[terms["low"] * terms["high"] > 0]]
+
+
+def describe_rivals(schedules: Mapping[str, pd.DataFrame], controls: Sequence[str]) -> str:
+    """Whether the cells tell `RIVALS` apart: sentences.
+
+    They do where one alone is clear of 0 for A or F, the same under every schedule. `schedules`
+    holds the cells under each, the one that is believed first.
+    """
+    clear = {
+        key: [find_clear(cells, key, controls) for cells in schedules.values()] for key in "AF"
+    }
+    told = any(len(one) == 1 and one == other for one, other in clear.values())
+    verdict = f"{'can' if told else 'cannot'} tell {' from '.join(RIVALS.values())}"
+    cells, *_ = schedules.values()
+    fits = ", ".join(_describe_fits(cells, key, controls) for key in "AF")
+    alone = f"Beside peak rate and updates, either describes {len(cells)} cells ({fits})"
+    return f"**The tables {verdict}.** {alone}. {_describe_clear(schedules, clear)}"
+
+
+def _describe_fits(cells: pd.DataFrame, outcome: str, controls: Sequence[str]) -> str:
+    fits = [regress(cells, outcome, [*controls, each]).r_squared for each in RIVALS]
+    return f"R² {' and '.join(f'{fit:.2f}' for fit in fits)} for {outcome}"
+
+
+def _describe_clear(schedules: Iterable[str], clear: Mapping[str, Sequence[list[str]]]) -> str:
+    """What is clear of 0 with both in the law, by schedule."""
+    lines = []
+    for place, name in enumerate(schedules):
+        pairs = [(RIVALS[term], key) for key, found in clear.items() for term in found[place]]
+        said = " and ".join(f"{term} for {key}" for term, key in pairs) or "neither"
+        lines.append(f"{said} ({name} schedule)")
+    return f"With both in the law, clear of 0 is: {'; '.join(lines)}."
 
 
 def match_ratios(cells: pd.DataFrame) -> pd.DataFrame:

@@ -8,10 +8,10 @@ import torch
 from kent.learning.outcomes import Outcome
 from kent.measure.profiles import Profile
 from kent.pages import changes, summaries
-from kent.pages.changes import COMPARED, GUESSING
+from kent.pages.changes import COMPARED
 from kent.pages.evidence import ONE_SEED
 from kent.pages.seeds import Seed
-from kent.pages.summaries import NET
+from kent.pages.summaries import FALL, NET
 from kent.runs import execution, learning_plans
 
 
@@ -51,9 +51,9 @@ def test_changed_models_count_from_the_unchanged_one(pretrained, monkeypatch):
     gained = [table.loc[row, "q = 2"][0] for row in (net, "A (%)", "control: A (%)")]
     assert gained[0] == pytest.approx(gained[1] - gained[2])
     # of all that could be answered before, guessing leaves a quarter; a half was left
-    assert differences.loc[GUESSING, "q = 2"][0] == pytest.approx(75 - 50)
+    assert differences.loc[FALL, "q = 2"][0] == pytest.approx(75 - 50)
     same = changes.compare_changes({"unchanged": models["unchanged"], "same": models["unchanged"]})
-    assert all(pair == (0, 0) for pair in same["same"].drop(GUESSING))
+    assert all(pair == (0, 0) for pair in same["same"].drop(FALL))
     risen = changed.performance()[-1] - unchanged.performance()[-1]
     assert differences.loc["A (%)", "q = 2"][0] == pytest.approx(
         100 * risen[0] / abs(unchanged.performance()[0, 0])

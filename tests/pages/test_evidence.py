@@ -149,20 +149,6 @@ def test_a_bar_in_a_statistic_is_no_column(monkeypatch):
 @pytest.mark.parametrize("y", [[1.0, 3.0, 2.0, 5.0, 4.0], [4.0, 5.0, 2.0, 3.0, 1.0]])
 def test_a_correlation_is_said_with_its_interval(y):
     x = [1.0, 2.0, 3.0, 4.0, 5.0]
-    said = evidence.format_statistic(CLAIMS["fig14"], *correlations.correlate(x, y))
-    assert said == correlations.format_correlation(*correlations.correlate(x, y))
-
-
-@pytest.mark.parametrize(
-    ("changes", "gate"),
-    [
-        ([(-1.0, 0.1)], None),
-        ([(-1.0, 0.1), (-2.0, 0.5)], None),
-        ([(-1.0, 0.1), (2.0, 0.5)], gates.NO_FALL),
-        ([(-1.0, 0.6)], gates.NO_FALL),
-        ([(math.nan, 0.1)], gates.NO_FALL),
-        ([(0.0, 0.0)], gates.NO_FALL),
-    ],
-)
-def test_what_falls_most_needs_a_fall(changes, gate):
-    assert gates.require_fall(*changes) == gate
+    found = correlations.correlate(x, y)
+    said = evidence.format_statistic(CLAIMS["fig14"], *found)
+    assert said == correlations.format_correlation(*found)

@@ -150,3 +150,34 @@ def test_the_ratio_alone_leaves_more_of_forgetting_than_rate_and_stage():
     rate_and_stage = regress(cells, "F", [*CONTROLS, "stage"])
     assert regress(cells, "F", ratio).residual > 2.5 * rate_and_stage.residual
     assert regress(cells, "F", [*ratio, "log rate"]).terms.loc["log rate", "low"] > 0
+
+
+def test_all_laws_stand_in_one_table_with_both_outcomes():
+    cells = tabulate_cells()
+    table = regressions.compare_laws(cells, {"stage": ["stage"], "ratio": ["log ratio"]})
+    assert [*table.index] == [
+        (law, term)
+        for law, first in (("stage", "stage"), ("ratio", "log ratio"))
+        for term in (first, "R²", "residual")
+    ]
+    assert (
+        table.loc[("ratio", "log ratio"), "F"]
+        == (regress(cells, "F", ["log ratio"]).describe()["log ratio"])
+    )
+
+
+def test_the_published_cells_cannot_tell_stage_from_rate_and_the_sentence_says_so():
+    kept = {name: tabulate_cells(name).drop(index=COLLAPSED) for name in regressions.SCHEDULES}
+    said = regressions.describe_rivals(kept, CONTROLS)
+    assert said.startswith("**The tables cannot tell the stage from the checkpoint's own rate.**")
+    assert "R² 0.84 and 0.85 for A, R² 0.99 and 0.99 for F" in said
+    assert said.endswith("neither (cosine schedule); the stage for F (linear schedule).")
+
+
+def test_cells_that_follow_the_stage_under_both_schedules_would_tell():
+    noise = np.random.default_rng(0).normal(size=20)
+    made = {}
+    for name in regressions.SCHEDULES:
+        cells = tabulate_cells(name)
+        made[name] = cells.assign(A=noise + 200 * cells["stage"], F=noise)
+    assert "**The tables can tell" in regressions.describe_rivals(made, CONTROLS)

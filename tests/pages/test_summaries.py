@@ -1,97 +1,71 @@
-"""Correlations beside the formula by hand, and what their error says; changed models beside the
-unchanged one."""
+"""Tables of what learning came to; changed models beside the unchanged one."""
 
-import math
-import re
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
 
 from kent.learning.outcomes import Outcome
 from kent.measure.profiles import Profile
 from kent.pages import summaries
-from kent.pages.evidence import FLOOR
-from kent.pages.summaries import correlate, describe_correlation, exceed_chance, list_guessing
+from kent.pages.summaries import FALL, NET, list_guessing, tabulate_learning
 
 
-def test_pearsons_correlation_and_the_end_of_its_interval_towards_zero():
-    x, y = [1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 3.0, 2.0, 5.0, 4.0]
-    value, error = correlate(x, y)
-    assert value == pytest.approx(np.corrcoef(x, y)[0, 1]) == pytest.approx(0.8)
-    assert value - 2 * error == pytest.approx(math.tanh(math.atanh(0.8) - 2 / math.sqrt(2)))
-    mirrored, same = correlate(x, [-each for each in y])
-    assert (mirrored, same) == (pytest.approx(-value), pytest.approx(error))
+def answer(step: int, before: list[int], after: list[int]) -> Outcome:
+    """An outcome of one task, by its answers before and after."""
+    rest = {"knowledge": {}, "control": {}, "curve": torch.zeros(1, 3).double()}
+    tables = {"exam": torch.tensor([before, after]).double()}
+    about = {"revision": {"step": step}}
+    return Outcome(torch.tensor([0, 1]), **rest, answers=tables, provenance=about)
 
 
-def test_spearmans_is_that_of_the_ranks_and_wider():
-    x, y = [1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 30.0, 20.0, 500.0, 400.0]
-    value, error = correlate(x, y, "Spearman")
-    assert value == pytest.approx(0.8)
-    assert error > correlate(x, [1.0, 3.0, 2.0, 5.0, 4.0])[1]
+def test_the_net_stands_beside_both_and_forgetting_beside_a_fall_to_guessing(learn):
+    table = tabulate_learning([learn(128)])
+    rows = [NET, "A (%)", "control: A (%)", "F (%)", FALL]
+    values = [table[128][row][0] for row in rows]
+    # of 75 % answered before, a chance of 25 % is left: one task of four choices
+    assert values == pytest.approx([18.75, 37.5, 18.75, 200 / 3, 100 * (1 - 0.25 / 0.75)])
 
 
-@pytest.mark.parametrize(("x", "y"), [([1.0, 2.0, 3.0],) * 2, ([1.0] * 4, [1.0, 2.0, 3.0, 4.0])])
-def test_too_few_points_and_a_series_that_never_changes_say_nothing(x, y):
-    assert all(map(math.isnan, correlate(x, y)))
+def test_each_setting_has_its_own_net_and_control(learn):
+    table = summaries.tabulate_kinds([learn(128)])[128]
+    assert table[f"injected once, {NET}"][0] == pytest.approx(25 - 12.5)
+    assert table[f"paraphrased, {NET}"][0] == pytest.approx(50 - 25)
+    assert table["paraphrased, control: A (%)"][0] == 25
+    assert table["paraphrased, control: K after (nats)"][0] == -3
+    whole = summaries.tabulate_kinds([learn(128, settings=("once", "once"))])[128]
+    assert whole[f"paraphrased, {NET}"][0] == pytest.approx(50 - 18.75), "no control of its own"
 
 
-def test_a_perfect_correlation_has_a_finite_error():
-    value, error = correlate([1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, 8.0])
-    assert value == pytest.approx(1) and 0 <= error < 1e-4
+def test_initial_models_of_one_step_are_kept_apart(learn):
+    assert summaries.label_models([learn(128), learn(768)]) == [128, 768]
+    assert list(tabulate_learning([learn(128), learn(128)])) == [0, 1]
 
 
-@pytest.mark.parametrize("kind", ["Pearson", "Spearman"])
-def test_a_correlation_is_said_with_both_ends_of_its_interval(kind):
-    x, y = [1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 3.0, 2.0, 5.0, 4.0]
-    value, low, high = map(
-        float, re.findall(r"[+-]\d\.\d\d", describe_correlation(x, y, kind).replace("−", "-"))
-    )
-    spread = 2 * math.sqrt({"Pearson": 1, "Spearman": 1.06}[kind] / 2)
-    ends = [math.tanh(math.atanh(0.8) + end) for end in (-spread, spread)]
-    assert value == 0.8 and [low, high] == pytest.approx(ends, abs=0.005)
-    assert -1 <= low < value < high <= 1
+def test_joined_tables_have_rows_under_both_names(learn):
+    table = tabulate_learning([learn(128)])
+    joined = summaries.join_tables({"far": table, "near": table})
+    assert len(joined) == 2 * len(table) and joined.index.is_unique
+    assert joined.loc[f"near, {NET}", 128] == table.loc[NET, 128]
 
 
-def test_a_correlation_without_an_interval_is_said_alone_or_not_at_all():
-    assert describe_correlation([1.0, 2.0, 3.0, 4.0], [8.0, 6.0, 4.0, 2.0]) == "−1.00"
-    assert describe_correlation([1.0, 2.0, 3.0], [1.0, 3.0, 2.0]) == "not known"
-
-
-def answer(step: int, **answers: list[int]) -> Outcome:
-    """An outcome of which only the answers at its end matter."""
-    tables = {
-        task: torch.tensor([[1] * len(rows), rows]).double() for task, rows in answers.items()
-    }
-    return Outcome(
-        steps=torch.tensor([0, 1]),
-        knowledge={},
-        control={},
-        answers=tables,
-        curve=torch.zeros(1, 3).double(),
-        provenance={"revision": {"step": step}},
-    )
-
-
-def test_what_is_answered_beyond_guessing_is_the_mean_over_tasks():
-    value, error = exceed_chance(answer(0, exam=[1, 1, 1, 0], procedure=[1, 0]))
-    assert value == pytest.approx(100 * ((0.75 - 0.25) + (0.5 - 0.5)) / 2)
-    assert error == pytest.approx(100 * math.sqrt(0.25 / 4 + 0.5 / 2) / 2)
+@pytest.mark.parametrize(
+    ("kinds", "names"),
+    [
+        (("OlmoForCausalLM", "GPTNeoXForCausalLM"), ["Olmo", "GPTNeoX"]),
+        (("OlmoForCausalLM", "OlmoForCausalLM"), ["Olmo (tiny)", "Olmo (other)"]),
+    ],
+)
+def test_models_go_by_their_architecture(learn, kinds, names):
+    one, other = (Profile(torch.tensor([1]), provenance={"architecture": kind}) for kind in kinds)
+    results = {"tiny": [one], "tiny, learning": [learn(1)], "other": [other]}
+    found = summaries.group_architectures(results | {"other, learning": [learn(2)]})
+    assert [*found] == names
+    assert [profile for [profile], _ in found.values()] == [one, other]
 
 
 def test_models_that_do_no_better_than_guessing_are_listed():
     able, guessing, worse = [1] * 90 + [0] * 10, [1, 0, 0, 0] * 25, [0] * 100
-    outcomes = [answer(step, exam=rows) for step, rows in ((1, able), (2, guessing), (4, worse))]
-    assert list_guessing(outcomes) == [2, 4]
-
-
-def test_forgetting_that_begins_or_ends_at_guessing_is_not_measurable():
-    able, guessing = [1] * 90 + [0] * 10, [1, 0, 0, 0] * 25
-    kept, fell = answer(1, exam=able), answer(2, exam=guessing)
-    never = replace(fell, answers={"exam": fell.answers["exam"].flip(0)})
-    assert summaries.find_floor([kept]) is None
-    assert summaries.find_floor([kept, fell]) == summaries.find_floor([never]) == FLOOR
+    cases = ((1, able), (2, guessing), (4, worse))
+    assert list_guessing([answer(step, able, rows) for step, rows in cases]) == [2, 4]
 
 
 PROFILE = Profile(torch.tensor([1]))

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from kent.measure.profiles import Profile
 from kent.pages.seeds import pool
 
 # A backend that is loaded for the first time inside `rc_context` shows that figure and no other.
@@ -24,7 +23,6 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", 
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
 THIN = {"color": "black", "linewidth": 0.8}
-GAP = "ln m − H, mean of layers (nats)"
 
 STYLE = {
     "axes.spines.top": False,
@@ -165,9 +163,3 @@ def label_decades(*axes: Axis) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
-
-
-def measure_gap(profile: Profile) -> tuple[float, float]:
-    """How far knowledge entropy is below its bound, mean of layers, and its error, in nats."""
-    layers, gap = len(profile.coefficients), profile.entropy_bound - profile.knowledge_entropy
-    return gap / layers, profile.standard_error / layers

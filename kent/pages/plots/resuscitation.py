@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from kent.pages.changes import COMPARED, GUESSING
+from kent.pages.changes import COMPARED
 from kent.pages.plots.panels import (
     CYCLE,
     GREY,
@@ -25,7 +25,7 @@ from kent.pages.plots.panels import (
     styled,
 )
 from kent.pages.seeds import Seed, pool_table
-from kent.pages.summaries import ENTROPY, NET
+from kent.pages.summaries import ENTROPY, FALL, NET
 
 METHODS = ("resuscitate", "random", "rescale", "shrink", "temperature")
 """What the label of a change begins with, in the order of their colours."""
@@ -177,7 +177,7 @@ def _draw_change(
         _draw_marks(axes, x, [*pooled.loc[row]], singles, number, label)
     if row == "F (%)":
         style = {"color": pick_color(number), "linestyle": ":", "label": "" if number else ENDS}
-        ends = [value for value, _ in pooled.loc[GUESSING]]
+        ends = [value for value, _ in pooled.loc[FALL]]
         axes.plot(x, ends, **style) if joined else axes.axhline(ends[0], **style)
 
 
@@ -219,7 +219,7 @@ def _draw_differences(axes: Axes, row: str, table: pd.DataFrame, seeds: Sequence
             axes.plot(pooled.loc[beside, label][0], place, linestyle="none", **style)
         _draw_difference(axes, place, pooled.loc[row, label], singles, limit, color)
     if row == "F (%)":
-        axes.axvline(pooled.loc[GUESSING].iloc[0][0], color=GREY, linestyle=":", label=ENDS)
+        axes.axvline(pooled.loc[FALL].iloc[0][0], color=GREY, linestyle=":", label=ENDS)
     axes.set_xlim(-limit, limit)
 
 

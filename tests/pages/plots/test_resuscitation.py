@@ -6,7 +6,7 @@ import pytest
 import torch
 from matplotlib.collections import PolyCollection
 
-from kent.pages.changes import COMPARED, GUESSING
+from kent.pages.changes import COMPARED
 from kent.pages.plots.resuscitation import (
     PANELS,
     plot_algorithm,
@@ -15,12 +15,12 @@ from kent.pages.plots.resuscitation import (
     plot_edit,
 )
 from kent.pages.seeds import Seed, pool
-from kent.pages.summaries import NET
+from kent.pages.summaries import FALL, NET
 
 ENTROPIES = ["H before (nats)", "contribution entropy before (nats)"]
-LEARNT = [NET, "A (%)", "control: A (%)", "F (%)", GUESSING]
+LEARNT = [NET, "A (%)", "control: A (%)", "F (%)", FALL]
 ROWS = [name for row, (_, beside, _) in PANELS.items() for name in (row, beside) if name]
-ROWS += [GUESSING]
+ROWS += [FALL]
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ def test_places_are_joined_where_they_are_steps(labels, joined):
 @pytest.mark.parametrize("labels", [[128, 384], ["q = 1", "q = 2"]])
 def test_what_guessing_comes_to_is_dotted_among_changes_of_forgetting_alone(labels):
     table = make(labels, ROWS)
-    table.loc[GUESSING] = [(3.0, 0.5), (3.0, 0.5)]
+    table.loc[FALL] = [(3.0, 0.5), (3.0, 0.5)]
     panels = plot_changes({"final model": table}).figure.axes
     named = [axes.get_legend_handles_labels()[1] for axes in panels]
     where = [place for place, labels in enumerate(named) if "ends at guessing" in labels]
@@ -134,7 +134,7 @@ def test_what_guessing_comes_to_is_dotted_among_changes_of_forgetting_alone(labe
     line = find_line(panels[where[0]], "ends at guessing")
     assert line.get_linestyle() == ":" and {*line.get_ydata()} == {3.0}
     learnt = make(["shrink", "random, q = 1"], LEARNT)
-    learnt.loc[GUESSING] = [(3.0, 0.5), (3.0, 0.5)]
+    learnt.loc[FALL] = [(3.0, 0.5), (3.0, 0.5)]
     across = find_line(plot_differences(learnt, []).figure.axes[-1], "ends at guessing")
     assert {*across.get_xdata()} == {3.0}
 
