@@ -31,9 +31,9 @@ Markdown(architectures.sum_up(record))
 # %% [markdown]
 # ## Why not
 #
-# A measure is left out, and `left_out` of the profile says why, where kent would have to guess. It never guesses: the
-# feed-forward networks are found by the names of their projections, and attention, head and experts are tried against the
-# model's own output.
+# A measure is left out where kent does not know how the type computes what it is of; `left_out` of the profile says why.
+# Feed-forward networks are found by the names of their projections, experts by the interface through which transformers runs
+# them; attention, head and experts are tried against the model's own output before they are measured.
 
 # %% tags=["hide-input"]
 architectures.count_reasons(record).style.hide(axis="index")
@@ -44,7 +44,7 @@ Markdown(architectures.describe_both_ways(record))
 # %% [markdown]
 # ## All types
 #
-# *H* is knowledge entropy, *attention* attention entropy, *token* next-token entropy and loss, *change* Algorithm 1. A type
+# *H* is knowledge entropy, *att.* attention entropy, *token* next-token entropy and loss, *change* Algorithm 1. A type
 # opens to say its class in transformers, whether its networks are gated, plain or experts, and why something is missing.
 
 # %% tags=["hide-input"]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kent.records import PACKAGE
 
-COLUMNS = {"knowledge": "H", "attention": "attention", "token": "token", "resuscitation": "change"}
+COLUMNS = {"knowledge": "H", "attention": "att.", "token": "token", "resuscitation": "change"}
 """What a row says was possible, and what the table calls it."""
 REASONS = {
     r"not built|took more than|Error:|language unknown|positions for": "not built or not run, tiny",
@@ -63,7 +63,7 @@ def describe_both_ways(record: Mapping) -> str:
     if not (types := list_both_ways(record)):
         return "All types attend to earlier tokens only."
     return (
-        f"As their configurations are by default (`is_decoder=False`, of BERT and its kin), "
+        "As their configurations are by default (`is_decoder=False` of BERT and its kin), "
         f"{'1 type attends' if len(types) == 1 else f'{len(types)} types attend'} to later tokens "
         f"too: {', '.join(types)}. What is measured then is attention in both directions, and "
         "the loss is no language model's."
@@ -105,5 +105,6 @@ def _write_row(row: Mapping) -> str:
     said += [f"{COLUMNS.get(key, key)}: {why}" for key, why in row["why"].items()]
     about = "<br>".join(map(escape, said))
     cells = "".join(f"<td>{'✓' if row[column] else '–'}</td>" for column in COLUMNS)
-    summary = f"<details><summary>{escape(row['type'])}</summary>{about}</details>"
+    name = re.sub(r"([_-])", r"\1<wbr>", escape(row["type"]))  # a narrow screen breaks it there
+    summary = f"<details><summary>{name}</summary>{about}</details>"
     return f"<tr><th>{summary}</th>{cells}</tr>"

@@ -53,7 +53,7 @@ def test_the_answer_counts_types_and_those_with_experts():
 def test_reasons_are_counted_by_kind():
     table = architectures.count_reasons(RECORD)
     assert sorted(map(tuple, table.to_numpy().tolist())) == sorted([
-        ("attention", "attention by code of the type's own", 1),
+        ("att.", "attention by code of the type's own", 1),
         ("change", "experts, which are measured and not changed", 1),
         ("H", "no decoder layers of a known form", 1),
         ("all", "not built or not run, tiny", 1),
@@ -75,6 +75,9 @@ def test_a_type_opens_to_say_why():
     assert len(lines) == 4
     assert lines[0].endswith("<td>✓</td><td>✓</td><td>✓</td><td>✓</td></tr>")
     assert "<summary>three</summary>Three, no known layout<br>H: layer 0" in lines[2]
+    long = RECORD["models"][0] | {"type": "gpt_neo-x"}
+    html = architectures.Table([long])._repr_mimebundle_()["text/html"]
+    assert "<summary>gpt_<wbr>neo-<wbr>x</summary>" in html
     assert "&lt;not&gt;" in lines[2] and lines[2].count("<td>–</td>") == 2
 
 
