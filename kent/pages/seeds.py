@@ -39,10 +39,17 @@ class Estimates:
         table = pool_table(self.table, self.seeds)
         shown = table.map(lambda pair: format_interval(*pair))
         shown = shown.T if shown.shape[1] > 8 else shown
-        said = f"Means of {1 + len(self.seeds)} seeds ± half of their 95 % interval:"
-        said = said if self.seeds else "Values ± two standard errors within this model:"
+        said = _describe_intervals(self.table, self.seeds)
         both = {"text/html": f"<p>{said}</p>\n{shown.to_html()}"}
         return both | {"text/plain": f"{said}\n{shown.to_string()}"}, {ESTIMATES: kept}
+
+
+def _describe_intervals(table: pd.DataFrame, seeds: "Sequence[Seed]") -> str:
+    kept = {1 + sum(_name(row) in seed.estimates for seed in seeds) for row in table.index}
+    if kept <= {1}:
+        return "Values ± two standard errors within this model:"
+    number = " or ".join(map(str, sorted(kept)))
+    return f"Means of {number} seeds ± half of their 95 % interval:"
 
 
 def _name(label: object) -> str:

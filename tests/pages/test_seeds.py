@@ -112,6 +112,14 @@ def test_a_table_shows_the_mean_of_the_seeds_and_keeps_its_own_numbers():
     assert kept["kent-estimates"]["rows"]["A (%)"] == [[1.0, 0.25], [2.0, 0.25]]
 
 
+def test_rows_that_no_other_seed_kept_are_not_called_means_of_all():
+    table = pd.DataFrame({128: [(1.0, 0.25), (2.0, 0.5)]}, index=["A (%)", "F (%)"])
+    shown, _ = Estimates(table, {}, [make_seed("tiny-1", 2.0)])._repr_mimebundle_()
+    assert "Means of 1 or 2 seeds" in shown["text/plain"]
+    shown, _ = Estimates(table.loc[["F (%)"]], {}, [make_seed("tiny-1", 2.0)])._repr_mimebundle_()
+    assert "within this model" in shown["text/plain"]
+
+
 def test_a_seed_without_a_row_or_a_column_has_no_values_of_it():
     seed = make_seed("tiny-1", 2.0)
     assert seed.list_values("A (%)", [256, 128]) == [3.0, 2.0]
