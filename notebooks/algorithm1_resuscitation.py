@@ -87,7 +87,7 @@ fetched = page.fetch_all(plan)
 results = {label: profile for label, [profile] in fetched.items()}
 unchanged = results["unchanged"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp([*results.values()])
+page.describe_runs([*results.values()])
 
 # %% [markdown]
 # ## Step by step

@@ -75,7 +75,7 @@ page.estimate_cost(plan)
 # %% tags=["made"]
 stages = page.fetch_all(plan)["stages"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(stages)
+page.describe_runs(stages)
 
 # %% [markdown]
 # ## Figure
@@ -108,7 +108,7 @@ for stage in stages:
 # %% tags=["nbval-check-output"]
 found = {"a1-gradient": table.iloc[:, -1]["gradient"]}
 found["a1-update"] = table.iloc[:, -1]["AdamW update"]
-page.read(found, stages, recorded)
+page.judge(found, stages, recorded)
 
 # %% tags=["answer", "hide-input"]
 pooled = seeds.pool_table(table, recorded)

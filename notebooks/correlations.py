@@ -87,7 +87,7 @@ results = page.fetch_all(plan)
 models = summaries.group_architectures(results)
 outcomes = [each for _, listed in models.values() for each in listed]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -160,7 +160,7 @@ for key, (_, ends) in related.items():
     fall = gates.require_fall(entropy, moved[key])
     missed[key] = missed.get(key) or fall or gates.require_all_points(*ends)
 found = {key: r for key, (r, _) in related.items()}
-page.read(found, listed, recorded, missed)
+page.judge(found, listed, recorded, missed)
 
 # %% tags=["hide-input"]
 pairs = [(summaries.ENTROPY, row) for row in rows.values()]

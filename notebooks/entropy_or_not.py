@@ -103,7 +103,7 @@ results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -196,7 +196,7 @@ for x in controlled:
     alike = [f"{each}, q = {x:g}" for each in ["resuscitate", *controls]]
     listed += [changes.say_changes(pooled[NET].reindex(alike))]
 gain = [label for label, (x, error) in pooled[NET].items() if x > 2 * error]
-gain = ", ".join(gain) or "no change"
+gain = ", ".join(gain) or "none of the changes"
 
 # %% tags=["hide-input", "answer"]
 from IPython.display import Markdown

@@ -43,8 +43,12 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["made", "hide-input"]
+import torch
 from IPython.display import Markdown, display
+from scipy.stats import entropy
 
+import kent
+from kent.measure.memory import find_memories
 from kent.pages import comparisons, measures, page, seeds
 from kent.pages.plots import entropies
 from kent.runs import plans
@@ -69,7 +73,7 @@ page.estimate_cost(plan)
 results = page.fetch_all(plan)
 whole = results["sequences"][-1]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp([each for listed in results.values() for each in listed])
+page.describe_runs([each for listed in results.values() for each in listed])
 
 # %% [markdown]
 # ## Figure
@@ -94,10 +98,6 @@ for table in tables.values():
 # `batch_size` sequences.
 
 # %%
-import torch
-
-import kent
-
 last = whole.provenance["revision"]
 model, tokenizer = kent.load(last["repository"], last["step"])
 read = {"length": length, "limit": limit, "column": column}
@@ -106,8 +106,6 @@ few = joined[:batch_size]
 exact, _ = kent.load(last["repository"], last["step"], dtype=torch.float64)
 
 # %%
-from kent.measure.memory import find_memories
-
 found = []
 for memory in find_memories(exact):
     memory.values.register_forward_pre_hook(
@@ -118,8 +116,6 @@ for row in few:
         exact(row[None].to(exact.device))
 
 # %%
-from scipy.stats import entropy
-
 count = len(found) // len(few)
 means = [sum(found[layer::count]).numpy(force=True) for layer in range(count)]
 ours = kent.profile(model, few, measures=["knowledge"])

@@ -76,7 +76,7 @@ page.estimate_cost(plan)
 results = page.fetch_all(plan)
 profiles, (first,) = results["stages"], results["first"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp([first, *profiles])
+page.describe_runs([first, *profiles])
 
 # %% [markdown]
 # ## Figure

@@ -77,7 +77,7 @@ page.estimate_cost(plan)
 results = page.fetch_all(plan)
 profiles, (shuffled,) = results["in order"], results["shuffled"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(profiles)
+page.describe_runs(profiles)
 
 # %% [markdown]
 # ## Figure
@@ -114,7 +114,7 @@ assert len(texts) == 1, "tokenizers differ"
 
 # %% tags=["nbval-check-output"]
 change = evidence.measure_change(profiles)
-page.read({"fig02": change}, profiles, recorded)
+page.judge({"fig02": change}, profiles, recorded)
 
 # %% tags=["hide-input"]
 _, early = comparisons.pick_ends(profiles)

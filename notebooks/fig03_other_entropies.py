@@ -72,7 +72,7 @@ page.estimate_cost(plan)
 # %% tags=["made"]
 profiles = page.fetch_all(plan)["in order"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(profiles)
+page.describe_runs(profiles)
 
 # %% [markdown]
 # ## Figure
@@ -107,7 +107,7 @@ assert len(texts) == 1, "tokenizers differ"
 # %%
 compare = partial(evidence.measure_change, profiles)
 found = {f"fig03-{name}": compare(name) for name in ("attention", "token")}
-page.read(found, profiles, recorded)
+page.judge(found, profiles, recorded)
 
 # %% [markdown]
 # Next-token entropy falls with the loss in any model that learns; the claim is about late pretraining. Neither entropy is

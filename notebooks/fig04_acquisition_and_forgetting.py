@@ -92,7 +92,7 @@ page.estimate_cost(plan)
 results = page.fetch_all(plan)
 before, outcomes = results["before"], results["learning"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -136,7 +136,7 @@ missed = {"fig04-acquisition": gates.require_acquisition(ends)}
 missed["fig04-forgetting"] = gates.find_floor(ends)
 missed["fig04-middle-p"] = gates.find_floor(outcomes)
 found = {key: estimate(samples) for key, samples in changes.items()}
-page.read(found, outcomes, recorded, missed)
+page.judge(found, outcomes, recorded, missed)
 
 # %% tags=["hide-input"]
 stuck = ", ".join(f"{step:,}" for step in summaries.list_guessing(outcomes))

@@ -90,7 +90,7 @@ results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -132,7 +132,7 @@ for key, (row, label) in cells.items():
     find = gates.find_floor if row == "F (%)" else gates.require_acquisition
     missed[key] = find(compared)
 found = {key: differences.loc[cell] for key, cell in cells.items()}
-page.read(found, outcomes, recorded, missed)
+page.judge(found, outcomes, recorded, missed)
 
 # %% [markdown]
 # Every difference to the unchanged model. A gain that the control shares is no gain of knowledge:

@@ -77,7 +77,7 @@ results = page.fetch_all(plan)
 names = measures.name_architectures(results)
 series = {names[key]: profiles for key, profiles in results.items()}
 recorded = seeds.recall(plan, checkpoints)
-page.stamp([profile for listed in series.values() for profile in listed])
+page.describe_runs([profile for listed in series.values() for profile in listed])
 
 # %% [markdown]
 # ## Figure
@@ -109,7 +109,7 @@ for profiles in series.values():
 # %%
 plain = "GPTNeoX" if "GPTNeoX" in series else [*series][-1]
 change = evidence.measure_change(series[plain])
-page.read({"fig06": change}, series[plain], recorded)
+page.judge({"fig06": change}, series[plain], recorded)
 
 # %% tags=["hide-input"]
 Markdown(comparisons.describe_changes(series, recorded))

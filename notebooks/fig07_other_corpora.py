@@ -72,7 +72,7 @@ page.estimate_cost(plan)
 series = page.fetch_all(plan)
 everything = [profile for listed in series.values() for profile in listed]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(everything)
+page.describe_runs(everything)
 
 # %% [markdown]
 # ## Figure
@@ -113,7 +113,7 @@ assert len(texts) == len(series)
 # %%
 changes = map(evidence.measure_change, series.values())
 largest = max(changes, key=lambda change: change[0])
-page.read({"fig07": largest}, everything, recorded)
+page.judge({"fig07": largest}, everything, recorded)
 
 # %% tags=["hide-input"]
 Markdown(comparisons.describe_changes(series, recorded))

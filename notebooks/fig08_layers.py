@@ -66,7 +66,7 @@ page.estimate_cost(plan)
 results = page.fetch_all(plan)
 profiles, (first,) = results["stages"], results["first"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp([first, *profiles])
+page.describe_runs([first, *profiles])
 
 # %% [markdown]
 # ## Figure
@@ -108,7 +108,7 @@ found["fig08-last"] = evidence.compare_last_layer(late, early)
 # %%
 entropy = comparisons.pool_change(late, early, seeds=recorded)
 missed = {"fig08-last": gates.require_fall(entropy)}
-page.read(found, profiles, recorded, missed)
+page.judge(found, profiles, recorded, missed)
 
 # %% [markdown]
 # ## Full run

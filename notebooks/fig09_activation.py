@@ -69,7 +69,7 @@ page.estimate_cost(plan)
 results = page.fetch_all(plan)
 series = {"magnitude": results["abs"], "ReLU variant": results["relu"]}
 recorded = seeds.recall(plan, checkpoints)
-page.stamp([profile for listed in series.values() for profile in listed])
+page.describe_runs([profile for listed in series.values() for profile in listed])
 
 # %% [markdown]
 # ## Figure
@@ -99,7 +99,7 @@ for pair in zip(*series.values(), strict=True):
 # %%
 variant = series["ReLU variant"]
 change = evidence.measure_change(variant)
-page.read({"fig09": change}, variant, recorded)
+page.judge({"fig09": change}, variant, recorded)
 
 # %% tags=["hide-input"]
 Markdown(comparisons.describe_changes(series, recorded))

@@ -72,7 +72,7 @@ page.estimate_cost(plan)
 # %% tags=["made"]
 corpora = {name: each for name, (each,) in page.fetch_all(plan).items()}
 recorded = seeds.recall(plan, checkpoints)
-page.stamp([*corpora.values()])
+page.describe_runs([*corpora.values()])
 
 # %% [markdown]
 # ## Figure
@@ -106,7 +106,7 @@ for found in corpora.values():
 small = new.provenance["revision"]["repository"] in RECIPES
 missed = {"fig10": gates.BY_CONSTRUCTION if small else None}
 change = {"fig10": new.difference_from(known)}
-page.read(change, [*corpora.values()], recorded, missed)
+page.judge(change, [*corpora.values()], recorded, missed)
 
 # %% [markdown]
 # For a model pretrained on the spot this is so *by construction*: the far domain's names occur in no pretraining document. It

@@ -78,7 +78,7 @@ page.estimate_cost(plan)
 results = page.fetch_all(plan)
 outcomes = results["learning"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -119,7 +119,7 @@ paraphrased = gates.acquire_net(last, "paraphrase")
 once = gates.acquire_net(last, "once")
 found = {"fig11": estimate(paraphrased - once), "fig11-once": estimate(once)}
 missed = {"fig11": gates.require_acquisition([last], "paraphrase")}
-page.read(found, outcomes, recorded, missed)
+page.judge(found, outcomes, recorded, missed)
 
 # %% [markdown]
 # ## Full run

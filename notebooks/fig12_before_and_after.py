@@ -46,10 +46,14 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["made", "hide-input"]
+import pandas as pd
+
+from kent import load
+from kent.learning.downstream import evaluate, find_chance
 from kent.learning.outcomes import estimate
 from kent.pages import evidence, gates, page, seeds, summaries
 from kent.pages.plots import learning
-from kent.runs import learning_plans
+from kent.runs import learning_plans, plans
 
 page.check_parameters()
 
@@ -76,7 +80,7 @@ page.estimate_cost(plan)
 results = page.fetch_all(plan)
 outcomes = results["learning"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -92,12 +96,6 @@ seeds.Estimates(table, plan, recorded)
 # P task by task, beside guessing and the first checkpoint of all (untrained, in the tiny suites):
 
 # %% tags=["hide-input"]
-import pandas as pd
-
-from kent import load
-from kent.learning.downstream import evaluate, find_chance
-from kent.runs import plans
-
 [first] = plans.sweep_stages(checkpoints, **passes, **measured)["first"]
 model, tokenizer = load(first.config["name"], first.config["step"])
 tasks = [*outcomes[0].answers]
@@ -147,7 +145,7 @@ missed["fig12-after"] = gates.find_floor(ends)
 
 # %%
 found = {key: estimate(samples) for key, samples in changes.items()}
-page.read(found, outcomes, recorded, missed)
+page.judge(found, outcomes, recorded, missed)
 
 # %% [markdown]
 # ## Full run

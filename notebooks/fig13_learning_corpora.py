@@ -80,7 +80,7 @@ far = outcomes[0].provenance["corpus"].get("corpus", "first corpus")
 names = [name for name in results if name not in ("before", "learning")]
 corpora = {far: outcomes} | {name: results[name] for name in names}
 recorded = seeds.recall(plan, checkpoints)
-page.stamp([each for listed in corpora.values() for each in listed])
+page.describe_runs([each for listed in corpora.values() for each in listed])
 
 # %% [markdown]
 # ## Figure
@@ -119,7 +119,7 @@ on_far, on_near = (last - first for first, last in ends)
 missed = gates.require_acquisition(outcomes)
 missed = missed or gates.require_fall(estimate(on_far))
 found, ran = {"fig13": estimate(on_far - on_near)}, [*outcomes, *near]
-page.read(found, ran, recorded, {"fig13": missed})
+page.judge(found, ran, recorded, {"fig13": missed})
 
 # %% [markdown]
 # ## Full run

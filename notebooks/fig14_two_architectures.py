@@ -88,7 +88,7 @@ results = page.fetch_all(plan)
 models = summaries.group_architectures(results)
 outcomes = [each for _, listed in models.values() for each in listed]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -135,7 +135,7 @@ fall = profiles[-1].change_since(profiles[0]), estimate(A[-1] - A[0])
 
 # %%
 missed = gates.require_fall(*fall) or gates.require_all_points(*ends)
-page.read({"fig14": r}, listed, recorded, {"fig14": missed})
+page.judge({"fig14": r}, listed, recorded, {"fig14": missed})
 
 # %% tags=["hide-input"]
 Markdown(correlations.describe_relation(tables[plain], *rows))

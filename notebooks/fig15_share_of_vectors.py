@@ -83,7 +83,7 @@ results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -137,7 +137,7 @@ for key, (one, other) in pairs.items():
     found[key] = estimate(A[one] - A[other])
     compared = [models[label][1] for label in (one, other)]
     missed[key] = gates.require_acquisition(compared)
-page.read(found, outcomes, recorded, missed)
+page.judge(found, outcomes, recorded, missed)
 
 # %% [markdown]
 # Every difference to the unchanged model:

@@ -88,7 +88,7 @@ stages = summaries.group_changes(results)
 pairs = [pair for models in stages.values() for pair in models.values()]
 outcomes = [outcome for _, outcome in pairs]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -145,7 +145,7 @@ missed = {}
 for key in found:
     learned = [pair for models in ends[key] for pair in models.values()]
     missed[key] = gates.require_acquisition([each for _, each in learned])
-page.read(found, outcomes, recorded, missed)
+page.judge(found, outcomes, recorded, missed)
 
 # %% [markdown]
 # Every difference to the unchanged model, stage by stage:

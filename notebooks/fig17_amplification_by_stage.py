@@ -86,7 +86,7 @@ stages = {f"step {step}": models for step, models in stages.items()}
 pairs = [pair for models in stages.values() for pair in models.values()]
 outcomes = [outcome for _, outcome in pairs]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -141,7 +141,7 @@ if len(A) == 2 and len(set(q)) > 1:
         moves |= {"fig17-middle": gains[0], "fig17-late": gains[1]}
 found = {key: estimate(samples) for key, samples in moves.items()}
 missed = dict.fromkeys(found, gates.require_acquisition(outcomes))
-page.read(found, outcomes, recorded, missed)
+page.judge(found, outcomes, recorded, missed)
 
 # %% [markdown]
 # Every difference to the unchanged model, stage by stage:

@@ -95,7 +95,7 @@ results = page.fetch_all(plan)
 [models] = summaries.group_changes(results).values()
 outcomes = [outcome for _, outcome in models.values()]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
@@ -141,7 +141,7 @@ tried["T"] += [A[f"T = {x:g}"] for x in constant if x > 1]
 best = {kind: np.max(each, axis=0) for kind, each in tried.items() if each}
 found = {"fig18": estimate(best["q"] - best["T"])} if len(best) == 2 else {}
 missed = {"fig18": gates.require_acquisition(outcomes)}
-page.read(found, outcomes, recorded, missed)
+page.judge(found, outcomes, recorded, missed)
 
 # %% [markdown]
 # Every difference to the unchanged model:

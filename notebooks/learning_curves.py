@@ -82,7 +82,7 @@ page.estimate_cost(plan)
 results = page.fetch_all(plan)
 outcomes = results["learning"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% tags=["hide-input"]
 setting = plan["learning"][0].config

@@ -73,7 +73,7 @@ page.estimate_cost(plan)
 results = page.fetch_all(plan)
 profiles, (shuffled,) = results["in order"], results["shuffled"]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(profiles)
+page.describe_runs(profiles)
 
 # %% [markdown]
 # ## Figure

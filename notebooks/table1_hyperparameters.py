@@ -84,12 +84,12 @@ page.estimate_cost(plan)
 settings = page.fetch_all(plan)
 outcomes = [each for listed in settings.values() for each in listed]
 recorded = seeds.recall(plan, checkpoints)
-page.stamp(outcomes)
+page.describe_runs(outcomes)
 
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-hyperparameters", "caption": "Acquisition and forgetting by initial model in the five settings of table 1. Top: A net of the control, and F; with recorded seeds their mean and its 95 % interval, each seed thin; else two standard errors; crosses: F of a model that ends where guessing begins. Middle: A of the injected facts and of the control. Bottom: published (no control; one value, A = −92.2 % with the larger batch, is written where its line leaves the panel)."}, "image": {"alt": "Six line charts over the initial model's pretraining step with one line for each of five settings: net acquisition and forgetting measured here; acquisition of the injected facts and of the control; the published acquisition and forgetting.", "width": "100%"}} tags=["figure", "hide-input"]
+# %% mystnb={"figure": {"name": "fig-hyperparameters", "caption": "Acquisition and forgetting by initial model in the five settings of table 1. Top: A net of the control, and F; with recorded seeds their mean and its 95 % interval, each seed thin; else two standard errors; crosses: F of a model that ends where guessing begins. Middle: A of the injected facts and of the control. Bottom: published (no control; crosses by the P before that the tables imply; one value, A = −92.2 % with the larger batch, is written where its line leaves the panel)."}, "image": {"alt": "Six line charts over the initial model's pretraining step with one line for each of five settings: net acquisition and forgetting measured here; acquisition of the injected facts and of the control; the published acquisition and forgetting.", "width": "100%"}} tags=["figure", "hide-input"]
 plot_hyperparameters(settings, tabulate_cells(), recorded)
 
 # %% [markdown]
@@ -152,7 +152,7 @@ for name, key in (keys | {"three epochs": "epochs"}).items():
     missed[forgotten] = gates.find_floor(ends)
 
 # %%
-page.read(found, outcomes, recorded, missed)
+page.judge(found, outcomes, recorded, missed)
 
 # %% [markdown]
 # ## Full run

@@ -71,7 +71,7 @@ pd.concat(rates, axis=1).map("{:.3g}".format)
 # %% [markdown]
 # ## Figure
 
-# %% mystnb={"figure": {"name": "fig-tables", "caption": "Published acquisition and forgetting in five settings: above against the initial model, below against the ratio of the peak rate to the checkpoint's own (cosine assumed). Every line runs from 118k to 738k steps. One value, A = −92.2 % (larger batch, 738k), is written where its line leaves the panel."}, "image": {"alt": "Four line charts of the published table with one line for each of five settings: acquisition falls with the stage except at the lower learning rate, forgetting rises in all; against the ratio of learning rates the lines shift sideways but do not fall on one curve.", "width": "100%"}} tags=["figure", "hide-input"]
+# %% mystnb={"figure": {"name": "fig-tables", "caption": "Published acquisition and forgetting in five settings: above against the initial model, below against the ratio of the peak rate to the checkpoint's own (cosine assumed). Every line runs from 118k to 738k steps. Crosses: F of a model that ends where guessing begins (P before as the tables imply it). One value, A = −92.2 % (larger batch, 738k), is written where its line leaves the panel."}, "image": {"alt": "Four line charts of the published table with one line for each of five settings: acquisition falls with the stage except at the lower learning rate, forgetting rises in all; against the ratio of learning rates the lines shift sideways but do not fall on one curve.", "width": "100%"}} tags=["figure", "hide-input"]
 plot_tables(cells)
 
 # %% [markdown]

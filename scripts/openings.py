@@ -53,7 +53,8 @@ def _say(row: dict) -> tuple[str, str]:
     claim, found = CLAIMS[row["claim"]], row.get("seeds", row)
     here = format_statistic(claim, found["value"], found["error"])
     seeds = f", mean of {len(row['seeds']['values'])} seeds" if "seeds" in row else ""
-    return f"paper: {claim.published}", f"here: {here}{seeds}"
+    ours = "here, net of the control" if "net of the control" in claim.statistic else "here"
+    return f"paper: {claim.published}", f"{ours}: {here}{seeds}"
 
 
 def _answer(row: dict) -> str:

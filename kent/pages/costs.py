@@ -24,7 +24,7 @@ from kent.runs.plans import Plan
 
 COST, RUNS = "kent-cost", "kent-runs"
 """Keys of an output's metadata: there an executed page keeps what its runs were to take
-(`estimate_cost`), and how many it shows and what they took (`kent.pages.page.stamp`)."""
+(`estimate_cost`), and how many it shows and what they took (`kent.pages.page.describe_runs`)."""
 NEAR = 1.5
 """The factor within which an estimate is to lie on the machine that recorded like runs."""
 RATES = {"float32": 67e12, "bfloat16": 989e12}

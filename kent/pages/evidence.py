@@ -64,7 +64,7 @@ def compare_last_layer(late: Profile, early: Profile) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Verdicts:
     """A page's reading: by claim the published value, the one measured here, and the verdict.
 
     `measured` holds (value, standard error) by claim. Seeds of pretraining differ more than an

@@ -14,7 +14,7 @@ from kent.learning.outcomes import Outcome
 from kent.models.suites import RECIPES
 from kent.pages.costs import RUNS, Noted
 from kent.pages.costs import estimate_cost as estimate_cost  # pages call it here
-from kent.pages.evidence import Reading, format_statistic
+from kent.pages.evidence import Verdicts, format_statistic
 from kent.pages.seeds import Seed
 from kent.paper import CLAIMS
 from kent.runs.execution import Result, fetch
@@ -81,7 +81,7 @@ def check_outcomes(outcomes: Sequence[Outcome]) -> None:
     print(stopped or "No run was stopped by a loss that was not finite.")
 
 
-def stamp(results: Sequence[Result]) -> Noted:
+def describe_runs(results: Sequence[Result]) -> Noted:
     """Table of what the reader is seeing: models, text, dtype, device, seed, commit, date.
 
     The output's metadata holds `runs`, `seconds`, `machine`, `date` and `commit` under "kent-runs".
@@ -155,12 +155,12 @@ def _label(provenance: dict) -> str:
     return f"{name} (`{(revision['commit'] or 'unknown')[:10]}`)"
 
 
-def read(
+def judge(
     measured: Mapping[str, tuple[float, float]],
     results: Sequence[Result],
     seeds: Sequence[Seed] = (),
     gates: Mapping[str, str | None] | None = None,
-) -> Reading:
+) -> Verdicts:
     """The reading of a page: value and standard error by claim, as measured on `results`.
 
     `seeds` are what `kent.pages.seeds.recall` found; `gates` name by claim the precondition that is
@@ -171,7 +171,7 @@ def read(
     model, text = (_join(map(name, provenances)) for name in (_name_model, _name_text))
     missed = {key: gate for key, gate in (gates or {}).items() if gate and key in measured}
     one_model = not {each["revision"]["repository"] for each in provenances} & RECIPES.keys()
-    reading = Reading(measured, model, text, seeds, missed, one_model)
+    reading = Verdicts(measured, model, text, seeds, missed, one_model)
     for row in reading.list_rows():
         key, found = row["claim"], row.get("seeds", row)
         change = format_statistic(CLAIMS[key], found["value"], found["error"])

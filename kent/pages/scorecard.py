@@ -22,7 +22,7 @@ JUDGED = ("agrees", "disagrees at this scale", "too small to tell")
 def collect_readings(folder: Path) -> list[dict]:
     """Every row of every page's verdicts in the executed pages under `folder`, a folder per suite.
 
-    Beside what `kent.pages.evidence.Reading.list_rows` says: `suite` and `page`.
+    Beside what `kent.pages.evidence.Verdicts.list_rows` says: `suite` and `page`.
     """
     return [
         {**row, "suite": path.parent.name, "page": path.stem}

@@ -132,7 +132,7 @@ def test_a_page_keeps_how_many_runs_it_shows_and_how_long_they_took(pretrained):
     done = [("2026-01-02T03:04:05+00:00", "a", 1.2), ("2026-01-04T03:04:05+00:00", "b", 2.6)]
     for result, (date, commit, seconds) in zip(results, done, strict=True):
         result.provenance.update(date=date, commit=commit, seconds=seconds)
-    shown, kept = page.stamp([*results, results[0]])._repr_mimebundle_()
+    shown, kept = page.describe_runs([*results, results[0]])._repr_mimebundle_()
     assert "| how this was made | |" in shown["text/markdown"]
     machine = f"{times.name_device()} ({describe_run()['machine']})"
     assert kept == {

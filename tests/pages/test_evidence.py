@@ -78,7 +78,7 @@ def test_what_a_change_says_of_evenness(measure, change, error, direction):
 )
 def test_a_reading_travels_in_the_page_and_arrives_in_the_scorecard(tmp_path, value, verdict):
     verdict += " (one model)"
-    reading = page.read({"fig02": (value, 0.1)}, [make_profile(1, 0.1)])
+    reading = page.judge({"fig02": (value, 0.1)}, [make_profile(1, 0.1)])
     shown, kept = reading._repr_mimebundle_()
     said = shown["text/markdown"]
     assert f"**{verdict}**" in said and f"{value:+.2f} ± 0.20 nats".replace("-", "−") in said
@@ -111,7 +111,7 @@ SEED = Seed("tiny-1", {"fig02": (-0.5, 0.1), "fig06": (-0.5, 0.1)}, {}, False)
     ],
 )
 def test_a_verdict_needs_seeds_and_its_preconditions(found, settings, verdict):
-    [row] = evidence.Reading({"fig02": found}, "m", "t", **settings).list_rows()
+    [row] = evidence.Verdicts({"fig02": found}, "m", "t", **settings).list_rows()
     assert row["verdict"] == verdict
     assert verdict.removesuffix(evidence.ONE_MODEL) in evidence.SLUGS
 
@@ -120,13 +120,13 @@ def test_a_checkpoint_compared_with_itself_has_no_value():
     alone = make_profile(None, 0.1)
     change = evidence.measure_change([alone])
     last = evidence.compare_last_layer(alone, alone)
-    reading = page.read({"fig02": change, "fig08-last": last}, [alone])
+    reading = page.judge({"fig02": change, "fig08-last": last}, [alone])
     assert [row["verdict"] for row in reading.list_rows()] == ["no value", "no value"]
 
 
 def test_a_model_of_the_suites_pretrained_on_the_spot_has_other_seeds():
     (ours := make_profile(1, 0.1)).provenance["revision"]["repository"] = "tiny"
-    [row] = page.read({"fig02": (-0.5, 0.1)}, [ours]).list_rows()
+    [row] = page.judge({"fig02": (-0.5, 0.1)}, [ours]).list_rows()
     assert row["verdict"] == "one seed (no verdict)"
 
 
@@ -140,7 +140,7 @@ def test_every_claim_is_whole(claim):
 
 def test_a_bar_in_a_statistic_is_no_column(monkeypatch):
     monkeypatch.setitem(CLAIMS, "fig02", replace(CLAIMS["fig02"], statistic="mean of |H|"))
-    shown, _ = evidence.Reading({"fig02": (1.0, 0.1)}, "m", "t")._repr_mimebundle_()
+    shown, _ = evidence.Verdicts({"fig02": (1.0, 0.1)}, "m", "t")._repr_mimebundle_()
     table = shown["text/markdown"]
     assert r"\|H\|" in table
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()} == {3}

@@ -58,14 +58,16 @@ def make_page(**changed):
         "parameters": code("limit = 8", "parameters"),
         "set-up": code("import kent", "made", "hide-input"),
         "method": text("## Method\n\nOne pass."),
-        "fetch": code("page.stamp()", "made", data={"text/markdown": "x"}, **{"kent-runs": RUNS}),
+        "fetch": code(
+            "page.describe_runs()", "made", data={"text/markdown": "x"}, **{"kent-runs": RUNS}
+        ),
         "heading": text("## Figure"),
         "figure": code("draw()", "figure", "hide-input", data=picture, **{"kent-narrow": NARROW}),
         "table": code("table", "hide-input", data=table, **{"kent-estimates": ESTIMATES}),
         "check": text("## Check\n\nBounds."),
         "assert": code("assert True"),
         "verdict": text("## Verdict\n\nWhat came out."),
-        "read": code("page.read()", data={"text/markdown": "| |"}, kent=[ROW]),
+        "read": code("page.judge()", data={"text/markdown": "| |"}, kent=[ROW]),
         "run": text("## Full run\n\n```bash\n# a comment\n```"),
         **changed,
     }
@@ -97,7 +99,7 @@ def test_how_a_page_was_made_is_folded_away_at_its_end_in_its_order():
     published = publish(make_page())
     said = sources(published)
     start = said.index(layout.HOW)
-    made = ["limit = 8", "import kent", "page.stamp()", "draw()", "**Check**\n\nBounds."]
+    made = ["limit = 8", "import kent", "page.describe_runs()", "draw()", "**Check**\n\nBounds."]
     assert said[start + 1 :] == [*made, "assert True", "</details>"]
     headings = [re.match(r"## (.+)", each)[1] for each in said if each.startswith("## ")]
     assert headings == ["Claim", "Method", "Behind the figure", "Verdict", "Full run"]
@@ -166,6 +168,11 @@ def test_many_answers_stand_partly_behind_the_figure():
 def test_an_answer_is_that_of_the_seeds_together():
     seeds = {"values": [1, 2, 3], "value": 2.0, "error": 0.5}
     assert "here: +2.0 ± 1.0 nats, mean of 3 seeds" in openings.answers([ROW | {"seeds": seeds}])
+
+
+def test_an_answer_says_that_acquisition_is_net_of_the_control():
+    row = ROW | {"claim": "fig04-acquisition"}
+    assert "here, net of the control: " in openings.answers([row])
 
 
 def test_a_badge_says_what_ran():

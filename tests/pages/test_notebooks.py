@@ -24,7 +24,7 @@ BEYOND = ("other_measures", "exactness", "table_limits", "learning_curves", "ent
 REREADING = ("table_limits",)  # published numbers only: nothing is measured or to be chosen
 MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
 SECTIONS = ["Claim", "Method", "Figure", "Check", "Verdict", "Full run"]
-MADE = ("google.colab", "page.check_parameters(", "page.estimate_cost(", "page.stamp(")
+MADE = ("google.colab", "page.check_parameters(", "page.estimate_cost(", "page.describe_runs(")
 """What a cell holds that says how a page was made: the book moves it to the page's end."""
 SUITES = sorted((ROOT / "params").glob("*.yaml"))
 REPLAYED = re.search(r"(?m)^REPLAYED := (.+)$", (ROOT / "Makefile").read_text("utf8"))[1].split()
@@ -113,7 +113,7 @@ def test_what_the_book_moves_is_tagged(page):
     for word in MADE:
         [cell] = [cell for cell in code if word in cell["source"]]
         assert "made" in tags(cell), word
-    verdict = [cell for cell in code if "page.read(" in cell["source"]]
+    verdict = [cell for cell in code if "page.judge(" in cell["source"]]
     answer = [cell for cell in code if "answer" in tags(cell)]
     assert len(verdict) == 1 or len(answer) == 1, "a page has a verdict, or an answer"
 
@@ -205,7 +205,7 @@ def test_every_executed_figure_carries_alt_text(page):
 @pytest.mark.parametrize("page", REPLAYED)
 def test_the_verdict_of_a_replayed_page_is_compared(page):
     compared = [cell for cell in cells(page, "code") if "nbval-check-output" in tags(cell)]
-    assert any("page.read(" in cell["source"] for cell in compared)
+    assert any("page.judge(" in cell["source"] for cell in compared)
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.parent.name)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import record
 
-from kent.pages.evidence import Reading
+from kent.pages.evidence import Verdicts
 from kent.pages.seeds import Estimates, Seed, format_interval, pool, pool_table, recall
 from kent.runs import plans
 
@@ -26,7 +26,7 @@ def kept(micro, monkeypatch, tmp_path):
     table = pd.DataFrame({0: [(1.0, 0.1)], 4: [(2.0, 0.1)]}, index=["A (%)"])
     shown = [
         each._repr_mimebundle_()
-        for each in (Estimates(table, theirs), Reading({"fig11": (3.0, 1.0)}, "m", "t"))
+        for each in (Estimates(table, theirs), Verdicts({"fig11": (3.0, 1.0)}, "m", "t"))
     ]
     cells = [{"outputs": [{"data": data, "metadata": metadata}]} for data, metadata in shown]
     (tmp_path / "results" / "tiny-1").mkdir(parents=True)
@@ -53,7 +53,7 @@ def test_code_that_has_changed_since_is_said(kept):
     path.write_text(json.dumps(page))
     [seed] = recall(plan, "tiny", folder)
     assert seed.changed
-    shown, _ = Reading({"fig11": (4.0, 1.0)}, "m", "t", [seed])._repr_mimebundle_()
+    shown, _ = Verdicts({"fig11": (4.0, 1.0)}, "m", "t", [seed])._repr_mimebundle_()
     assert "recorded by code that has changed since: tiny-1" in shown["text/markdown"]
 
 
@@ -62,7 +62,7 @@ def test_a_reading_pools_the_seeds():
         Seed(f"tiny-{number}", {"fig11": (value, 9.0)}, {}, False)
         for number, value in ((1, 2.0), (2, 6.0))
     ]
-    reading = Reading({"fig11": (4.0, 1.0)}, "m", "t", seeds)
+    reading = Verdicts({"fig11": (4.0, 1.0)}, "m", "t", seeds)
     [row] = reading.list_rows()
     assert row["seeds"]["values"] == [4.0, 2.0, 6.0]
     assert row["seeds"]["value"] == pytest.approx(4.0)
@@ -71,7 +71,7 @@ def test_a_reading_pools_the_seeds():
         "the seeds' own spread, not the bootstrap's"
     )
     assert row["verdict"] == "too small to tell", "within the seed it agrees"
-    [alone] = Reading({"fig11": (4.0, 1.0)}, "m", "t").list_rows()
+    [alone] = Verdicts({"fig11": (4.0, 1.0)}, "m", "t").list_rows()
     assert "seeds" not in alone and alone["verdict"] == "one seed (no verdict)"
 
 

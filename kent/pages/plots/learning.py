@@ -79,13 +79,17 @@ def name_styles(axes: Axes, color: str = GREY) -> None:
         axes.plot([], [], color=color, linestyle=style, linewidth=1, label=f"{name} (A)")
 
 
+GUESSING = THIN | {"marker": "x", "linestyle": ":", "label": "F of a fall to guessing"}
+"""The style of what F of a model is that ends where guessing begins."""
+
+
 def mark_fall(
     axes: Axes, table: pd.DataFrame, seeds: Sequence[Seed] = (), prefix: str = ""
 ) -> None:
     """F (%) of models that end where guessing begins: no parameter of it is free."""
     row = f"{prefix}{FALL}"
     values = [value for value, _ in pool_table(table.loc[[row]], seeds).loc[row]]
-    axes.plot([*table.columns], values, "x:", **THIN, label="F of a fall to guessing")
+    axes.plot([*table.columns], values, **GUESSING)
 
 
 def name_stages(axes: Axes, table: pd.DataFrame, name: str) -> None:

@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from itertools import product
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kent.learning.downstream import choose_tasks, find_chance
 from kent.learning.outcomes import Outcome
-from kent.pages.plots.learning import STAGE, draw_mean, draw_series, name_stages
+from kent.pages.plots.learning import GUESSING, STAGE, draw_mean, draw_series, name_stages
 from kent.pages.plots.panels import MARKERS, make_panels, name_lines, pick_color, styled
 from kent.pages.seeds import Seed
+from kent.paper import infer_before
 
 FLOOR = -12
 """The lowest acquisition that is drawn, in %: table 1 has one of −92.2."""
@@ -31,6 +34,16 @@ def _draw_cells(axes: Axes, cells: pd.DataFrame, x: str, y: str) -> None:
         labels = cells.index.unique("initial")
         axes.set_xticks(cells["stage"].unique(), labels=labels)
         axes.set_xlabel(STAGE)
+    if (x, y) == ("stage", "F"):
+        _mark_guessing(axes, cells)
+
+
+def _mark_guessing(axes: Axes, cells: pd.DataFrame) -> None:
+    """F (%) of a fall from the published P before learning to guessing: no parameter is free."""
+    chance = 100 * np.mean([find_chance(task) for task in choose_tasks("paper")])
+    before = {stage: sum(ends) / 2 for stage, ends in infer_before("P").items()}
+    falls = [100 * (1 - chance / before[stage]) for stage in cells.index.unique("initial")]
+    axes.plot(cells["stage"].unique(), falls, **GUESSING)
 
 
 @styled
@@ -71,5 +84,5 @@ def plot_tables(cells: pd.DataFrame) -> Figure:
         axes.set(xscale="log", xlabel="peak rate / checkpoint's own rate")
         axes.set_xticks(ratios, labels=ratios)
         axes.minorticks_off()
-    name_lines(figure, 5)
+    name_lines(figure, 3)
     return figure

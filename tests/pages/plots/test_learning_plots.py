@@ -76,6 +76,13 @@ def test_the_fall_to_guessing_has_no_free_parameter(outcomes):
         assert find_lines(figure.axes[1], "F of a fall to guessing") == fall
 
 
+def test_published_forgetting_stands_beside_the_fall_to_guessing_too():
+    """P before is P after / (1 - F), so 54.0 / 0.895 first and 52.0 / 0.805 last; guessing 33.3."""
+    _, panel, *_ = tables.plot_tables(tabulate_cells()).figure.axes
+    first, *_, last = find_lines(panel, "F of a fall to guessing")
+    assert (first, last) == pytest.approx((100 - 89.5 / 1.62, 100 - 80.5 / 1.56), abs=0.2)
+
+
 def test_every_setting_is_drawn_with_its_own_net(outcomes):
     table = tabulate_kinds(outcomes)
     left, right = learning.plot_settings(outcomes).figure.axes
