@@ -1,4 +1,5 @@
-"""`python -m kent profile NAME --corpus FILE` measures; `… run CONFIG.yaml …` does runs."""
+"""`python -m kent profile NAME --corpus FILE` measures; `… suite NAME` lists a suite's checkpoints;
+`… run CONFIG.yaml …` does runs."""
 
 import argparse
 import sys
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import kent
 
-TOTALS = ("knowledge_entropy", "attention_entropy", "next_token_entropy", "loss")
+TOTALS = ("knowledge_entropy", "attention_entropy", "next_token_entropy", "loss", "routing_entropy")
+MEASURES = ("knowledge", "attention", "token")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kent", description=__doc__)
     commands = parser.add_subparsers(required=True)
     _add_profile(commands)
+    _add_suite(commands)
     run = commands.add_parser("run", help="do runs, each described by a YAML file")
     described = {"metavar": "CONFIG.yaml", "help": "run: profile (or another kind), …"}
     run.add_argument("configs", type=Path, nargs="+", **described)
@@ -34,17 +37,56 @@ def _add_profile(commands) -> None:
     parser = commands.add_parser("profile", help=said, formatter_class=formatter)
     parser.set_defaults(command=do_profile)
     add = parser.add_argument
-    add("name", help="suite, Hub repository, or folder")
+    add("name", help="suite, Hub repository, folder, or .gguf file")
     files = "corpus name or .txt, .jsonl, .jsonl.gz, .csv files"
     add("--corpus", required=True, nargs="+", help=files)
     add("--step", type=int, help="pretraining step (default: the final model)")
+    add("--branch", help="branch on the Hub, or folder of a checkpoint, instead of a step")
     add("--column", default="text", help="column or key that holds the text")
     add("--length", type=int, default=128, help="tokens per sequence")
     add("--limit", type=int, default=256, help="number of sequences")
+    taken = {"nargs": "+", "choices": MEASURES, "metavar": "MEASURE"}
+    some = f"some of {', '.join(MEASURES)} (default: all that the model allows)"
+    add("--measures", default=argparse.SUPPRESS, help=some, **taken)
     add("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     add("--device", help="cpu, cuda, … (default: the GPU if there is one)")
     add("--batch-size", type=int, default=8, help="sequences per forward pass")
     add("--record", type=Path, default=Path("profile.json"), help="JSON record to write")
+
+
+def _add_suite(commands) -> None:
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    said = "list a suite's checkpoints, and what measuring them takes"
+    parser = commands.add_parser("suite", help=said, formatter_class=formatter)
+    parser.set_defaults(command=do_suite)
+    parser.add_argument("name", help="suite, Hub repository, or folder")
+    parser.add_argument("--length", type=int, default=128, help="tokens per sequence")
+    parser.add_argument("--limit", type=int, default=256, help="number of sequences")
+    parser.add_argument("--device", help="cpu, cuda, … (default: the GPU if there is one)")
+
+
+def do_suite(options: argparse.Namespace) -> None:
+    """Print a suite's checkpoints with stage, step and tokens, and what measuring them takes."""
+    from kent.models.catalogue import describe_suite
+    from kent.models.checkpoints import choose_device
+    from kent.models.costs import estimate_cost, time_products
+    from kent.models.places import tabulate_places
+    from kent.models.revisions import find_checkpoint, list_places
+    from kent.models.suites import SUITES
+    from kent.settings import Count, Several, check
+
+    check({"length": Several, "limit": Count}, vars(options))
+    device, own = choose_device(options.device), SUITES.get(options.name)
+    if words := str(suite := describe_suite(own.repository or "" if own else options.name)):
+        print(words, end="\n\n")
+    if suite.name == options.name:
+        print("repositories, such as:", *suite.example, sep="\n")
+        return
+    if places := list_places(options.name):
+        print(_align(tabulate_places(places), "{:,}"), end="\n\n")
+    cost = estimate_cost(*find_checkpoint(options.name, None, next(reversed(places), None)))
+    tokens = options.length * options.limit
+    print(cost.say(max(1, len(places)), tokens, time_products(device=device)))
 
 
 def do_profile(options: argparse.Namespace) -> None:
@@ -66,11 +108,13 @@ def do_profile(options: argparse.Namespace) -> None:
     corpus = options.corpus[0] if len(options.corpus) == 1 else options.corpus
     column, dtype = options.column, getattr(torch, options.dtype)
     kent.describe(corpus, column=column)
-    revision = kent.resolve(options.name, options.step)
-    model, tokenizer = kent.load(options.name, options.step, dtype=dtype, device=device)
+    chosen = {"step": options.step, "branch": options.branch}
+    revision = kent.resolve(options.name, **chosen)
+    model, tokenizer = kent.load(options.name, **chosen, dtype=dtype, device=device)
     sizes = {"length": options.length, "limit": options.limit}
     tokens = kent.sequences(corpus, tokenizer, column=column, **sizes)
-    profile = kent.profile(model, tokens, batch_size=options.batch_size)
+    settings = {"batch_size": options.batch_size, "measures": getattr(options, "measures", None)}
+    profile = kent.profile(model, tokens, **settings)
     text = kent.describe(corpus, column=column, tokens=tokens)
     profile.provenance.update(revision=asdict(revision), corpus=text)
     summary = profile.summarize()
@@ -95,17 +139,23 @@ def _check_record(options: argparse.Namespace) -> None:
 
 
 def format_table(summary: dict, provenance: dict) -> str:
-    """A profile's summary as two tables for people: totals in nats, then layer by layer."""
+    """A profile's summary as two tables for people: totals in nats, then layer by layer.
+
+    Below them what was left out, and why.
+    """
     form = "{architecture}, {instances:,} sequences of {length:,} tokens, {dtype}, {device}"
-    totals = {name.replace("_", " "): [*summary[name].values()] for name in TOTALS}
-    gap = summary["entropy_bound"] - summary["knowledge_entropy"]["value"]
-    rows = [["", "nats", "± s.e."], *([name, *pair] for name, pair in totals.items())]
-    rows += [["bound minus knowledge", gap, ""]]
+    taken = [name for name in TOTALS if name in summary]
+    rows = [["", "nats", "± s.e."]]
+    rows += [[name.replace("_", " "), *summary[name].values()] for name in taken]
+    if "entropy_bound" in summary:
+        gap = summary["entropy_bound"] - summary["knowledge_entropy"]["value"]
+        rows += [["bound minus knowledge", gap, ""]]
     by_layer = summary["by_layer"]
     layers = [["layer", *(name.replace("_", " ") for name in by_layer)]]
     layers += [[str(layer), *row] for layer, row in enumerate(zip(*by_layer.values(), strict=True))]
-    tables = [_align(rows, "{:.4f}"), _align(layers, "{:.4g}")]
-    return "\n\n".join([form.format(**provenance), *tables])
+    tables = [_align(rows, "{:.4f}"), *([_align(layers, "{:.4g}")] if by_layer else [])]
+    reasons = [f"left out: {name}: {why}" for name, why in summary.get("left_out", {}).items()]
+    return "\n\n".join([form.format(**provenance), *tables, *reasons])
 
 
 def _align(rows: list[list[str | float]], form: str) -> str:

@@ -1,4 +1,5 @@
-"""Tiny random models of every architecture kent supports, and of some it refuses. No downloads.
+"""Tiny random models of every kind of architecture that kent measures, wholly or in part, and of
+some it refuses. No downloads.
 
 Two layers, four heads, a vocabulary of 211 tokens, sliding windows of 40. Weights are drawn wide
 and norms and biases away from ones and zeros, so that attention is far from uniform and a forgotten
@@ -47,6 +48,15 @@ GATED = {
     "Gemma 3": ("Gemma3ForCausalLM", _GEMMA | _MIXED | {"final_logit_softcapping": 1.5}),
     "Phi-3": ("Phi3ForCausalLM", _GROUPED | {"sliding_window": WINDOW}),
     "SmolLM3": ("SmolLM3ForCausalLM", _GROUPED | {"no_rope_layer_interval": 2}),
+    "LFM2": (
+        "Lfm2ForCausalLM",
+        _GROUPED | {"layer_types": ["full_attention"] * 2, "block_auto_adjust_ff_dim": False},
+    ),
+    "Granite": (
+        "GraniteForCausalLM",
+        _GROUPED | {"logits_scaling": 8.0, "attention_multiplier": 0.3, "residual_multiplier": 0.5},
+    ),
+    "Cohere": ("CohereForCausalLM", _GROUPED | {"logit_scale": 0.3}),
 }
 PLAIN = {
     "GPT-NeoX": ("GPTNeoXForCausalLM", _SHAPE),
@@ -70,12 +80,84 @@ PLAIN = {
         "OPTForCausalLM",
         _SHAPE | {"ffn_dim": NEURONS, "word_embed_proj_dim": 24, "do_layer_norm_before": True},
     ),
+    "Apertus": ("ApertusForCausalLM", _GROUPED),
+    "Arcee": ("ArceeForCausalLM", _GROUPED | {"mlp_bias": True}),
+    "Nemotron": ("NemotronForCausalLM", _GROUPED | {"mlp_bias": True}),
+    "Jais 2": ("Jais2ForCausalLM", _GROUPED),
 }
-_EXPERTS = _GROUPED | {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
+_GPT = {
+    "vocab_size": VOCABULARY,
+    "n_embd": WIDTH,
+    "n_inner": NEURONS,
+    "n_layer": 2,
+    "n_head": HEADS,
+    "n_positions": LONGEST,
+    "rotary_dim": 4,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+PARTIAL = {
+    "MPT": (
+        "MptForCausalLM",
+        {"vocab_size": VOCABULARY, "d_model": WIDTH, "n_layers": 2, "n_heads": HEADS}
+        | {"max_seq_len": LONGEST},
+    ),
+    "GPT-J": ("GPTJForCausalLM", _GPT),
+    "CodeGen": ("CodeGenForCausalLM", _GPT),
+    "RecurrentGemma": (
+        "RecurrentGemmaForCausalLM",
+        _GROUPED
+        | {"intermediate_size": 2 * NEURONS, "num_hidden_layers": 3, "lru_width": WIDTH}
+        | {"attention_window_size": WINDOW, "logits_soft_cap": 1.5},
+    ),
+}
+"""All but their attention can be measured."""
+_CHOSEN = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2}
+_EXPERTS = _GROUPED | _CHOSEN | {"moe_intermediate_size": 16}
+_LATENT = {
+    "q_lora_rank": 8,
+    "kv_lora_rank": 8,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 8,
+}
+_DEEPSEEK = {
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 16,
+    "first_k_dense_replace": 1,
+    "routed_scaling_factor": 2.5,
+    "n_group": 2,
+    "topk_group": 1,
+    "num_key_value_heads": HEADS,
+}
+EXPERTS = {
+    "OLMoE": ("OlmoeForCausalLM", _EXPERTS),
+    "Mixtral": ("MixtralForCausalLM", _EXPERTS),
+    "Qwen2-MoE": ("Qwen2MoeForCausalLM", _EXPERTS | {"shared_expert_intermediate_size": 24}),
+    "Qwen3-MoE": (
+        "Qwen3MoeForCausalLM",
+        _EXPERTS | {"mlp_only_layers": [0], "norm_topk_prob": True},
+    ),
+    "DeepSeek-V2": (
+        "DeepseekV2ForCausalLM",
+        _SHAPE
+        | _LATENT
+        | _DEEPSEEK
+        | {"n_shared_experts": 2}
+        | {"topk_method": "group_limited_greedy"},
+    ),
+    "DeepSeek-V3": (
+        "DeepseekV3ForCausalLM",
+        _SHAPE | _LATENT | _DEEPSEEK | {"n_shared_experts": 1},
+    ),
+    "Granite-MoE": ("GraniteMoeForCausalLM", _EXPERTS | {"logits_scaling": 8.0}),
+    "Granite-MoE shared": (
+        "GraniteMoeSharedForCausalLM",
+        _EXPERTS | {"shared_intermediate_size": 24, "residual_multiplier": 0.4},
+    ),
+}
 REFUSED = {
-    "MixtralForCausalLM": _EXPERTS,
-    "OlmoeForCausalLM": _EXPERTS,
-    "Qwen3MoeForCausalLM": _EXPERTS | {"moe_intermediate_size": 16, "mlp_only_layers": [0]},
     "T5ForConditionalGeneration": {
         "vocab_size": VOCABULARY,
         "d_model": WIDTH,
@@ -83,7 +165,7 @@ REFUSED = {
         "d_ff": NEURONS,
         "num_layers": 2,
         "num_heads": HEADS,
-    },
+    }
 }
 FOREIGN = {
     "BloomForCausalLM": {
@@ -94,13 +176,12 @@ FOREIGN = {
     }
 }
 SUPPORTED = GATED | PLAIN | {"Gemma 3 with images": ("Gemma3ForConditionalGeneration", {})}
+_NAMED = SUPPORTED | PARTIAL | EXPERTS
 
 
 def _configure(name: str, **changes) -> PreTrainedModel:
     """Untrained model; `changes` replace entries of its configuration."""
-    class_name, options = (
-        SUPPORTED[name] if name in SUPPORTED else (name, (REFUSED | FOREIGN)[name])
-    )
+    class_name, options = _NAMED[name] if name in _NAMED else (name, (REFUSED | FOREIGN)[name])
     model_class = getattr(transformers, class_name)
     if class_name == "Gemma3ForConditionalGeneration":
         text = GATED["Gemma 3"][1] | {"final_logit_softcapping": None} | changes
@@ -122,6 +203,9 @@ def _randomise(model: PreTrainedModel) -> None:
     for parameter in model.parameters():
         noise = torch.randn(parameter.shape, generator=source) * 0.25
         parameter.data = noise if parameter.ndim > 1 else parameter.data + noise
+    for name, buffer in model.named_buffers():
+        if name.endswith("e_score_correction_bias"):
+            buffer.copy_(torch.randn(buffer.shape, generator=source) * 0.25)
 
 
 @cache
@@ -140,9 +224,11 @@ def make(name: str, **changes) -> PreTrainedModel:
 
 @cache
 def build_reference(name: str) -> PreTrainedModel:
-    """The same weights in float64 with transformers' own eager attention."""
+    """The same weights in float64 with transformers' own eager attention and experts."""
     model = copy.deepcopy(build(name)).double()
     model.set_attn_implementation("eager")
+    if name in EXPERTS:
+        model.set_experts_implementation("eager")
     return model
 
 

@@ -16,9 +16,10 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-END = "<|endoftext|>"
+END, BOS = "<|endoftext|>", "<s>"
 
 
 def make_byte_tokenizer(**options) -> PreTrainedTokenizerFast:
@@ -31,6 +32,14 @@ def make_byte_tokenizer(**options) -> PreTrainedTokenizerFast:
     model.pre_tokenizer = ByteLevel(add_prefix_space=False)
     model.decoder = ByteLevelDecoder()
     return PreTrainedTokenizerFast(tokenizer_object=model, **({"eos_token": END} | options))
+
+
+def make_bos_tokenizer() -> PreTrainedTokenizerFast:
+    """The same, but by its own default a text begins with a token more, 257, as in Llama."""
+    tokenizer = make_byte_tokenizer(bos_token=BOS)
+    template = TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, 257)])
+    tokenizer.backend_tokenizer.post_processor = template
+    return tokenizer
 
 
 class Hub:
@@ -97,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         if question[:1] not in ([], ["revision"]):
             return self._send(404, b"{}", {"X-Error-Code": "EntryNotFound"})
         files = [
-            {"rfilename": p.relative_to(folder).as_posix()}
+            {"rfilename": p.relative_to(folder).as_posix(), "size": p.stat().st_size}
             for p in sorted(folder.rglob("*"))
             if p.is_file()
         ]

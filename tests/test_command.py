@@ -6,6 +6,7 @@ import json
 import pytest
 from hub import make_byte_tokenizer
 from learner import make_model
+from transformers import BloomConfig, BloomForCausalLM, OlmoeConfig, OlmoeForCausalLM
 
 import kent
 from kent import records
@@ -151,6 +152,51 @@ def test_a_run_whose_record_is_damaged_is_done_again(micro, tmp_path, capsys):
     weights = pretraining.pretrain("tiny") / "step1/model.safetensors"
     weights.unlink()
     assert main(["run", str(tmp_path / "suite.yaml")]) == 0 and weights.is_file()
+
+
+def profile_checkpoint(folder, tmp_path, *options: str) -> int:
+    words = ["--corpus", "world", *SIZES, "--record", str(tmp_path / "new"), *options]
+    return main(["profile", str(folder), *words])
+
+
+def test_measures_are_chosen(checkpoint, tmp_path, capsys):
+    assert profile_checkpoint(checkpoint, tmp_path, "--measures", "token", "knowledge") == 0
+    record, said = json.loads((tmp_path / "new").read_text()), capsys.readouterr().out
+    assert record["loss"]["value"] > 0 and "attention_entropy" not in record
+    assert record["provenance"]["measures"] == ["token", "knowledge"] and record["left_out"] == {}
+    assert "knowledge entropy" in said and "attention" not in said
+    assert profile_checkpoint(checkpoint, tmp_path, "--measures", "attention") == 0
+    assert "loss" not in json.loads((tmp_path / "new").read_text())
+    assert profile_checkpoint(checkpoint, tmp_path, "--measures", "token") == 0
+    assert "layer" not in capsys.readouterr().out.partition("loss")[2]
+
+
+def test_what_is_left_out_is_said_and_recorded(tmp_path, capsys):
+    sizes = {"vocab_size": 300, "hidden_size": 32, "n_layer": 2, "n_head": 4}
+    folder = tmp_path / "checkpoint"
+    BloomForCausalLM(BloomConfig(**sizes)).save_pretrained(folder)
+    make_byte_tokenizer().save_pretrained(folder)
+    assert profile_checkpoint(folder, tmp_path) == 0
+    record, said = json.loads((tmp_path / "new").read_text()), capsys.readouterr().out
+    assert "left out: attention: attention entropy of BloomForCausalLM" in said
+    assert record["left_out"].keys() == {"attention"}
+    assert record["provenance"]["left_out"] == record["left_out"]
+    assert profile_checkpoint(folder, tmp_path, "--measures", "attention") == 2
+    assert "error: attention entropy of BloomForCausalLM" in capsys.readouterr().err
+
+
+def test_experts_are_measured(tmp_path, capsys):
+    sizes = {"vocab_size": 300, "hidden_size": 32, "intermediate_size": 16, "num_experts": 4}
+    shape = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_experts_per_tok": 2}
+    folder = tmp_path / "checkpoint"
+    OlmoeForCausalLM(OlmoeConfig(**sizes, **shape)).save_pretrained(folder)
+    make_byte_tokenizer().save_pretrained(folder)
+    assert profile_checkpoint(folder, tmp_path) == 0
+    record = json.loads((tmp_path / "new").read_text())
+    assert "routing entropy" in capsys.readouterr().out
+    assert sum(record["by_layer"]["routing_entropy"]) == pytest.approx(
+        record["routing_entropy"]["value"]
+    )
 
 
 def test_an_error_that_is_not_known_stays_blank_in_the_tables():

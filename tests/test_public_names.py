@@ -21,11 +21,11 @@ PUBLIC = {
     "describe": "(source, *, column='text', tokens=None)",
     "knowledge_entropy": "(coefficients)",
     "learn": "(model, tokenizer, sequences, knowledge, recipe, out, *, control=None)",
-    "load": "(name, step=None, *, dtype=torch.float32, device=None)",
+    "load": "(name, step=None, *, branch=None, dtype=torch.float32, device=None)",
     "probe": "(model, tokenizer, knowledge, *, batch_size=64)",
     "profile": "(model, sequences, *, attention_mask=None, batch_size=8, "
-    "measures=('knowledge', 'attention', 'token'), activation='abs')",
-    "resolve": "(name, step=None)",
+    "measures=None, activation='abs', skip=None)",
+    "resolve": "(name, step=None, *, branch=None)",
     "resuscitate": "(model, coefficients, *, p=50, q=1.0)",
     "sequences": "(source, tokenizer, *, length, limit=None, column='text')",
 }
@@ -34,6 +34,7 @@ ATTRIBUTES = {
     "Profile": {
         *("coefficients", "knowledge_entropy", "knowledge_entropy_by_layer", "standard_error"),
         *("attention_entropy", "attention_entropy_by_layer", "next_token_entropy", "loss"),
+        *("left_out", "routing_entropy", "experts", "expert_shares", "expert_entropies"),
     },
 }
 

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from kent.measure.copies import check_scalable, check_vectors, copy_model, scale_rows
-from kent.measure.memory import Memory, Model, find_decoder, find_memories
-from kent.measure.streaming import Batch, draw_tokens, find_deviation, freeze
+from kent.measure.decoders import Model, draw_tokens, find_decoder
+from kent.measure.memory import Memory, find_memories
+from kent.measure.streaming import Batch, find_deviation, freeze
 from kent.precision import keep_precision
 from kent.settings import Array, checked
 

@@ -27,7 +27,8 @@ from kent.measure.copies import (
     copy_model,
     scale_rows,
 )
-from kent.measure.memory import Model, find_memories
+from kent.measure.decoders import Model
+from kent.measure.memory import find_memories
 from kent.precision import keep_precision
 from kent.settings import Array, NotNegative, Percent, Positive, Seed, Share, check, checked
 

@@ -14,8 +14,8 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, unwrap_model
 
 from kent.measure.attention import check_known, replace_attention
-from kent.measure.memory import Model, find_decoder
-from kent.measure.streaming import draw_tokens, freeze
+from kent.measure.decoders import Model, draw_tokens, find_decoder
+from kent.measure.streaming import freeze
 from kent.settings import Count, Temperature, Whole, checked
 
 OWN = "kent_own_scaling"

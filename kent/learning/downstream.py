@@ -27,13 +27,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.files import write_atomically
 from kent.hub import UNREACHABLE
-from kent.measure.measurement import rows_together, try_tokens
-from kent.measure.memory import Model, count_vocabulary, find_device
-from kent.measure.streaming import find_exact, freeze
+from kent.measure.decoders import Model, count_vocabulary, find_device
+from kent.measure.head import try_tokens
+from kent.measure.masks import find_exact
+from kent.measure.rotations import rows_together
+from kent.measure.streaming import freeze
 from kent.records import cache_folder, digest, make_room
 from kent.settings import Count, checked
 from kent.text.corpora import WORLD_SEED
 from kent.text.templates import Chance, fill, shuffle
+from kent.text.tokens import find_bos
 from kent.text.world import World
 
 TASKS = {
@@ -67,8 +70,9 @@ def evaluate(
     correct (a list with 0 or 1 for each, in the task's order). `tasks` is "paper" (the six, read
     from the Hub), "world" (the six about the world) or a list of names out of either; `limit` asks
     only the first documents of each. Log probabilities are taken in float32 at least, whatever the
-    model's dtype; what a batch holds besides never moves a score. The model, the tokenizer and the
-    global random states are left as found.
+    model's dtype; what a batch holds besides never moves a score. A document begins with the token
+    that the tokenizer puts in front of a text by its own default, if it does. The model, the
+    tokenizer and the global random states are left as found.
 
     Raises ValueError for an unknown or repeated task, an argument of another type, logits that are
     not finite, weights that are kept elsewhere, another model's tokenizer or one without an
@@ -90,6 +94,8 @@ def evaluate(
         # The harness pads the rows of a batch, and would normalise in the model's own dtype.
         exact, rows = find_exact(model.dtype), rows_together(model, batch_size)
         settings = {"batch_size": rows, "softmax_dtype": exact}
+        if find_bos(tokenizer) is not None:  # else the harness leaves it out (but for Gemma)
+            settings["add_bos_token"] = True
         language_model = HFLM(pretrained=model, tokenizer=deepcopy(tokenizer), **settings)
         found = [_score(language_model, name, limit) for name in progress]
     return pd.DataFrame(found).set_index("task")

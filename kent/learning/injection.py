@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from kent.learning.knowledge import INJECTIONS, Knowledge
 from kent.settings import Count, TokenIds, checked
+from kent.text.tokens import begin, find_bos
 
 
 class InjectedRows(Dataset):
@@ -22,7 +23,9 @@ class InjectedRows(Dataset):
     Injection k is in the batch of step k · steps / 10 of every epoch (steps count from 1). Text i,
     followed by the end-of-text token, stands in front of row i of the batch, and the row is cut
     back to its length; where the batch has fewer rows than there are texts, neighbouring texts are
-    joined, as evenly as can be, in front of one row.
+    joined, as evenly as can be, in front of one row. Where the tokenizer puts a token in front of a
+    text by its own default (`kent.text.tokens.find_bos`), a row with texts begins with it, once, as
+    the others do.
 
     Raises ValueError for rows too few for `steps` or that hold no whole numbers, for steps that ten
     injections do not divide, and for texts that would not fit into their row whole (naming what
@@ -48,6 +51,7 @@ class InjectedRows(Dataset):
                 f"given. They are enough for {enough} steps"
             )
         self.sequences, self.batch, self.epochs = sequences[:needed], batch, epochs
+        self.bos = find_bos(tokenizer)
         heads = _join_texts(schedule, tokenizer, sequences.shape[1])
         self.heads = {(step - 1) * batch + row: head for (step, row), head in heads.items()}
 
@@ -61,7 +65,8 @@ class InjectedRows(Dataset):
         place = index % len(self.sequences)  # every epoch has the same rows, injections included
         row = self.sequences[place]
         if place in self.heads:
-            row = torch.cat([self.heads[place], row])[: len(row)]
+            begun = int(self.bos is not None and row[0] == self.bos)  # the head begins with it
+            row = torch.cat([self.heads[place], row[begun:]])[: len(row)]
         return {"input_ids": row, "labels": row}
 
 
@@ -102,11 +107,12 @@ def _join_texts(schedule: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, leng
             "the tokenizer has no end-of-text token (eos_token) to stand after an injected text"
         )
     # Each text is tokenised alone, so that joining it to others does not change its tokens.
+    front = begin([], tokenizer)
     encoded = tokenizer(schedule.text.tolist(), add_special_tokens=False, verbose=False)
     ended = [[*ids, end] for ids in encoded["input_ids"]]
     joined: dict[tuple[int, int], list[int]] = {}
     for step, row, ids in zip(schedule.step, schedule.row, ended, strict=True):
-        joined.setdefault((step, row), []).extend(ids)
+        joined.setdefault((step, row), [*front]).extend(ids)
     longest = max(map(len, joined.values()))
     if longest > length:
         together = max(schedule.groupby(["step", "row"]).size())
@@ -114,6 +120,6 @@ def _join_texts(schedule: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, leng
         raise ValueError(
             f"injected texts do not fit: {together} in front of one row take {longest} tokens, a "
             f"row has {length}. Rows of {longest} tokens would do, or a batch of {texts} rows, one "
-            f"text each, of {max(map(len, ended))}"
+            f"text each, of {len(front) + max(map(len, ended))}"
         )
     return {place: torch.tensor(ids) for place, ids in joined.items()}

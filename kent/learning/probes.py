@@ -16,11 +16,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.errors import NotFiniteError
 from kent.learning.knowledge import Knowledge, Probe
-from kent.measure.measurement import find_head
-from kent.measure.memory import Model, check_tokens, find_decoder, find_device
-from kent.measure.streaming import Batch, Project, freeze, measure_surprisal
+from kent.measure.decoders import Model, check_tokens, find_decoder, find_device
+from kent.measure.head import Project, find_head, measure_surprisal
+from kent.measure.streaming import Batch, freeze
 from kent.settings import Count, checked
-from kent.text.tokens import PATIENCE
+from kent.text.tokens import PATIENCE, begin
 
 MEASURES = ("per_target_token", "padded_mean")
 PADDED = 16
@@ -49,7 +49,9 @@ def probe(
     Columns: item, setting, kind; `per_target_token`, the mean over the target's tokens (the paper's
     text); and `padded_mean`, their sum / (padded length - 1), where the public code pads batches of
     16 probes in file order within each setting and kind. The target's tokens are those of "input
-    target" after as many as the input has alone; no special token is added. One space stands
+    target" after as many as the input has alone. In front of both stands the token that begins a
+    text where the tokenizer puts one by its own default (`kent.text.tokens.find_bos`), which also
+    counts in the padded length; no other special token is added. One space stands
     between the two: white space at the end of an input, and at both ends of a target, is no part of
     them (lm-evaluation-harness also keeps it out of its contexts). Probes of one length share a
     batch, so that none is padded; the vocabulary projection is applied only where a target is
@@ -83,7 +85,9 @@ def _tokenise(probes: Sequence[Probe], tokenizer: PreTrainedTokenizerBase) -> li
         for each in (starts, texts)
     )
     # As in the public code tokens are counted, not compared: one may reach over the border.
-    return [_Line(tokens, len(start)) for tokens, start in zip(whole, before, strict=True)]
+    front = begin([], tokenizer)
+    pairs = zip(whole, before, strict=True)
+    return [_Line([*front, *tokens], len(front) + len(start)) for tokens, start in pairs]
 
 
 def _check_lines(probes: Sequence[Probe], lines: list[_Line], model: PreTrainedModel) -> None:

@@ -27,11 +27,11 @@ from kent.learning.knowledge import Knowledge
 from kent.learning.outcomes import Outcome
 from kent.learning.recipes import Recipe, arrange
 from kent.measure.copies import check_remade
-from kent.measure.measurement import describe_model
-from kent.measure.memory import Model, check_tokens
+from kent.measure.decoders import Model, check_tokens, describe_model
 from kent.precision import keep_precision
 from kent.records import describe_run, hash_tensors
 from kent.settings import TokenIds, checked
+from kent.text.tokens import find_bos
 
 STATE, OUTCOME = "trainer_state.json", "outcome.safetensors"
 WIDE = (torch.float32, torch.bfloat16, torch.float64)
@@ -233,6 +233,7 @@ def _finish(
         "length": rows.sequences.shape[1],
         "processes": trainer.args.world_size,
         "stopped": evaluator.stopped,
+        "bos": find_bos(evaluator.tokenizer),
         "tasks": list(tables["answers"]),
         "facts": {name: knowledge.describe() for name, knowledge in evaluator.asked.items()},
         "probes": {

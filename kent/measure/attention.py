@@ -21,6 +21,8 @@ from transformers import PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from kent.measure.limits import NotMeasurableError
+
 NAME = "kent_attention_entropy"
 QUERIES = 128
 WITHOUT_EFFECT = {"sliding_window", "position_ids", "cache_position", "use_cache", "return_dict"}
@@ -98,13 +100,14 @@ def attend(
 
 
 def check_known(module: nn.Module, mask: Tensor | None, others: dict[str, object]) -> None:
-    """Raise `ValueError` for arguments that would change what a masked softmax gives."""
+    """Raise `NotMeasurableError` for arguments that would change what a masked softmax gives."""
     unknown = sorted(name for name in others.keys() - WITHOUT_EFFECT if others[name] is not None)
     if mask is not None and (mask.dtype != torch.bool or mask.shape[1] != 1):
         unknown.append(f"a mask of {mask.dtype} {[*mask.shape]}")
     if unknown:
         found = ", ".join(unknown)
-        raise ValueError(f"{type(module).__name__} attends with {found}, which kent does not know")
+        unknown = f"{type(module).__name__} attends with {found}, which kent does not know"
+        raise NotMeasurableError("attention", unknown)
 
 
 ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
@@ -132,8 +135,8 @@ def listen(model: PreTrainedModel, listener: Listener) -> Iterator[None]:
 def replace_attention(model: PreTrainedModel, name: str) -> Iterator[None]:
     """Within the block `model` attends by the function called `name`. Errors as for `listen`."""
     if not model._supports_attention_backend:
-        what = f"attention entropy of {type(model).__name__}"
-        raise ValueError(f"{what} cannot be measured: its attention is its own")
+        what = f"attention entropy of {type(model).__name__} cannot be measured"
+        raise NotMeasurableError("attention", f"{what}: its attention is its own")
     parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
     before = {id(part.config): (part.config, part.config._attn_implementation) for part in parts}
     try:

@@ -27,14 +27,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.errors import NotFiniteError
 from kent.files import expand
-from kent.measure.measurement import describe_model, find_head, rows_together
-from kent.measure.memory import Model, check_tokens, find_decoder, find_device
-from kent.measure.streaming import Batch, Project, freeze, measure_surprisal
+from kent.measure.decoders import Model, check_tokens, describe_model, find_decoder, find_device
+from kent.measure.head import Project, find_head, measure_surprisal
+from kent.measure.rotations import rows_together
+from kent.measure.streaming import Batch, freeze
 from kent.records import describe_run, expect_whole, load_tensors, save_tensors
 from kent.settings import Count, check_text, checked
 from kent.text.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED
 from kent.text.documents import read_json_lines
 from kent.text.templates import Document
+from kent.text.tokens import begin, find_bos
 from kent.text.world import World
 
 FORMAT = "kent familiarity 1"
@@ -152,7 +154,7 @@ def _is_span(span: object, length: int) -> bool:
 
 @dataclass(frozen=True)
 class _Instance:
-    """Token ids behind the end-of-text token, and the positions of each entity that is whole."""
+    """Token ids behind the one in front, and the positions of each entity that is whole."""
 
     tokens: Int64[Tensor, " position"]
     entities: list[list[int]]
@@ -170,11 +172,13 @@ def measure_familiarity(
     """Mean perplexity of the entities in each document (figure 10), in one streaming pass.
 
     An entity's perplexity is exp(mean -ln p) over its tokens, each given everything before it in
-    its document and the end-of-text token in front. A token is an entity's when a character that
-    both hold is not white space. Documents are cut to `length` tokens; entities not whole then are
-    left out, and so are documents that keep none. Log probabilities are taken in float32 at least,
-    of 256 positions of entities at a time. Documents are read one by one where the model's
-    positions depend on the longest row of a batch. The model is left as found.
+    its document and one token in front: that which the tokenizer puts there by its own default
+    (`kent.text.tokens.find_bos`), else the end-of-text token. A token is an entity's when a
+    character that both hold is not white space; the token in front is none's. Documents are cut to
+    `length` tokens; entities not whole then are left out, and so are documents that keep none. Log
+    probabilities are taken in float32 at least, of 256 positions of entities at a time. Documents
+    are read one by one where the model's positions depend on the longest row of a batch. The model
+    is left as found.
 
     Raises ValueError for a document that is no text or has spans beyond it (named by its index); a
     tokenizer without offsets or end-of-text token, or another model's; a length below 2 or beyond
@@ -202,7 +206,7 @@ def measure_familiarity(
         raise NotFiniteError("a perplexity")
     entities = torch.tensor([len(instance.entities) for instance in instances])
     counts = {"documents": len(documents), "instances": len(entities)}
-    counts |= {"entities": int(entities.sum()), "length": length}
+    counts |= {"entities": int(entities.sum()), "length": length, "bos": find_bos(tokenizer)}
     provenance = describe_model(model) | counts | describe_run()
     return Familiarity(perplexities, entities, provenance)
 
@@ -212,7 +216,8 @@ def _tokenise(document: Document, tokenizer: PreTrainedTokenizerBase, length: in
         document.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
     )
     text, offsets = document.text, encoded["offset_mapping"]
-    tokens = torch.tensor([tokenizer.eos_token_id, *encoded["input_ids"]][:length])
+    front = begin([], tokenizer) or [tokenizer.eos_token_id]
+    tokens = torch.tensor([*front, *encoded["input_ids"]][:length])
     entities = [_find_positions(text, span, offsets) for span in document.entities]
     return _Instance(tokens, [each for each in entities if each and each[-1] < length])
 
@@ -220,7 +225,7 @@ def _tokenise(document: Document, tokenizer: PreTrainedTokenizerBase, length: in
 def _find_positions(text: str, span: tuple[int, int], offsets: list[tuple[int, int]]) -> list[int]:
     """Positions of the tokens that share a character other than white space with the span.
 
-    Counted from 1: at 0 stands the end-of-text token.
+    Counted from 1: at 0 stands the token in front.
     """
     first = bisect_right(offsets, span[0], key=lambda offset: offset[1])
     last = bisect_left(offsets, span[1], key=lambda offset: offset[0])

@@ -25,9 +25,10 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from kent.measure.copies import check_copyable, check_own, copy_model
-from kent.measure.measurement import find_projection, profile
-from kent.measure.memory import Model, find_device, find_memories
-from kent.measure.streaming import name_dtypes
+from kent.measure.decoders import Model, find_device, name_dtypes
+from kent.measure.head import find_projection
+from kent.measure.measurement import profile
+from kent.measure.memory import find_memories
 from kent.precision import keep_precision
 from kent.records import expect_whole, load_tensors, save_tensors
 from kent.settings import Count, Positive, TokenIds, checked
@@ -194,6 +195,9 @@ def measure_gradients(
     on the next `batch_size` sequences (all, where there are fewer), from the first again after the
     last. A float32 weight does not move by less than about 6e-8 of itself. The model is left as
     found: each measurement takes a copy, one at a time.
+
+    Mean coefficients leave out the token that the checkpoint's tokenizer puts in front, as by
+    default in `kent.profile`; gradients and updates do not, for training reads it like any other.
 
     Raises `ValueError` for what `kent.profile` refuses, `steps` below 1, a learning rate that is
     not positive and finite, weights other than float32 or kept elsewhere, memory vectors that are

@@ -1,60 +1,43 @@
 """What one pass over a checkpoint measured: coefficients, entropies, loss, their errors, the file.
 
-Axes: block (neighbouring instances), layer; a vector "_" has one number per neuron of its layer.
+Axes: block (neighbouring instances), layer; a vector "_" has one number per neuron of its layer,
+or, where said, per expert.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from kent.measure.blocks import average, jackknife
-from kent.measure.entropy import MEASURES, entropy_bound, measure_entropy, measure_layers
+from kent.measure.blocks import jackknife
+from kent.measure.entropy import MEASURES, entropy_bound, measure_entropy
+from kent.measure.estimates import SOURCES, Layers, Means, average_layers, estimate_layers, subtract
+from kent.measure.packing import pack, unpack
 from kent.records import expect_whole, load_tensors, save_tensors
 from kent.settings import checked
 
 FORMAT = "kent profile 2"
 
-SOURCES = {
-    "knowledge": "coefficient_blocks",
-    "contribution": "vector_norms",
-    "attention": "attention_blocks",
-    "token": "token_blocks",
-    "loss": "loss_blocks",
-    **dict.fromkeys(MEASURES, "coefficient_blocks"),
-}
-"""Every measure, and the field of a profile without which it was not measured."""
-OF_COEFFICIENTS = {"knowledge": measure_entropy, "contribution": measure_entropy, **MEASURES}
-"""Those that are worked out from mean coefficients; all others are means themselves."""
-
-Blocks = list[Float[Tensor, "block _"]]
-Layers = Float[Tensor, " layer"]
-
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Means):
     """What one pass over a checkpoint measured, as means over blocks of neighbouring instances.
 
     `sizes` [block] are the instances per block; `vector_norms` the Euclidean norm of each memory
     vector, per layer [m], None where a model's memory vectors are not the rows of a weight (under
-    an adapter). What was not asked for is None. Entropies and loss are in nats.
+    an adapter). Of a model with experts, `expert_sizes` are each layer's neurons by expert, in the
+    order of its coefficients, the shared experts last; `routing_blocks` the mean weights that the
+    router gives to those it chooses from, per layer [block, expert]. A layer without experts is one
+    expert, whose weight is 1. What was not measured is None. Entropies and loss are in nats.
     """
-
-    sizes: Int[Tensor, " block"]
-    coefficient_blocks: Blocks | None = None
-    vector_norms: list[Float[Tensor, " _"]] | None = None
-    attention_blocks: Float[Tensor, "block layer"] | None = None
-    token_blocks: Float[Tensor, " block"] | None = None
-    loss_blocks: Float[Tensor, " block"] | None = None
-    provenance: dict = field(default_factory=dict)
 
     @property
     def coefficients(self) -> list[Float[Tensor, " _"]] | None:
         """Mean coefficients C̄ˡ (section 3.1): per layer a float64 vector [m]."""
-        return self.coefficient_blocks and self._average_coefficients(self.sizes)
+        return self.coefficient_blocks and average_layers(self.coefficient_blocks, self.sizes)
 
     @property
     def knowledge_entropy_by_layer(self) -> Layers | None:
@@ -106,40 +89,70 @@ class Profile:
         """
         return self._sum("contribution")
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The measures that the architecture does not allow, and why; see `kent.profile`."""
+        return self.provenance.get("left_out", {})
+
+    @property
+    def routing_entropy(self) -> float | None:
+        """Entropy in nats of the mean routing weights, summed over layers; None without experts.
+
+        How evenly the router draws on the experts it chooses from, whatever these do with it: 0
+        where one gets all, at most the sum of ln(experts). Not in the paper.
+        """
+        return self._sum("routing")
+
+    @property
+    def experts(self) -> list[list[Float[Tensor, " _"]]] | None:
+        """Mean coefficients by layer and expert, the shared ones last; None without experts."""
+        layers = self.expert_sizes and zip(self.coefficients, self.expert_sizes, strict=True)
+        return layers and [[*vector.split(sizes)] for vector, sizes in layers]
+
+    @property
+    def expert_shares(self) -> list[Float[Tensor, " _"]] | None:
+        """Per layer each expert's share of all mean coefficients; None without experts."""
+        layers = self.experts
+        totals = layers and [torch.stack([each.sum() for each in layer]) for layer in layers]
+        return totals and [each / each.sum() for each in totals]
+
+    @property
+    def expert_entropies(self) -> list[Float[Tensor, " _"]] | None:
+        """Per layer each expert's knowledge entropy on its own, in nats; None without experts.
+
+        NaN for an expert that nothing was read with. With shares s (`expert_shares`) a layer's
+        knowledge entropy is Σₑ sₑ·Hₑ - Σₑ sₑ·ln sₑ.
+        """
+
+        def measure(vector: Tensor) -> float:
+            return measure_entropy(vector).item() if vector.any() else torch.nan
+
+        layers = self.experts
+        return layers and [
+            torch.tensor([*map(measure, layer)], dtype=torch.float64, device="cpu")
+            for layer in layers
+        ]
+
+    def _has(self, measure: str) -> bool:
+        return getattr(self, SOURCES[measure]) is not None
+
     def _find(self, measure: str) -> Layers | None:
-        measured = getattr(self, SOURCES[measure]) is not None
-        return self._estimate(measure, self.sizes) if measured else None
+        return estimate_layers(self, measure, self.sizes) if self._has(measure) else None
 
     def _sum(self, measure: str) -> float | None:
         layers = self._find(measure)
         return None if layers is None else layers.sum().item()
 
-    def _average_coefficients(self, sizes: Int[Tensor, " block"]) -> list[Float[Tensor, " _"]]:
-        return [average(means, sizes) for means in self.coefficient_blocks]
-
-    def _estimate(self, measure: str, sizes: Int[Tensor, " block"]) -> Layers:
-        """A measure by layer (one value where it has no layers), with blocks of these sizes."""
-        blocks = getattr(self, SOURCES.get(measure, ""), None)
-        if blocks is None:
-            accepted = ", ".join(SOURCES)
-            raise ValueError(f"{measure!r} was not measured; accepted where measured: {accepted}")
-        if measure not in OF_COEFFICIENTS:
-            return average(blocks, sizes).reshape(-1)
-        layers = self._average_coefficients(sizes)
-        if measure == "contribution":
-            layers = [each * norms for each, norms in zip(layers, blocks, strict=True)]
-        return measure_layers(layers, OF_COEFFICIENTS[measure])
-
     @checked
     def by_layer(self, measure: str = "knowledge") -> tuple[Layers, Layers]:
         """A measure layer by layer, and its jackknife standard errors.
 
-        `measure` is "knowledge", "contribution", "attention" (nats), "token" or "loss" (nats, one
-        value), or a name in `kent.measure.entropy.MEASURES`. Raises `ValueError` for any other, and
-        for one that was not measured.
+        `measure` is "knowledge", "contribution", "routing", "attention" (nats), "token" or "loss"
+        (nats, one value), or a name in `kent.measure.entropy.MEASURES`. Raises `ValueError` for any
+        other, and for one that was not measured.
         """
-        errors = jackknife(lambda sizes: self._estimate(measure, sizes), self.sizes)
-        return self._estimate(measure, self.sizes), errors
+        errors = jackknife(lambda sizes: estimate_layers(self, measure, sizes), self.sizes)
+        return estimate_layers(self, measure, self.sizes), errors
 
     @property
     def standard_error(self) -> float | None:
@@ -159,28 +172,32 @@ class Profile:
         `by_layer`.
         """
         gather = torch.mean if measure in MEASURES else torch.sum
-        error = jackknife(lambda sizes: gather(self._estimate(measure, sizes)), self.sizes)
-        return gather(self._estimate(measure, self.sizes)).item(), error.item()
+        error = jackknife(lambda sizes: gather(estimate_layers(self, measure, sizes)), self.sizes)
+        return gather(estimate_layers(self, measure, self.sizes)).item(), error.item()
 
     def summarize(self) -> dict:
-        """All numbers of a whole profile as JSON-able values: totals with errors, and by layer.
+        """All numbers that were measured as JSON-able values: totals with errors, and by layer.
 
-        Raises `ValueError` when one of the three measures was not taken.
+        With them what was left out, and why.
         """
         names = {"knowledge_entropy": "knowledge", "attention_entropy": "attention"}
-        names |= {"next_token_entropy": "token", "loss": "loss"}
+        names |= {"next_token_entropy": "token", "loss": "loss", "routing_entropy": "routing"}
+        taken = {name: each for name, each in names.items() if self._has(each)}
         keys = ("value", "standard_error")
         totals = {
             name: dict(zip(keys, self.estimate(measure), strict=True))
-            for name, measure in names.items()
+            for name, measure in taken.items()
         }
         by_layer = {
-            "knowledge_entropy": self.knowledge_entropy_by_layer.tolist(),
-            "standard_error": self.standard_error_by_layer.tolist(),
-            "attention_entropy": self.attention_entropy_by_layer.tolist(),
-            **{name: self._find(name).tolist() for name in MEASURES},
+            "knowledge_entropy": self.knowledge_entropy_by_layer,
+            "standard_error": self.standard_error_by_layer,
+            "attention_entropy": self.attention_entropy_by_layer,
+            "routing_entropy": self._find("routing"),
+            **{name: self._find(name) for name in MEASURES},
         }
-        return {**totals, "entropy_bound": self.entropy_bound, "by_layer": by_layer}
+        by_layer = {name: each.tolist() for name, each in by_layer.items() if each is not None}
+        bound = {} if self.entropy_bound is None else {"entropy_bound": self.entropy_bound}
+        return {**totals, **bound, "by_layer": by_layer, "left_out": self.left_out}
 
     @checked
     def change_since(
@@ -197,7 +214,7 @@ class Profile:
         they share out of the error. Raises `ValueError` when they measured others, or models of
         another size, or coefficients of another kind.
         """
-        changes, spread = self._subtract(earlier, measure)
+        changes, spread = subtract(self, earlier, measure)
         count = len(changes)
         if weights is None:
             weights = [1 / count if measure in MEASURES else 1] * count
@@ -213,55 +230,13 @@ class Profile:
 
         Errors as for `change_since`.
         """
-        changes, spread = self._subtract(earlier, "knowledge")
+        changes, spread = subtract(self, earlier, "knowledge")
         return changes, spread(lambda layers: layers)
-
-    def _subtract(self, earlier: "Profile", measure: str) -> tuple[Layers, Callable]:
-        """The layers' differences, and what gives the standard error of a function of them."""
-        self._check_comparable(earlier, measure)
-
-        def subtract(sizes: Tensor) -> Tensor:
-            return self._estimate(measure, sizes) - earlier._estimate(measure, sizes)
-
-        # One block is left out of both at a time: on the same text their errors go together.
-        return subtract(self.sizes), lambda gather: jackknife(
-            lambda sizes: gather(subtract(sizes)), self.sizes
-        )
-
-    def _check_comparable(self, earlier: "Profile", measure: str) -> None:
-        """Raise `ValueError` for what differs; the text only where both say what it was."""
-        if not torch.equal(self.sizes, earlier.sizes):
-            raise ValueError("the two profiles measured different numbers of sequences")
-        alike = {"length": "sequences of another length", "tokens": "other masks"}
-        alike |= {"text": "other tokens"}
-        if measure in OF_COEFFICIENTS:
-            alike["activation"] = "another activation"
-        for key, other in alike.items():
-            first, second = (each.provenance.get(key) for each in (earlier, self))
-            if None not in (first, second) and first != second:
-                raise ValueError(f"the two profiles measured {other}: {key} {first} and {second}")
-        first, second = (each._shape(measure) for each in (earlier, self))
-        if first != second:
-            sizes = f"layers of {first} and {second} values"
-            raise ValueError(f"the two profiles measured models of another size: {sizes}")
-
-    def _shape(self, measure: str) -> list[int]:
-        """How many values each layer has; of what is one value a layer, just that."""
-        if measure in OF_COEFFICIENTS and self.coefficient_blocks is not None:
-            return [means.shape[1] for means in self.coefficient_blocks]
-        return [1] * len(self._estimate(measure, self.sizes))
 
     @checked
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
-        tensors = {"sizes": self.sizes}
-        layered = {"coefficients": self.coefficient_blocks, "norms": self.vector_norms}
-        for name, layers in layered.items():
-            tensors |= {f"{name}.{layer}": values for layer, values in enumerate(layers or ())}
-        for name in ("attention", "token", "loss"):
-            if (blocks := getattr(self, SOURCES[name])) is not None:
-                tensors[name] = blocks
-        save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
+        save_tensors(pack(self), path, format=FORMAT, provenance=self.provenance)
 
     @classmethod
     @checked
@@ -271,17 +246,5 @@ class Profile:
         Raises `DamagedError` (a ValueError) for a damaged file, `ValueError` for something else.
         """
         tensors, provenance = load_tensors(path, FORMAT)
-        # Norms may be absent; else both lists have one length: what lacks a layer is not whole.
-        kinds = ("coefficients.", "norms.")
-        counts = [sum(name.startswith(kind) for name in tensors) for kind in kinds]
-        layers = range(max(counts))
         with expect_whole(path):
-            return cls(
-                sizes=tensors["sizes"],
-                coefficient_blocks=[tensors[f"coefficients.{layer}"] for layer in layers] or None,
-                vector_norms=[tensors[f"norms.{layer}"] for layer in layers] if counts[1] else None,
-                attention_blocks=tensors.get("attention"),
-                token_blocks=tensors.get("token"),
-                loss_blocks=tensors.get("loss"),
-                provenance=provenance,
-            )
+            return cls(**unpack(tensors), provenance=provenance)

@@ -29,6 +29,14 @@ def depend_on_batch(model: nn.Module) -> bool:
     return any(kind == "longrope" or "dynamic" in kind for kind in kinds)
 
 
+def rows_together(model: nn.Module, batch_size: int) -> int:
+    """How many rows that differ in length may share a batch.
+
+    One, where positions depend on the longest of them.
+    """
+    return 1 if depend_on_batch(model) else batch_size
+
+
 @contextmanager
 def start_afresh(model: nn.Module) -> Iterator[None]:
     """Within the block no batch sees what an earlier one left in the positions.

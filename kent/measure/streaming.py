@@ -1,72 +1,39 @@
 """What streams out of a forward pass, as means over an instance: no tensor of all of it is held.
 
-That is each layer's coefficients and attention, and each position's distribution over tokens.
+That is each layer's coefficients and attention (`kent.measure.head` has each position's
+distribution over tokens), from a model that is left as it was.
 
 Axes: instance (sequences of a batch), position (tokens of a sequence), neuron (memory vectors of a
-layer), head, width (numbers in a hidden state), vocabulary.
+layer), head, width (numbers in a hidden state).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-from kent.measure.memory import Memory, count_vocabulary, find_device
+from kent.measure.decoders import name_dtypes
+from kent.measure.limits import NotMeasurableError
+from kent.measure.masks import Mask, Tokens, average_positions, read_mask
+from kent.measure.memory import Memory, Mixture
 from kent.measure.rotations import start_afresh
 from kent.precision import keep_precision
 
-POSITIONS = 256
-"""Positions whose logits are held at once."""
-ROWS = 16
-"""Positions whose distributions are worked out at once on a CPU, so that they stay in its cache."""
 DEVIATION = {torch.float64: 1e-5, torch.float32: 1e-5, torch.float16: 0.008, torch.bfloat16: 0.06}
 """How far what must be equal may lie apart by rounding, as a share of its size: three times the
 most found over the architectures of the tests in half precision (2.3 eps), ten times in the others
 (where also a float64 model takes its norms and positions in float32)."""
 
-Tokens = Int[Tensor, "instance position"]
-Mask = Int[Tensor, "instance position"] | None
-Project = Callable[[Tensor], Tensor]
-
-
-def find_exact(dtype: torch.dtype) -> torch.dtype:
-    """Float32, or the dtype itself where that is wider."""
-    return torch.promote_types(dtype, torch.float32)
-
-
-def name_dtypes(dtypes: Iterable[torch.dtype]) -> str:
-    """Their names, sorted, without "torch."."""
-    return ", ".join(sorted(str(each).removeprefix("torch.") for each in dtypes))
-
-
-def read_mask(tokens: Tokens, mask: Tensor | None) -> Bool[Tensor, "instance position"]:
-    """Which tokens are real: all of them where there is no mask."""
-    return torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask.bool()
-
-
-def average_positions(
-    values: Float[Tensor, "instance position ..."], mask: Mask
-) -> Float[Tensor, "instance ..."]:
-    """Mean over each instance's real tokens, in float32 at least.
-
-    Padding never enters, not even as NaN, which it may well be: it is masked, not multiplied by 0.
-    """
-    if mask is None:
-        return values.mean(dim=1, dtype=find_exact(values.dtype))
-    real = mask.bool().view(*mask.shape, *[1] * (values.ndim - 2))
-    return values.masked_fill(~real, 0).sum(dim=1, dtype=find_exact(values.dtype)) / real.sum(dim=1)
-
 
 def average_magnitudes(
     activations: Float[Tensor, "instance position neuron"], mask: Mask
 ) -> Float[Tensor, "instance neuron"]:
-    """Mean |coefficient| over each instance's real tokens.
+    """Mean |coefficient| over each instance's real tokens, or those that count.
 
     The paper takes magnitudes first and then means (section 3.1): a coefficient that is as often
     positive as negative is in use. One instance at a time, whose magnitudes stay in the cache.
@@ -76,69 +43,43 @@ def average_magnitudes(
     return torch.cat([average_positions(each.abs(), real) for each, real in pairs])
 
 
-def average_tokens(
-    hidden: Float[Tensor, "instance position width"], tokens: Tokens, mask: Mask, project: Project
-) -> tuple[Float[Tensor, " instance"], Float[Tensor, " instance"]]:
-    """Next-token entropy and loss per instance, in nats, from 256 positions' logits at a time."""
-    flat, targets = hidden.flatten(0, 1), tokens.roll(-1, dims=1).view(-1, 1)
-    rows = ROWS if flat.device.type == "cpu" else POSITIONS
-    found = [
-        _spread(logits, answers)
-        for block, following in zip(flat.split(POSITIONS), targets.split(POSITIONS), strict=True)
-        for logits, answers in zip(project(block).split(rows), following.split(rows), strict=True)
-    ]
-    entropies, losses = (torch.cat(parts).view(tokens.shape) for parts in zip(*found, strict=True))
-    # Every real token has a distribution after it. A loss needs the next token too: none is after
-    # the last, where `roll` put the first, and none is real on the other side of padding.
-    predicted = None if mask is None else mask[:, :-1] * mask[:, 1:]
-    return average_positions(entropies, mask), average_positions(losses[:, :-1], predicted)
-
-
-def _spread(
-    logits: Float[Tensor, "position vocabulary"], answers: Int[Tensor, "position 1"]
-) -> tuple[Float[Tensor, " position"], Float[Tensor, " position"]]:
-    """Entropy of softmax(logits) and -log softmax of the answers; `logits` are overwritten."""
-    # With z shifted by its maximum (no overflow), e = exp(z) and s = Σe, the entropy is
-    # -Σ e/s·(z - ln s) = ln s - Σ e·z / s. So one exponential serves both; a softmax and a
-    # log-softmax would take two, and two more tensors of the size of the logits.
-    logits -= logits.amax(dim=-1, keepdim=True)
-    answered = logits.gather(1, answers).squeeze(1)
-    weights = logits.exp()
-    total = weights.sum(dim=-1)
-    return total.log() - torch.linalg.vecdot(weights, logits) / total, total.log() - answered
-
-
-def measure_surprisal(
-    states: Float[Tensor, "answer width"], answers: Int[Tensor, " answer"], project: Project
-) -> Float64[Tensor, " answer"]:
-    """-ln p in nats of each answer after its hidden state, from 256 answers' logits at a time."""
-    blocks = zip(states.split(POSITIONS), answers.split(POSITIONS), strict=True)
-    losses = [cross_entropy(project(each), right, reduction="none") for each, right in blocks]
-    return torch.cat(losses).cpu().double()
-
-
 class Batch:
-    """One batch on its way through the model: its tokens and mask, and its means so far."""
+    """One batch on its way through the model: its tokens and mask, and its means so far.
 
-    def __init__(self, tokens: Tokens, mask: Mask):
-        self.tokens, self.mask = tokens, mask
+    The first `skip` real tokens of each instance are left out of the mean coefficients: `counted`
+    is the mask without them.
+    """
+
+    def __init__(self, tokens: Tokens, mask: Mask, skip: int = 0):
+        self.tokens, self.mask, self.counted = tokens, mask, mask
+        if skip:
+            real = read_mask(tokens, mask)
+            self.counted = (real & (real.cumsum(dim=1) > skip)).long()
         self.means: dict[tuple[str, int], Tensor] = {}
         self.heard: Counter[tuple[str, int]] = Counter()
 
+    def check_positions(self, layer: int, positions: int) -> None:
+        """Raise `ValueError` unless a layer's memory is read at every position of the batch."""
+        if positions != (expected := self.tokens.numel()):
+            found = f"layer {layer} reads its memory at {positions} positions"
+            reason = f"{found} where the batch has {expected}: not known"
+            raise NotMeasurableError("knowledge", reason)
+
+    def average(self, layer: int, activations: Tensor) -> Float[Tensor, "instance neuron"]:
+        """Mean magnitudes of what a layer's memory is read with."""
+        self.check_positions(layer, activations.shape[:-1].numel())
+        return average_magnitudes(activations.view(*self.tokens.shape, -1), self.counted)
+
     def keep_coefficients(self, layer: int, activations: Tensor) -> None:
         """Take in what a layer's memory is read with."""
-        positions, expected = activations.shape[:-1].numel(), self.tokens.numel()
-        if positions != expected:
-            found = f"layer {layer} reads its memory at {positions} positions"
-            raise ValueError(f"{found} where the batch has {expected}: not known")
-        activations = activations.view(*self.tokens.shape, -1)
-        self._keep("coefficients", layer, average_magnitudes(activations, self.mask))
+        self.keep("coefficients", layer, self.average(layer, activations))
 
     def keep_attention(self, layer: int, rows: Float[Tensor, "instance head position"]) -> None:
         """Take in the entropies of a layer's attention rows."""
-        self._keep("attention", layer, average_positions(rows.mT, self.mask).mean(dim=-1))
+        self.keep("attention", layer, average_positions(rows.mT, self.mask).mean(dim=-1))
 
-    def _keep(self, name: str, layer: int, means: Tensor) -> None:
+    def keep(self, name: str, layer: int, means: Float[Tensor, "instance ..."]) -> None:
+        """Take in each instance's means of a layer."""
         self.means[name, layer] = means
         self.heard[name, layer] += len(means)
 
@@ -166,17 +107,12 @@ class Batch:
         heard = {key: count for key, count in self.heard.items() if key[0] == name}
         if wrong := sorted({layer for (_, layer), _ in expected.items() ^ heard.items()}):
             hybrid = ", or has it layers without softmax attention" if name == "attention" else ""
-            raise ValueError(
+            reason = (
                 f"the {name} of layers {', '.join(map(str, wrong))} did not come in once for each "
                 f"of {len(self.tokens)} sequences: hooks did not run. Is a part of the model "
                 f"compiled (load it anew, without torch.compile){hybrid}?"
             )
-
-
-def draw_tokens(model: PreTrainedModel) -> Tokens:
-    """Eight rows of two tokens from all over the vocabulary: a padding token's embedding is 0."""
-    last, device = count_vocabulary(model) - 1, find_device(model)
-    return torch.linspace(0, last, 16, device=device).long().view(8, 2)
+            raise NotMeasurableError("attention", reason) if hybrid else ValueError(reason)
 
 
 def find_deviation(found: Tensor, expected: Tensor) -> float | None:
@@ -186,14 +122,15 @@ def find_deviation(found: Tensor, expected: Tensor) -> float | None:
 
 
 @contextmanager
-def watch(memories: Sequence[Memory], batch: Batch, activation: str) -> Iterator[None]:
-    """Within the block `batch` is given every layer's coefficients.
+def watch(layers: Sequence[Memory | Mixture], batch: Batch, activation: str) -> Iterator[None]:
+    """Within the block `batch` is given the coefficients of every layer that has no experts.
 
     The hooks go after it, also on an exception.
     """
     hook = _hook_magnitudes if activation == "abs" else _hook_rectified
+    single = [(at, layer) for at, layer in enumerate(layers) if isinstance(layer, Memory)]
     with ExitStack() as stack:
-        for layer, memory in enumerate(memories):
+        for layer, memory in single:
             for handle in hook(memory, lambda each, at=layer: batch.keep_coefficients(at, each)):
                 stack.callback(handle.remove)
         yield

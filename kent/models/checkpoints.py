@@ -1,5 +1,6 @@
 """Model and tokenizer of a checkpoint: loaded without running its code, or refused."""
 
+import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,10 +17,16 @@ from transformers import (
 )
 from transformers.utils.hub import has_file
 
+from kent.models.catalogue import describe_suite
 from kent.models.folders import check_folder
+from kent.models.gguf_files import convert
+from kent.models.older_olmo import is_older, read_older
 from kent.models.revisions import Revision, find_checkpoint
 from kent.precision import keep_precision
 from kent.settings import Whole, checked
+from kent.text.tokens import ADDED, find_bos
+
+logger = logging.getLogger(__name__)
 
 BUFFERS = re.compile(r"(.*\.)?(rotary_emb\.inv_freq|(attn|attention)\.(masked_)?bias)")
 """Tables beside the weights of older saves (GPT-2's, GPT-NeoX's masks); models make their own."""
@@ -30,26 +37,29 @@ def load(
     name: str | Path,
     step: Whole | None = None,
     *,
+    branch: str | None = None,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model, ready to be measured, and tokenizer of a checkpoint at a pretraining step.
 
-    `name` is a suite, a folder (a checkpoint, or one in each of its folders `step{N}`; a `Path` is
-    always a folder) or a Hub repository ("owner/name"). Without a step: the final model (the Hub's
-    main branch, the last step of a folder or a suite pretrained on the spot, which is pretrained
-    now if it is not there). The tokenizer is what tokenizer.json says, where there is one. The
-    device is the GPU, if there is one, unless named. Code and pickled objects of a repository are
-    never run. Raises what `resolve` raises, and ValueError for a device that is not here and a
-    checkpoint that cannot be read: damaged, of two saves, without some weights or a tokenizer, with
-    weights that its model has no place for or that are not floating-point, or in need of a package
-    that is not here.
+    `name` is a suite, a folder (a checkpoint, or one in each of its folders, `step{N}` and the
+    like), a .gguf file (a `Path` is always one of the two) or a Hub repository ("owner/name").
+    Without a step: the final model (the Hub's main branch, the last step of a folder or a suite
+    pretrained on the spot, which is pretrained now if it is not there). The tokenizer is what
+    tokenizer.json says, where there is one. The device is the GPU, if there is one, unless named.
+    Code and pickled objects of a repository are never run. A token that the tokenizer puts in front
+    of a text by its own default is noted in the model's configuration, for `kent.profile`. `branch`
+    names any branch, or a checkpoint's folder in a folder, instead of a step. Raises what `resolve`
+    raises, and ValueError for a device that is not here and a checkpoint that cannot be read:
+    damaged, of two saves, without some weights or a tokenizer, with weights that its model has no
+    place for or that are not floating-point, or in need of a package that is not here.
     """
     device = choose_device(device)
     if not dtype.is_floating_point:
         accepted = "a floating-point one (float32, bfloat16, float16)"
         raise ValueError(f"dtype must be {accepted}, not {dtype}")
-    revision, folder = find_checkpoint(name, step)
+    revision, folder = find_checkpoint(name, step, branch)
     try:
         with keep_precision():
             tokenizer, model = _read(revision, folder, dtype)
@@ -62,6 +72,11 @@ def load(
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         fault = "comes without a tokenizer: save one beside its weights"
         raise ValueError(f"the checkpoint {revision} {fault}")
+    if (bos := find_bos(tokenizer)) is not None:
+        setattr(model.config, ADDED, bos)
+    elif describe_suite(revision.repository).bos:
+        said = "%s was trained with a token that begins a text, and its tokenizer adds none"
+        logger.warning(said, revision.repository)
     return model.to(device).eval(), tokenizer
 
 
@@ -85,16 +100,21 @@ def _read(
         source, options = revision.repository, {"revision": revision.commit}
         _check_repository(revision)
     else:
-        source, options = folder, {}
-        check_folder(folder)
-    tokenizer = _read_tokenizer(source, **options)
-    model, report = AutoModelForCausalLM.from_pretrained(
-        source, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
-    )
+        source, options = convert(folder) if folder.is_file() else folder, {}
+        check_folder(source)
+    if is_older(source, **options):
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(source, **options)
+        model, report = read_older(source, dtype, **options)
+    else:
+        tokenizer = _read_tokenizer(source, **options)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
+        )
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"it lacks {len(missing)} weights, {missing[0]} among them")
     if not hasattr(model.config, "quantization_config"):
-        _check_weights(folder, report["unexpected_keys"])
+        _check_weights(folder and source, report["unexpected_keys"])
+    model.config.name_or_path = str(folder or source)
     return tokenizer, model
 
 

@@ -18,6 +18,14 @@ SINGLE = ("model.safetensors", "pytorch_model.bin")
 """Weights in one file; in shards, the name with `.index.json` says which shard holds what."""
 
 
+def hash_checkpoint(path: Path) -> str:
+    """16 hexadecimal digits that a folder's (`hash_folder`) or a file's content decides."""
+    if path.is_dir():
+        return hash_folder(path)
+    state = path.stat()
+    return _hash_once(path, state.st_mtime_ns, state.st_ctime_ns, state.st_size)[:16]
+
+
 def hash_folder(folder: Path) -> str:
     """16 hexadecimal digits of the hash of all that decides what a checkpoint computes."""
     hashes = {}

@@ -5,22 +5,23 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 from kent.files import expand
 from kent.hub import list_branches
 from kent.models import pretraining
-from kent.models.folders import hash_folder
+from kent.models.catalogue import UNKNOWN, Description, describe_suite
+from kent.models.folders import hash_checkpoint
+from kent.models.places import Place, read_branch
 from kent.models.suites import SUITES
 from kent.settings import Whole, checked
 
 logger = logging.getLogger(__name__)
 
-STEP = re.compile(r"step([0-9]+)(-tokens.*)?")
-OTHER = re.compile(r".*[-_]step[-_]?([0-9]+).*")
-"""A name of another form with a step in it, such as OLMo 2's stage1-step10000-tokens21B."""
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+GGUF = ".gguf"
 
 Branches = dict[str, str | None]
 """Names of branches with their commits, or of step folders with None."""
@@ -30,10 +31,10 @@ Branches = dict[str, str | None]
 class Revision:
     """Which checkpoint exactly: what a record stores.
 
-    `repository` is a Hub repository, a folder, or a suite pretrained on the spot; `branch` the Hub
-    branch or the step's folder in it (None where the folder itself is the checkpoint); `commit` the
-    Hub commit or, for a folder, 16 hex digits of a hash of its configuration, weights and
-    tokenizer; `step` is None for a model that does not name its step.
+    `repository` is a Hub repository, a folder, a file (GGUF), or a suite pretrained on the spot;
+    `branch` the Hub branch or the checkpoint's folder in it (None where the folder itself is the
+    checkpoint); `commit` the Hub commit or, for a folder, 16 hex digits of a hash of its
+    configuration, weights and tokenizer; `step` is None for a model that does not name its step.
     """
 
     repository: str
@@ -45,113 +46,191 @@ class Revision:
         return "/".join(filter(None, [self.repository, self.branch]))
 
 
-@checked
-def resolve(name: str | Path, step: Whole | None = None) -> Revision:
-    """Say which checkpoint `kent.load(name, step)` takes, without loading it.
+@dataclass(frozen=True)
+class _Source:
+    """Where a suite's checkpoints are: on the Hub, or in a folder (or a file) on this machine."""
 
-    A step on the Hub is looked up in the list of branches (`step{N}` or `step{N}-tokens…`);
-    offline, among those in the cache. Raises ValueError for a name that is no suite, folder or
-    repository, and for a step that does not exist (naming the nearest) or has two branches;
+    repository: str
+    path: Path | None
+    branches: Branches
+    suite: Description = UNKNOWN
+
+
+@checked
+def resolve(name: str | Path, step: Whole | None = None, *, branch: str | None = None) -> Revision:
+    """Say which checkpoint `kent.load(name, step, branch=branch)` takes, without loading it.
+
+    A step is looked up in the names of all branches (`kent.models.places.read_branch`); offline,
+    among those in the cache. Raises ValueError for a name that is no suite, folder or repository,
+    for a step that does not exist (naming the nearest) or that several checkpoints have (naming
+    their places), for a branch that does not exist, and for both a step and a branch;
     ConnectionError when the Hub does not answer and the cache does not hold the repository.
     """
-    revision, folder = find_checkpoint(name, step)
-    return revision if folder is None else replace(revision, commit=hash_folder(folder))
+    revision, path = find_checkpoint(name, step, branch)
+    return revision if path is None else replace(revision, commit=hash_checkpoint(path))
 
 
 @checked
 def list_steps(name: str | Path) -> list[int]:
     """Pretraining steps at which a suite, folder or Hub repository has a checkpoint, in order.
 
-    Empty for a checkpoint that stands alone. Branches with a step that are called otherwise than
-    `step{N}` are left out, which is said. Raises as `resolve`.
+    Empty for a checkpoint that stands alone. Branches that do not say a step are left out, which is
+    said. Raises as `resolve`, and ValueError where a step means several checkpoints: steps are then
+    no axis, and `list_places` has tokens.
     """
-    repository, _, branches = _look_up(name)
-    steps, others = _read_steps(branches)
-    if others:
-        fault = "has branches that are not called step{N} and are left out"
-        _say_once(f"{repository} {fault}: {_name_some(others)}")
+    source = _look_up(name)
+    places, steps = _read_places(source), {}
+    for branch, place in places.items():
+        steps.setdefault(place.step, []).append(branch)
+    if without := steps.pop(None, []):
+        fault = "has branches that do not say a step and are left out"
+        _say_once(f"{source.repository} {fault}: {_name_some(without)}")
+    if repeated := [step for step in sorted(steps) if len(steps[step]) > 1]:
+        raise _refuse_step(source.repository, repeated[0], steps[repeated[0]], places)
     return sorted(steps)
 
 
-def find_checkpoint(name: str | Path, step: int | None) -> tuple[Revision, Path | None]:
-    """The checkpoint and, where it is on this machine (its commit is then left open), its folder.
+@checked
+def list_places(name: str | Path) -> dict[str, Place]:
+    """The branches (or folders) of a suite, folder or Hub repository whose names say their place.
+
+    In order, with tokens as far as names or suites.yaml say them. Raises as `resolve`.
+    """
+    places = _read_places(_look_up(name))
+    return dict(sorted(places.items(), key=lambda item: item[1].order))
+
+
+def find_checkpoint(
+    name: str | Path, step: int | None, branch: str | None = None
+) -> tuple[Revision, Path | None]:
+    """The checkpoint and, where it is on this machine (its commit is then left open), its path.
 
     Raises what `resolve` raises.
     """
-    repository, folder, branches = _look_up(name)
-    steps, others = _read_steps(branches)
-    if folder is not None and (folder / "config.json").is_file():
-        match = STEP.fullmatch(folder.absolute().name)
-        own = int(match[1]) if match else None
+    source = _look_up(name)
+    if branch is not None:
+        if step is not None:
+            raise ValueError(f"a step or a branch, not both: step {step} and branch {branch!r}")
+        return _take(source, branch, None)
+    if _holds_checkpoint(source.path):
+        own = _read_own_step(source.path)
         if step in (None, own):
-            return Revision(repository, None, None, own), folder
-    elif folder is None and step is None:
-        if "main" not in branches:
-            known = ", ".join(sorted(branches)[:8])
-            raise ValueError(f"{repository} has no branch main at hand; branches: {known}")
-        return Revision(repository, "main", branches["main"], None), None
-    step = max(steps) if step is None else step
-    if step not in steps:
-        known = _name_nearest(step, steps, others)
-        raise ValueError(f"{repository} has no checkpoint of step {step}; {known}")
-    if len(steps[step]) > 1:
-        found = ", ".join(steps[step])
-        raise ValueError(f"{repository} has more than one checkpoint of step {step}: {found}")
-    branch = steps[step][0]
-    return Revision(repository, branch, branches[branch], step), folder and folder / branch
+            return Revision(source.repository, None, None, own), source.path
+    elif source.path is None and step is None:
+        return _take(source, "main", None)
+    places = _read_places(source)
+    if step is None:
+        last = max(places.values(), key=lambda place: place.order)
+        found, step = [each for each in places if places[each] == last], last.step
+    else:
+        found = [each for each in places if places[each].step == step]
+    if not found:
+        known = _name_nearest(step, places, _list_unread(source))
+        raise ValueError(f"{source.repository} has no checkpoint of step {step}; {known}")
+    if len(found) > 1:
+        raise _refuse_step(source.repository, step, found, places)
+    return _take(source, found[0], step)
 
 
-def _look_up(name: str | Path) -> tuple[str, Path | None, Branches]:
-    """Repository, its folder if it is on this machine, and its branches or step folders."""
+def _take(source: _Source, branch: str, step: int | None) -> tuple[Revision, Path | None]:
+    """The checkpoint of a branch, or of a folder within the source's."""
+    repository, path, branches = source.repository, source.path, source.branches
+    if branch not in branches:
+        near = get_close_matches(branch, branches, 4) or sorted(branches)[:8]
+        at_hand = f"has no branch {branch} at hand; branches: {', '.join(near)}"
+        raise ValueError(f"{repository} {at_hand}")
+    if branch == "main" and not source.suite.main:
+        fault = "holds no checkpoint in its branch main: name a step, or a branch"
+        known = _name_some(branches.keys() - {"main"})
+        raise ValueError(f"{repository} {fault} ({known})")
+    place = source.suite.read(branch) or read_branch(branch)
+    return Revision(
+        repository, branch, branches.get(branch), step or place.step
+    ), path and path / branch
+
+
+def _look_up(name: str | Path) -> _Source:
     if isinstance(name, str) and name in SUITES:
         if Path(name).is_dir():
             _say_once(f"{name} is taken for the suite, not for the folder here, which is ./{name}")
         if repository := SUITES[name].repository:
-            return repository, None, list_branches(repository)
-        return name, *_list(name, pretraining.pretrain(name))
-    folder = expand(name)
-    if name and folder.is_dir():
+            return _Source(repository, None, list_branches(repository), describe_suite(repository))
+        return _list(name, pretraining.pretrain(name))
+    path = expand(name)
+    if name and path.is_dir():
         # A `Path` that is called like a suite is spelt ./pythia, which is that folder as a str too.
         named = isinstance(name, Path) and str(name) in SUITES
         repository = os.path.join(".", name) if named else str(name)  # noqa: PTH118 (drops the .)
-        return repository, *_list(repository, folder)
+        return _list(repository, path)
+    if path.suffix == GGUF and path.is_file():
+        return _Source(str(name), path, {})
     if isinstance(name, str) and HUB_NAME.fullmatch(name):
-        return name, None, list_branches(name)
-    accepted = f"a suite ({', '.join(SUITES)}), nor a folder here, nor like a repository on the Hub"
-    raise ValueError(f"{str(name)!r} is neither {accepted} (owner/name, a str)")
+        return _Source(name, None, list_branches(name), describe_suite(name))
+    accepted = f"a suite ({', '.join(SUITES)}), nor a folder here or a {GGUF} file"
+    hub = "nor like a repository on the Hub (owner/name, a str)"
+    several = describe_suite(str(name)).example
+    hint = f"; it is a suite of several repositories, such as {several[0]}" if several else ""
+    raise ValueError(f"{str(name)!r} is neither {accepted}, {hub}{hint}")
 
 
-def _list(repository: str, folder: Path) -> tuple[Path, Branches]:
-    """The folder and the step folders in it; ValueError where it holds no checkpoint at all."""
-    configurations = filter(Path.is_file, sorted(folder.glob("*step*/config.json")))
-    branches = {path.parent.name: None for path in configurations}
-    if not (_read_steps(branches)[0] or (folder / "config.json").is_file()):
+def _list(repository: str, folder: Path) -> _Source:
+    """The folder with the checkpoints' folders in it; ValueError where there is no checkpoint."""
+    configurations = filter(Path.is_file, sorted(folder.glob("*/config.json")))
+    source = _Source(repository, folder, {path.parent.name: None for path in configurations})
+    if not (_read_places(source) or _holds_checkpoint(folder)):
         fault = f"the folder {repository} is no checkpoint: it holds neither config.json nor"
-        other = f"; there is {_name_some(branches)}" if branches else ""
-        raise ValueError(f"{fault} step{{N}}/{other}")
-    return folder, branches
+        other = f"; there is {_name_some(source.branches)}" if source.branches else ""
+        raise ValueError(f"{fault} folders like step{{N}}/{other}")
+    return source
 
 
-def _read_steps(names: Iterable[str]) -> tuple[dict[int, list[str]], dict[str, int]]:
-    """Each step with the branches called by it; each other branch with the step in its name."""
-    steps, others = {}, {}
-    for name in names:
-        if match := STEP.fullmatch(name):
-            steps.setdefault(int(match[1]), []).append(name)
-        elif match := OTHER.fullmatch(name):
-            others[name] = int(match[1])
-    return steps, others
+def _holds_checkpoint(path: Path | None) -> bool:
+    return path is not None and (path.is_file() or (path / "config.json").is_file())
 
 
-def _name_nearest(step: int, steps: Iterable[int], others: dict[str, int]) -> str:
+def _read_own_step(path: Path) -> int | None:
+    """The step that a checkpoint's own folder is called by; a number alone may mean anything."""
+    name = path.absolute().name
+    return None if name.isdecimal() else read_branch(name).step
+
+
+def _read_places(source: _Source) -> dict[str, Place]:
+    """The place of each branch whose name says one; that stages are said by some only, is said."""
+    read = {branch: source.suite.read(branch) for branch in source.branches}
+    places = {branch: place for branch, place in read.items() if place not in (None, Place())}
+    bare = [branch for branch, place in places.items() if place.stage is None]
+    if 0 < len(bare) < len(places):
+        fault = "has branches with a stage and others without, whose steps may count otherwise"
+        _say_once(f"{source.repository} {fault}: {_name_some(bare)}")
+    if unread := _list_unread(source):
+        fault = "has branches whose names are not read"
+        _say_once(f"{source.repository} {fault}: {_name_some(unread)}")
+    return places
+
+
+def _list_unread(source: _Source) -> list[str]:
+    """Branches other than main whose names say nothing; a folder's others are no checkpoints'."""
+    silent = [branch for branch in source.branches if source.suite.read(branch) == Place()]
+    return [branch for branch in silent if branch != "main"]
+
+
+def _refuse_step(
+    repository: str, step: int | None, found: Iterable[str], places: dict[str, Place]
+) -> ValueError:
+    said = "; ".join(f"{branch} ({places[branch]})" for branch in found)
+    fault = f"{repository} has more than one checkpoint of step {step}"
+    return ValueError(f"{fault}, so name one by branch=: {said}")
+
+
+def _name_nearest(step: int, places: dict[str, Place], unread: list[str]) -> str:
     """What there is instead of a step, in words."""
+    steps = {place.step for place in places.values()} - {None}
     nearest = sorted(sorted(steps, key=lambda other: abs(other - step))[:4])
     known = f"the nearest steps are {', '.join(map(str, nearest))}"
-    known = known if steps else "it holds no step{N} at all"
-    if others:
-        near = sorted(others, key=lambda name: abs(others[name] - step))
-        known += f", and branches of other names are not read: {_name_some(near)}"
-    return known
+    known = known if steps else "no branch says a step"
+    return known + (
+        f", and branches of other names are not read: {_name_some(unread)}" if unread else ""
+    )
 
 
 def _name_some(names: Iterable[str]) -> str:

@@ -20,9 +20,11 @@ from kent.text.documents import looks_like_path
 
 CODE = (
     *("precision.py", "text/*.py", "text/*.yaml", "models/checkpoints.py", "runs/execution.py"),
-    *("measure/attention.py", "measure/blocks.py", "measure/copies.py", "measure/entropy.py"),
-    *("measure/measurement.py", "measure/memory.py", "measure/rotations.py"),
-    "measure/streaming.py",
+    *("models/gguf_files.py", "models/older_olmo.py"),
+    *("measure/attention.py", "measure/blocks.py", "measure/collection.py", "measure/copies.py"),
+    *("measure/decoders.py", "measure/entropy.py", "measure/experts.py", "measure/head.py"),
+    *("measure/limits.py", "measure/masks.py", "measure/measurement.py", "measure/memory.py"),
+    *("measure/rotations.py", "measure/streaming.py", "measure/trials.py"),
 )
 """Sources that decide the numbers of every run; below, those of some."""
 LEARNING_CODE = (

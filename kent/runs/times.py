@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import yaml
 
 from kent.learning.knowledge import INJECTIONS
 from kent.models.checkpoints import choose_device
+from kent.models.costs import time_products
 from kent.models.suites import RECIPES, SUITES
 from kent.records import cache_folder, describe_run, read_provenance
 from kent.runs.configurations import read_knowledge
@@ -198,18 +198,3 @@ def name_device() -> str:
     """The device that a run takes, as records call it."""
     device = choose_device(None)
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-@cache
-def time_products(dtype: str) -> float:
-    """Operations per second of a matrix product, on the device that a run takes."""
-    device = choose_device(None)
-    size = 8192 if device.type == "cuda" else 1024
-    left = torch.randn(size, size, device=device).to(getattr(torch, dtype))
-    (left @ left).sum().item()  # the first also sets the device up
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        (left @ left)[0, 0].item()  # waits for a GPU to be done
-        seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / median(seconds)

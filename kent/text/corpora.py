@@ -22,7 +22,7 @@ from kent.hub import UNREACHABLE, list_branches
 from kent.records import hash_file
 from kent.settings import Count, TokenIds, check_text, checked
 from kent.text.documents import COMPRESSIONS, FORMATS, cut, looks_like_path, read_texts
-from kent.text.tokens import tokenise
+from kent.text.tokens import find_bos, tokenise
 from kent.text.world import World
 
 WORLD_SEED = 0
@@ -78,10 +78,12 @@ def sequences(
     `source` is a corpus name (world, world-near, world-far, dolma, c4, pubmed), a path or a list of
     paths, or a list of texts; a list of strings is taken as paths when every one ends like one. A
     .txt file is one document; `column` names the text in .jsonl (or .json, one object per line) and
-    .csv files. Nothing is added by the tokenizer, no token that begins a text either; a special
-    token that a text spells out, such as `<|endoftext|>`, is read as that token, as the tokenizer
-    itself does. Documents without text are passed over; tokens that do not fill a last sequence are
-    left out.
+    .csv files. Where the tokenizer puts a token in front of a text by its own default
+    (`kent.text.tokens.find_bos`), every sequence begins with it, once, and holds `length` - 1
+    tokens of the documents: cut anywhere, it is then what the model has seen, a text that begins.
+    Nothing else is added by the tokenizer; a special token that a text spells out, such as
+    `<|endoftext|>`, is read as that token, as the tokenizer itself does. Documents without text are
+    passed over; tokens that do not fill a last sequence are left out.
 
     A limit changes no token, and only about as much is read and tokenised as it takes, of a long
     document too; what is wrong further on is then not found. It is taken for granted that a token
@@ -91,21 +93,26 @@ def sequences(
 
     Raises ValueError for a source that is none of these, an empty or damaged file or one that ends
     too early, bytes that are not UTF-8, half of a surrogate pair, a missing column or one that is
-    there twice, a tokenizer without an end-of-text token, or fewer than `limit` sequences (or
-    none); FileNotFoundError for a missing file; ConnectionError when the Hub cannot be reached.
+    there twice, a tokenizer without an end-of-text token, a length of 1 where a token begins every
+    sequence, or fewer than `limit` sequences (or none); FileNotFoundError for a missing file;
+    ConnectionError when the Hub cannot be reached.
     """
     if tokenizer.eos_token_id is None:
         raise ValueError("the tokenizer has no end-of-text token (eos_token) to end documents with")
     kind, _ = _locate(source)
     if limit is None and kind in ("world", "hub"):
         raise ValueError(f"the corpus {source!r} needs a limit: how many sequences to take from it")
-    wanted = None if limit is None else limit * length
+    bos = find_bos(tokenizer)
+    if (read := length - (bos is not None)) == 0:
+        raise ValueError("length must be 2 or more: every sequence begins with the tokenizer's BOS")
+    wanted = None if limit is None else limit * read
     tokens = tokenise(_read_documents(source, column), tokenizer, wanted)
-    count = len(tokens) // length if limit is None else min(limit, len(tokens) // length)
+    count = len(tokens) // read if limit is None else min(limit, len(tokens) // read)
     if count < (limit or 1):
         found = f"{len(tokens)} tokens make {count} sequences of {length}; {limit or 1} wanted"
         raise ValueError(f"too little text: {found}. Ask for fewer or shorter ones, or give more")
-    return torch.frombuffer(tokens, dtype=torch.int64)[: count * length].view(count, length)
+    rows = torch.frombuffer(tokens, dtype=torch.int64)[: count * read].view(count, read)
+    return rows if bos is None else torch.cat([torch.full((count, 1), bos), rows], dim=1)
 
 
 @checked

@@ -11,8 +11,31 @@ MARGIN = 128
 
 More than the hundred that WordPiece may turn into one, UNK, when their word goes on.
 """
+ADDED = "added_token_id"
+"""Under which a model's configuration says what `find_bos` finds of its tokenizer."""
 BATCH = 2**20  # characters that are tokenised together
 PATIENCE = 5  # seconds after which a progress bar is shown
+
+
+def find_bos(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The token that a tokenizer puts in front of a text by its own default; None for none.
+
+    Models whose tokenizers do were trained so, and are no language models without it
+    (lm-evaluation-harness's pull request 1465: Gemma-7B's perplexity is 5.9e9, and 3.46 with it).
+    OLMo's, Pythia's, SmolLM2's and Qwen's do not.
+    """
+    plain, own = (
+        tokenizer("a", add_special_tokens=special, verbose=False)["input_ids"]
+        for special in (False, True)
+    )
+    added = len(own) > len(plain) and own[0] == tokenizer.bos_token_id
+    return own[0] if added else None
+
+
+def begin(tokens: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens of a text, with the token in front that `find_bos` names, if there is one."""
+    bos = find_bos(tokenizer)
+    return tokens if bos is None else [bos, *tokens]
 
 
 def tokenise(

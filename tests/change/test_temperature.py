@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import reference
 import torch
-from architectures import FOREIGN, HEADS, REFUSED, SUPPORTED, WIDTH, WINDOW, draw_tokens, make
+from architectures import FOREIGN, HEADS, SUPPORTED, WIDTH, WINDOW, draw_tokens, make
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 
 import kent
@@ -54,11 +54,11 @@ def divide_queries(model: PreTrainedModel, temperature: float) -> None:
     """Divide what makes the queries, after any norm: in the weights alone, in every layout."""
     for attention in find_attentions(model):
         parts = dict(attention.named_children())
-        if "q_norm" in parts:
+        if norm := parts.get("q_norm") or parts.get("q_layernorm"):
             shift = (
                 1 if "Gemma" in type(attention).__name__ else 0
             )  # Gemma multiplies by 1 + weight
-            weight = parts["q_norm"].weight.data
+            weight = norm.weight.data
             weight.copy_((weight + shift) / temperature - shift)
         elif "q_proj" in parts:
             for parameter in parts["q_proj"].parameters():
@@ -253,8 +253,8 @@ def test_an_attention_bias_is_refused():
 
 
 def test_experts_are_no_obstacle():
-    """Their attention is as Llama's, though `kent.profile` refuses them."""
-    for name in set(REFUSED) - {"T5ForConditionalGeneration"}:
+    """Their attention is as Llama's."""
+    for name in ("OLMoE", "Mixtral", "Qwen3-MoE"):
         model = make(name)
         before = read_logits(model)
         set_temperature(model, 2.0)

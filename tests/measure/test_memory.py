@@ -4,7 +4,18 @@ import copy
 
 import pytest
 import torch
-from architectures import GATED, NEURONS, PLAIN, REFUSED, SUPPORTED, WIDTH, build, draw_tokens, make
+from architectures import (
+    EXPERTS,
+    GATED,
+    NEURONS,
+    PLAIN,
+    REFUSED,
+    SUPPORTED,
+    WIDTH,
+    build,
+    draw_tokens,
+    make,
+)
 from torch import nn
 from transformers import BertConfig, BertLMHeadModel
 
@@ -71,13 +82,15 @@ def test_silencing_what_enters_the_values_silences_the_network(name):
     torch.testing.assert_close(output, expected)
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", [*REFUSED, *EXPERTS])
 def test_other_architectures_are_refused_by_name(name):
+    """What is changed or differentiated has one network a layer; experts can only be measured."""
+    kind = type(make(name)).__name__
     with pytest.raises(
-        ValueError, match=f"{name} is not supported: .*Supported: OLMo, .*Phi-3.*GPT-NeoX"
+        ValueError, match=f"{kind} is not supported: .*Supported: OLMo, .*Phi-3.*GPT-NeoX"
     ) as error:
         find_memories(make(name))
-    reason = "encoder-decoder" if name.startswith("T5") else "mixture of experts"
+    reason = "encoder-decoder" if name.startswith("T5") else "is a mixture of experts"
     assert reason in str(error.value)
 
 

@@ -8,7 +8,8 @@ from architectures import SUPPORTED, build, draw_tokens, make
 from transformers import PreTrainedModel
 
 import kent
-from kent.measure.measurement import freeze, rows_together
+from kent.measure.rotations import rows_together
+from kent.measure.streaming import freeze
 
 SWITCH = 16
 SCALED = {

@@ -2,6 +2,7 @@
 that is not kent's."""
 
 import copy
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -273,7 +274,7 @@ def make_foreign(name: str) -> PreTrainedModel:
 @pytest.mark.parametrize("name", FOREIGN)
 def test_what_kent_does_not_know_is_refused(name):
     with pytest.raises(ValueError, match=FOREIGN[name][1]):
-        kent.profile(make_foreign(name), TOKENS, attention_mask=MASK)
+        kent.profile(make_foreign(name), TOKENS, measures=["knowledge", "attention", "token"])
 
 
 @pytest.mark.parametrize("name", ["GraniteSWA", "Doge", "DiffLlama"])
@@ -284,9 +285,13 @@ def test_without_attention_such_models_are_measured(name):
     expected = torch.nn.functional.cross_entropy(
         logits[:, :-1].flatten(0, 1), TOKENS[:, 1:].flatten()
     ).item()
-    assert kent.profile(model, TOKENS, measures=["knowledge", "token"]).loss == pytest.approx(
-        expected, rel=1e-6
-    )
+    asked = kent.profile(model, TOKENS, measures=["knowledge", "token"])
+    assert asked.loss == pytest.approx(expected, rel=1e-6) and asked.left_out == {}
+    found = kent.profile(model, TOKENS)
+    assert (found.loss, found.knowledge_entropy) == (asked.loss, asked.knowledge_entropy)
+    assert found.left_out.keys() == {"attention"} and found.attention_entropy is None
+    assert re.search(FOREIGN[name][1], found.left_out["attention"])
+    assert found.provenance["measures"] == ["knowledge", "token"]
 
 
 def test_padding_that_counts_is_refused():
@@ -295,6 +300,8 @@ def test_padding_that_counts_is_refused():
     assert kent.profile(model, TOKENS, measures=["knowledge"]).knowledge_entropy > 0
     with pytest.raises(ValueError, match="BartForCausalLM makes other states of a sequence alone"):
         kent.profile(model, TOKENS, attention_mask=MASK, measures=["knowledge"])
+    with pytest.raises(ValueError, match="BartForCausalLM makes other states of a sequence alone"):
+        kent.profile(model, TOKENS, attention_mask=MASK)
 
 
 def _attend_sharply(module, query, key, value, attention_mask, *, scaling, **others):
@@ -312,8 +319,8 @@ def test_attention_that_is_more_than_a_softmax_is_refused(name):
     with pytest.raises(
         ValueError, match=f"{type(model).__name__} makes other states of a sequence alone"
     ):
-        kent.profile(model, TOKENS)
-    assert kent.profile(model, TOKENS, measures=["knowledge", "token"]).loss > 0
+        kent.profile(model, TOKENS, measures=["attention"])
+    assert kent.profile(model, TOKENS).left_out.keys() == {"attention"}
     assert model.config._attn_implementation == "sharp"
 
 

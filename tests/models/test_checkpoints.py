@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM, GPTNeoXConfig, OlmoConfig
 from kent import hub as hub_module
 from kent.models import revisions
 from kent.models.checkpoints import load
-from kent.models.revisions import Revision, list_steps, resolve
+from kent.models.places import Place
+from kent.models.revisions import Revision, list_places, list_steps, resolve
 from kent.models.suites import SUITES
 
 SIZES = {"vocab_size": 257, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
@@ -491,26 +492,42 @@ def list_as(monkeypatch, branches) -> None:
     monkeypatch.setattr(revisions, "list_branches", lambda name: commits)
 
 
-def test_branches_of_other_names_are_named_the_nearest_first(monkeypatch, caplog):
+def test_stages_are_read_and_a_step_of_one_place_is_taken(monkeypatch):
     list_as(monkeypatch, STAGES)
-    with pytest.raises(
-        ValueError, match=r"no step\{N\} at all, and branches of other names .*: stage1-step10000"
-    ):
-        resolve("allenai/OLMo-2", 9000)
-    assert list_steps("allenai/OLMo-2") == []
-    assert "left out: stage1-step0-tokens0B" in caplog.text
-    assert resolve("allenai/OLMo-2").branch == "main"
+    name = "allenai/OLMo-2-0425-1B"
+    assert resolve(name, 10000).branch == "stage1-step10000-tokens21B"
+    assert resolve(name, 1000).branch == "stage2-ingredient1-step1000-tokens3B"
+    assert list_steps(name) == [0, 1000, 10000]
+    assert resolve(name).branch == "main"
+    assert [*list_places(name).values()] == [
+        Place(1, None, 0, 0), Place(1, None, 10000, 21 * 10**9), Place(2, 1, 1000, 3 * 10**9)
+    ]  # fmt: skip
+
+
+def test_an_ambiguous_step_is_an_error_that_lists_the_places(monkeypatch):
+    other = "stage2-ingredient2-step1000-tokens3B"
+    list_as(monkeypatch, [*STAGES, other])
+    message = (
+        r"more than one checkpoint of step 1000, so name one by branch=: stage2-ingredient1-step"
+        r"1000-tokens3B \(stage 2, ingredient 1, step 1,000, tokens 3,000,000,000\); stage2-ingr"
+    )
+    with pytest.raises(ValueError, match=message):
+        resolve("allenai/OLMo-2", 1000)
+    with pytest.raises(ValueError, match=message):
+        list_steps("allenai/OLMo-2")
+    found = resolve("allenai/OLMo-2", branch=other)
+    assert (found.branch, found.step) == (other, 1000)
+    assert resolve("allenai/OLMo-2", 10000).step == 10000
 
 
 def test_a_repository_of_mixed_names_is_not_half_read_in_silence(monkeypatch, caplog):
-    list_as(monkeypatch, [*STAGES, "step5000", "step7000-tokens1B"])
-    assert list_steps("allenai/mixed") == [5000, 7000]
-    assert (
-        "allenai/mixed has branches that are not called step{N} and are left out: stage1"
-        in caplog.text
-    )
+    list_as(monkeypatch, [*STAGES, "step5000", "step7000-tokens1B", "owl"])
+    assert list_steps("allenai/mixed") == [0, 1000, 5000, 7000, 10000]
+    mixed = "allenai/mixed has branches with a stage and others without, whose steps may count "
+    assert f"{mixed}otherwise: step5000, step7000-tokens1B" in caplog.text
+    assert "allenai/mixed has branches whose names are not read: owl" in caplog.text
     with pytest.raises(
-        ValueError, match=r"nearest steps are 5000, 7000, and branches of other names .*: stage2-"
+        ValueError, match=r"nearest steps are 0, 1000, 5000, 7000, and .* are not read: owl"
     ):
         resolve("allenai/mixed", 1001)
 
@@ -518,17 +535,67 @@ def test_a_repository_of_mixed_names_is_not_half_read_in_silence(monkeypatch, ca
 def test_a_step_with_two_branches_is_refused(monkeypatch):
     list_as(monkeypatch, ["main", "step10", "step10-tokens1B", "step20"])
     with pytest.raises(
-        ValueError, match="more than one checkpoint of step 10: step10, step10-tokens1B"
+        ValueError, match=r"more than one checkpoint of step 10.*: step10 .*; step10-tokens1B \("
     ):
         resolve("allenai/twice", 10)
     assert resolve("allenai/twice", 20).branch == "step20"
 
 
-def test_folders_of_other_names_are_named(steps, tmp_path):
-    shutil.copytree(steps / "step8", tmp_path / "stage1-step8")
-    with pytest.raises(
-        ValueError, match=r"neither config.json nor step{N}/; there is stage1-step8"
-    ):
+def test_any_branch_can_be_named_also_one_without_a_step(monkeypatch, caplog):
+    list_as(monkeypatch, ["main", "kestrel", "ocelot", "240b_tokens"])
+    found = resolve("marin-community/marin-8b-base", branch="kestrel")
+    assert found == Revision("marin-community/marin-8b-base", "kestrel", f"{'kestrel':->40}", None)
+    assert list_steps("togethercomputer/RedPajama-INCITE-7B-Base") == []
+    assert "do not say a step and are left out: 240b_tokens" in caplog.text
+    with pytest.raises(ValueError, match="no checkpoint of step 3; no branch says a step"):
+        resolve("marin-community/marin-8b-base", 3)
+    with pytest.raises(ValueError, match="has no branch kestral at hand; branches: kestrel"):
+        resolve("marin-community/marin-8b-base", branch="kestral")
+    with pytest.raises(ValueError, match="a step or a branch, not both: step 3 and branch 'main'"):
+        resolve("marin-community/marin-8b-base", 3, branch="main")
+
+
+def test_an_empty_main_is_not_taken(monkeypatch):
+    list_as(monkeypatch, ["main", "stage1-step-40000", "stage3-step-4720000"])
+    name = "HuggingFaceTB/SmolLM3-3B-checkpoints"
+    for settings in ({}, {"branch": "main"}):
+        with pytest.raises(ValueError, match=r"no checkpoint in its branch main: .*stage1-step-40"):
+            resolve(name, **settings)
+    assert resolve(name, 4720000).branch == "stage3-step-4720000"
+    assert [place.tokens for place in list_places(name).values()] == [
+        40000 * 2359296, 4720000 * 2359296
+    ]  # fmt: skip
+
+
+def test_branches_to_be_ignored_are_not_read_but_can_be_named(monkeypatch, caplog):
+    mix = "stage2-step47684-mix-round5-from-2T-ckpt"
+    list_as(monkeypatch, ["main", "stage1-step47684", mix])
+    assert resolve("allenai/Olmo-3-1025-7B", 47684).branch == "stage1-step47684"
+    assert resolve("allenai/Olmo-3-1025-7B", branch=mix).step == 47684
+    assert "not read" not in caplog.text
+
+
+def test_a_suite_of_several_repositories_names_one():
+    with pytest.raises(ValueError, match=r"of several repositories, such as EleutherAI/pythia-14m"):
+        resolve("PolyPythias")
+
+
+def test_folders_of_other_names_are_read_too(steps, tmp_path):
+    for name in ("stage1-step8", "stage2-step8", "checkpoint-9", "owl"):
+        shutil.copytree(steps / "step8", tmp_path / name)
+    assert resolve(tmp_path, 9).branch == "checkpoint-9"
+    assert resolve(tmp_path).branch == "stage2-step8"
+    with pytest.raises(ValueError, match="more than one checkpoint of step 8"):
+        resolve(tmp_path, 8)
+    assert resolve(tmp_path, branch="owl").commit == resolve(steps, 8).commit
+    with pytest.raises(ValueError, match=r"has no branch owls at hand; branches: owl$"):
+        resolve(tmp_path, branch="owls")
+    assert resolve(tmp_path / "checkpoint-9").step == 9
+
+
+def test_a_folder_of_folders_that_say_nothing_is_no_checkpoint(steps, tmp_path):
+    shutil.copytree(steps / "step8", tmp_path / "owl")
+    with pytest.raises(ValueError, match=r"nor folders like step{N}/; there is owl"):
         list_steps(tmp_path)
 
 

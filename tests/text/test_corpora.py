@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 import zstandard
-from hub import END, Hub, ask, make_byte_tokenizer, silence
+from hub import BOS, END, Hub, ask, make_bos_tokenizer, make_byte_tokenizer, silence
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, trainers
 from tokenizers.models import BPE, WordPiece
 from tokenizers.pre_tokenizers import ByteLevel
@@ -22,6 +22,7 @@ from transformers import PreTrainedTokenizerFast
 
 from kent import describe, sequences
 from kent.text.corpora import HELD_OUT_SEED, PRETRAINING_SEED
+from kent.text.tokens import find_bos
 from kent.text.world import World
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -63,12 +64,37 @@ def test_limit_takes_the_first_sequences(tokenizer):
     ]
 
 
-def test_the_tokenizer_adds_nothing_of_its_own():
-    tokenizer = make_byte_tokenizer(bos_token=END)
-    template = TemplateProcessing(single=f"{END} $A {END}", special_tokens=[(END, 256)])
+def test_the_tokenizer_adds_no_token_that_does_not_begin_a_text():
+    tokenizer = make_byte_tokenizer()
+    template = TemplateProcessing(single=f"$A {END}", special_tokens=[(END, 256)])
     tokenizer.backend_tokenizer.post_processor = template
     assert tokenizer.eos_token_id in tokenizer("ab")["input_ids"]
     assert spell(sequences(["ab", "c"], tokenizer, length=5), tokenizer) == ["ab|c|"]
+
+
+def test_every_sequence_begins_with_the_token_that_the_tokenizer_puts_there_once():
+    tokenizer = make_bos_tokenizer()
+    assert tokenizer("ab").input_ids[0] == find_bos(tokenizer) == 257
+    rows = sequences(TEXTS, tokenizer, length=8)
+    texts = [text.replace(BOS, ">") for text in spell(rows, tokenizer)]
+    assert texts == [">alpha b", ">eta|gam", ">ma|delt", ">a epsil", ">on zeta"]
+    assert torch.equal(sequences(TEXTS, tokenizer, length=8, limit=2), rows[:2])
+    with pytest.raises(ValueError, match="length must be 2 or more"):
+        sequences(TEXTS, tokenizer, length=1)
+    with pytest.raises(ValueError, match="make 5 sequences of 8; 6 wanted"):
+        sequences(TEXTS, tokenizer, length=8, limit=6)
+
+
+def test_a_tokenizer_that_begins_a_text_with_its_end_of_text_token_is_heard():
+    tokenizer = make_byte_tokenizer(bos_token=END)
+    template = TemplateProcessing(single=f"{END} $A {END}", special_tokens=[(END, 256)])
+    tokenizer.backend_tokenizer.post_processor = template
+    assert spell(sequences(["ab", "c"], tokenizer, length=5), tokenizer) == ["|ab|c"]
+
+
+@pytest.mark.parametrize("options", [{}, {"bos_token": END}])
+def test_a_token_that_is_only_named_begins_no_text(options):
+    assert find_bos(make_byte_tokenizer(**options)) is None
 
 
 def test_texts_without_words_are_passed_over(tokenizer):
