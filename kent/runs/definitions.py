@@ -42,8 +42,8 @@ Dtype = Literal["float32", "bfloat16", "float16", "float64"]
 class Run:
     """One unit of work: what to do, the record it leaves in the cache, and the runs before it.
 
-    What decides its numbers, whatever the checkpoint is called, are the `decisive` settings and the
-    `code` (its hash).
+    What decides its numbers, whatever the checkpoint is called and in whatever order rows are
+    learned, are the `decisive` settings and the `code` (its hash).
     """
 
     config: dict
@@ -184,9 +184,10 @@ def plan_learning(
     free = {"rows": settings.pop("rows")}
     settings |= {"corpus": corpus, "column": column, "length": length, "dtype": dtype, "once": once}
     settings |= {"knowledge": [*knowledge], "control": [*control], "paraphrase": paraphrase}
-    settings |= {} if order is None else {"order": order}
     facts = [each.describe() for each in read_knowledge(settings)]
-    return _plan("learning", name, step, settings, free, LEARNING_CODE, change, facts=facts)
+    more = {"facts": facts} if order is None else {"facts": facts, "order": order}
+    free |= {} if order is None else {"order": order}
+    return _plan("learning", name, step, settings, free, LEARNING_CODE, change, **more)
 
 
 def plan_coefficients(name: Name, step: int | None, change: Mapping[str, object]) -> Run:
