@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import floor, isclose, isfinite, isnan, log10, nan
 from pathlib import Path
@@ -107,7 +107,7 @@ class Seed:
     readings: Mapping[str, tuple[float, float]]
     estimates: Mapping[str, Mapping[str, tuple[float, float]]]
     changed: bool
-    own: "Seed | None" = None
+    own: "Seed | None" = field(default=None, repr=False)
 
     @property
     def numbers(self) -> Numbers:

@@ -288,8 +288,10 @@ def test_many_columns_are_shown_as_rows():
 
 def test_a_record_holds_parameters_and_what_carries_numbers():
     data = {"image/svg+xml": "x", "text/html": "y", "text/plain": "z"}
+    markdown = {"text/markdown": "w", "text/plain": "Verdicts(...)"}
     outputs = [
         {"data": data, "metadata": {"kent": []}},
+        {"data": markdown, "metadata": {"kent": []}},
         {"data": data, "metadata": {"kent-narrow": "x"}},
         {"name": "stderr"},
     ]
@@ -297,10 +299,11 @@ def test_a_record_holds_parameters_and_what_carries_numbers():
         {"metadata": {"tags": ["parameters"]}, "outputs": [], "source": "checkpoints = 'tiny'"},
         {"metadata": {}, "outputs": outputs},
         {"metadata": {}, "source": "prose"},
-        {"metadata": {}, "outputs": outputs[1:]},
+        {"metadata": {}, "outputs": outputs[2:]},
     ]
     page = record.strip({"cells": cells, "metadata": {"widgets": {}, "kernelspec": {}}})
     parameters, reading = page["cells"]
     assert parameters["source"] == "checkpoints = 'tiny'"
-    assert reading["outputs"] == [{"data": {"text/plain": "z"}, "metadata": {"kent": []}}]
+    kept = [{"text/plain": "z"}, {"text/markdown": "w"}]
+    assert reading["outputs"] == [{"data": data, "metadata": {"kent": []}} for data in kept]
     assert page["metadata"] == {"kernelspec": {}}
