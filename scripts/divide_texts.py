@@ -6,7 +6,8 @@ FICTIONAL_KNOWLEDGE is a folder with once60.json and paraphrase70.json (Fictiona
 published form), ABSTRACTS a .csv file whose column medical_abstract holds texts. Written are
 once.json and paraphrase.json (injected), once-control.json and paraphrase-control.json (never), of
 paragraphs all of whose versions fit into a row of LENGTH tokens, taken in turn; and read.jsonl and
-unread.jsonl, three and two of every five abstracts, with the medical terms in them as entities.
+unread.jsonl, three and two of every five abstracts, with the medical terms in them as entities,
+each where it stands first.
 """
 
 import json
@@ -30,14 +31,15 @@ ENDINGS = (
     *("plasty", "scopy", "algia", "penia", "uria", "trophy", "plegia", "megaly", "stenosis"),
     *("mycin", "cillin", "azole", "olol", "pril", "idine", "statin", "kinase", "globulin"),
 )
-TERM = re.compile(rf"\b[A-Za-z]{{2,}}(?:{'|'.join(ENDINGS)})\b")
+EVERYDAY = "diagnos|prognos|predispos|hypothes"
+TERM = re.compile(rf"\b(?!{EVERYDAY})[A-Za-z]{{2,}}(?:{'|'.join(ENDINGS)})\b")
 """A medical term, by its ending: a rule that anybody can check, where the paper asked GPT-4o."""
 
 
 def choose_paragraphs(
     path: Path, count: int, versions: int, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[list[dict], list[dict]]:
-    """The first 2 · `count` paragraphs whose texts fit into a row, in turn injected and held out."""
+    """The first 2 · `count` paragraphs whose texts fit a row, in turn injected and held out."""
     chosen = []
     for record in json.loads(path.read_text("utf-8")):
         texts = [record["train_context"], *record["paraphrases"][:versions]]
@@ -50,10 +52,12 @@ def choose_paragraphs(
 
 
 def mark_terms(texts: pd.Series) -> Iterator[str]:
-    """A line of a spans file for each text."""
+    """A line of a spans file for each text: each term where it is first met, not yet in context."""
     for text in texts:
-        spans = [[found.start(), found.end()] for found in TERM.finditer(text)]
-        yield json.dumps({"text": text, "entities": spans}) + "\n"
+        first = {}
+        for found in TERM.finditer(text):
+            first.setdefault(found.group().lower(), [found.start(), found.end()])
+        yield json.dumps({"text": text, "entities": [*first.values()]}) + "\n"
 
 
 def main(knowledge: Path, abstracts: Path, folder: Path) -> None:
