@@ -184,9 +184,10 @@ def plan_learning(
     free = {"rows": settings.pop("rows")}
     settings |= {"corpus": corpus, "column": column, "length": length, "dtype": dtype, "once": once}
     settings |= {"knowledge": [*knowledge], "control": [*control], "paraphrase": paraphrase}
-    settings |= {} if order is None else {"order": order}
     facts = [each.describe() for each in read_knowledge(settings)]
-    return _plan("learning", name, step, settings, free, LEARNING_CODE, change, facts=facts)
+    more = {"facts": facts} if order is None else {"facts": facts, "order": order}
+    free |= {} if order is None else {"order": order}
+    return _plan("learning", name, step, settings, free, LEARNING_CODE, change, **more)
 
 
 @checked
