@@ -190,6 +190,29 @@ def plan_learning(
     return _plan("learning", name, step, settings, free, LEARNING_CODE, change, **more)
 
 
+@checked
+def plan_probing(
+    name: Name,
+    step: Whole | None,
+    *,
+    knowledge: Sequence[str] = (),
+    once: Whole = 60,
+    paraphrase: Whole = 70,
+    dtype: Dtype = "float32",
+    batch_size: Count = 64,
+    change: Mapping[str, object] | None = None,
+) -> Run:
+    """The run that asks one checkpoint what it knows of facts, with nothing learned: K (`probe`).
+
+    `knowledge`, `once` and `paraphrase` as for `plan_learning`, `change` as for `plan_profile`.
+    Raises as `plan_learning`.
+    """
+    asked = {"knowledge": [*knowledge], "once": once, "paraphrase": paraphrase, "dtype": dtype}
+    facts = read_knowledge(asked | {"control": []})[0].describe()
+    free = {"batch_size": batch_size}
+    return _plan("probing", name, step, asked, free, LEARNING_CODE, change, facts=facts)
+
+
 def plan_coefficients(name: Name, step: int | None, change: Mapping[str, object]) -> Run:
     """The profile of the unchanged checkpoint whose coefficients decide a `change`.
 
@@ -238,7 +261,8 @@ def _plan(
     decisive = {"run": kind, "step": step, **decisive}
     config = {"name": name, **decisive}
     key = config | {"revision": suite or asdict(resolve(name, step))} | more
-    key["text"] = _describe_text(decisive["corpus"], decisive["column"])
+    if "corpus" in decisive:
+        key["text"] = _describe_text(decisive["corpus"], decisive["column"])
     if change:
         source = plan_coefficients(name, step, change)
         needs, code = [*needs, source], (*code, *CHANGING_CODE)
@@ -278,6 +302,7 @@ PLANS: dict[str, Callable[..., Run]] = {
     "familiarity": plan_familiarity,
     "gradients": plan_gradients,
     "learning": plan_learning,
+    "probing": plan_probing,
 }
 
 
