@@ -230,6 +230,8 @@ share = f"{100 * again['a document a row'][1]:.0f} %"
 fewer = seeds.pool_table(unpacked, recorded)["H, moved (nats)"]
 worst = max(fewer.index, key=lambda name: abs(fewer[name][0]))
 furthest = seeds.format_interval(*fewer[worst], "+")
+kept = [seed for seed in recorded if worst in seed.estimates]
+basis = comparisons.name_basis([whole], kept)
 
 # %% tags=["answer", "hide-input"]
 Markdown(
@@ -237,8 +239,8 @@ Markdown(
     f"{enough:,} of those tried come within 0.01 nats of it. By hand in "
     f"float64 no layer differs by more than {apart:.1g} nats; bfloat16 moves H "
     f"by {lower}. Weights packed as in `.gguf` files move it by {furthest} at "
-    f"most ({worst}). Padding in the mean, which the public code lets in, moves "
-    f"it by **{padding} nats** where {share} of positions are padding "
+    f"most ({worst}; {basis}). Padding in the mean, which the public code lets in, "
+    f"moves it by **{padding} nats** where {share} of positions are padding "
     f"({comparisons.name_basis([whole], recorded)})."
 )
 
