@@ -84,7 +84,7 @@ class Batch:
         self.heard[name, layer] += len(means)
 
     def run(self, decoder: PreTrainedModel) -> Float[Tensor, "instance position width"]:
-        """Last hidden states; `ValueError` where a decoder gives none."""
+        """Last hidden states, where the tokens are; `ValueError` where a decoder gives none."""
         padding = {}
         if self.mask is not None:
             # Counted over real tokens, so that padding on the left shifts no position.
@@ -95,7 +95,7 @@ class Batch:
         if hidden is None:
             what = f"{type(decoder).__name__} is not supported"
             raise ValueError(f"{what}: its output has no last hidden states")
-        return hidden
+        return hidden.to(self.tokens.device)
 
     def check_heard(self, name: str, layers: int) -> None:
         """Raise `ValueError` unless a quantity came in once from every layer and every instance.
