@@ -68,8 +68,8 @@ def _add_suite(commands) -> None:
 def do_suite(options: argparse.Namespace) -> None:
     """Print a suite's checkpoints with stage, step and tokens, and what measuring them takes."""
     from kent.models.catalogue import describe_suite
-    from kent.models.checkpoints import choose_device
     from kent.models.costs import estimate_cost, time_products
+    from kent.models.devices import choose_device
     from kent.models.places import tabulate_places
     from kent.models.revisions import find_checkpoint, list_places
     from kent.models.suites import SUITES
@@ -98,7 +98,7 @@ def do_profile(options: argparse.Namespace) -> None:
 
     from kent import records
     from kent.files import check_writable
-    from kent.models.checkpoints import choose_device
+    from kent.models.devices import choose_device
     from kent.settings import Count, Several, check
 
     check({"length": Several, "limit": Count, "batch_size": Count}, vars(options))

@@ -15,7 +15,14 @@ from transformers import PreTrainedModel
 from kent.measure.attention import listen
 from kent.measure.blocks import BlockMeans
 from kent.measure.collection import collect, measure_norms
-from kent.measure.decoders import Model, check_tokens, describe_model, find_decoder, find_device
+from kent.measure.decoders import (
+    Model,
+    check_tokens,
+    describe_model,
+    find_decoder,
+    find_device,
+    is_packed,
+)
 from kent.measure.experts import watch_mixtures
 from kent.measure.head import average_tokens, find_head
 from kent.measure.limits import NotMeasurableError, leave_out
@@ -60,7 +67,7 @@ def _check_rows(
     for kind in {*kinds.tolist()} - tried:
         row = lengths.where(kinds == kind, 0).argmax().item()
         alone = Batch(batch.tokens[row : row + 1, real[row]], None).run(find_decoder(model))[0]
-        if deviation := find_deviation(hidden[row, real[row]], alone):
+        if deviation := find_deviation(hidden[row, real[row]], alone, is_packed(model)):
             reason = (
                 f"{type(model).__name__} makes other states of a sequence alone (by "
                 f"{deviation:.1g} of their size): kent knows neither attention that is more than a "
