@@ -92,8 +92,8 @@ def do_suite(options: argparse.Namespace) -> None:
 def do_profile(options: argparse.Namespace) -> None:
     """Measure one checkpoint, print a table, write a JSON record.
 
-    Of torchrun's processes, which share the work, the first prints and writes. What would stop this is
-    found before the work: an unreadable text before the model is loaded.
+    Of torchrun's processes, which share the work, the first prints and writes. What would stop this
+    is found before the work: an unreadable text before the model is loaded.
     """
     import torch
 

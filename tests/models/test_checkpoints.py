@@ -4,15 +4,19 @@ import json
 import pickle
 import shutil
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+import transformers
+from architectures import make
 from hub import Hub, ask, make_byte_tokenizer, silence
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, OlmoConfig
 
+import kent
 from kent import hub as hub_module
 from kent.models import revisions
 from kent.models.checkpoints import load
