@@ -24,7 +24,7 @@ CODE = (
     *("measure/attention.py", "measure/blocks.py", "measure/collection.py", "measure/copies.py"),
     *("measure/decoders.py", "measure/entropy.py", "measure/experts.py", "measure/head.py"),
     *("measure/limits.py", "measure/masks.py", "measure/measurement.py", "measure/memory.py"),
-    *("measure/rotations.py", "measure/streaming.py", "measure/trials.py"),
+    *("measure/rotations.py", "measure/sharing.py", "measure/streaming.py", "measure/trials.py"),
 )
 """Sources that decide the numbers of every run; below, those of some."""
 LEARNING_CODE = (

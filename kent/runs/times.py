@@ -16,8 +16,8 @@ import torch
 import yaml
 
 from kent.learning.knowledge import INJECTIONS
-from kent.models.checkpoints import choose_device
 from kent.models.costs import time_products
+from kent.models.devices import choose_device
 from kent.models.suites import RECIPES, SUITES
 from kent.records import cache_folder, describe_run, read_provenance
 from kent.runs.configurations import read_knowledge
