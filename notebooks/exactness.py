@@ -99,11 +99,12 @@ for table in tables.values():
 
 # %%
 last = whole.provenance["revision"]
-model, tokenizer = kent.load(last["repository"], last["step"])
+model, tokenizer = kent.load(last["repository"], branch=last["branch"])
 read = {"length": length, "limit": limit, "column": column}
 joined = kent.sequences(corpus, tokenizer, **read)
 few = joined[:batch_size]
-exact, _ = kent.load(last["repository"], last["step"], dtype=torch.float64)
+chosen = {"branch": last["branch"], "dtype": torch.float64}
+exact, _ = kent.load(last["repository"], **chosen)
 
 # %%
 found = []

@@ -36,7 +36,7 @@ def test_each_setting_has_its_own_net_and_control(learn):
 
 
 def test_initial_models_of_one_step_are_kept_apart(learn):
-    assert summaries.label_models([learn(128), learn(768)]) == [128, 768]
+    assert list(tabulate_learning([learn(128), learn(768)])) == [128, 768]
     assert list(tabulate_learning([learn(128), learn(128)])) == [0, 1]
 
 
@@ -65,7 +65,7 @@ def test_models_go_by_their_architecture(learn, kinds, names):
 def test_models_that_do_no_better_than_guessing_are_listed():
     able, guessing, worse = [1] * 90 + [0] * 10, [1, 0, 0, 0] * 25, [0] * 100
     cases = ((1, able), (2, guessing), (4, worse))
-    assert list_guessing([answer(step, able, rows) for step, rows in cases]) == [2, 4]
+    assert list_guessing([answer(step, able, rows) for step, rows in cases]) == ["step 2", "step 4"]
 
 
 PROFILE = Profile(torch.tensor([1]))

@@ -9,7 +9,8 @@ import torch
 from kent.measure.familiarity import Familiarity
 from kent.measure.gradients import Gradients
 from kent.measure.profiles import Profile
-from kent.pages.measures import ENTROPY, GAP, PLACE, STEP
+from kent.pages.axes import PLACE, STEP
+from kent.pages.measures import ENTROPY, GAP
 from kent.pages.plots import distributions, entropies
 from kent.pages.seeds import Seed
 
