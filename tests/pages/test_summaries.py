@@ -1,5 +1,7 @@
 """Tables of what learning came to; changed models beside the unchanged one."""
 
+import math
+
 import pytest
 import torch
 
@@ -45,6 +47,8 @@ def test_joined_tables_have_rows_under_both_names(learn):
     joined = summaries.join_tables({"far": table, "near": table})
     assert len(joined) == 2 * len(table) and joined.index.is_unique
     assert joined.loc[f"near, {NET}", 128] == table.loc[NET, 128]
+    other = summaries.join_tables({"far": table, "near": tabulate_learning([learn(768)])})
+    assert all(math.isnan(each) for each in other.loc[f"near, {NET}", 128])
 
 
 @pytest.mark.parametrize(

@@ -115,9 +115,9 @@ def _pool_partial(
 
 def _name_ends(axes: Axes, x: np.ndarray, y: np.ndarray, columns: pd.Index) -> None:
     """The first and the last checkpoint beside their marks."""
+    names = [name_checkpoint(columns.name, key) for key in columns]
     for end in (0, -1):
         side, way = ("left", 5) if x[end] == min(x) else ("right", -5)
         style = {"textcoords": "offset points", "fontsize": 8, "ha": side, "xytext": (way, -12)}
         style["bbox"] = {"color": "white", "alpha": 0.8, "pad": 1}
-        name = name_checkpoint(columns.name, columns[end])
-        axes.annotate(name, (x[end], y[end]), **style)
+        axes.annotate(names[end], (x[end], y[end]), **style)
