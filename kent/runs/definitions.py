@@ -209,7 +209,7 @@ def plan_coefficients(name: Name, step: Step, change: Mapping[str, object]) -> R
     return _call(plan_profile, {"name": name, "step": step, **measured})
 
 
-def plan_learned(name: Name, step: int | None, learned: Mapping[str, object]) -> Run:
+def plan_learned(name: Name, step: Step, learned: Mapping[str, object]) -> Run:
     """The run in which a checkpoint has `learned`, by the other arguments of `plan_learning`."""
     if others := sorted(learned.keys() & {"name", "step"}):
         raise ValueError(f"what has learned is the checkpoint itself: without {', '.join(others)}")
