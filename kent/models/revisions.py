@@ -133,7 +133,7 @@ def _read_stage(revision: Mapping[str, object]) -> int:
 
 
 def find_checkpoint(
-    name: str | Path, step: int | None, branch: str | None = None
+    name: str | Path, step: int | None = None, branch: str | None = None
 ) -> tuple[Revision, Path | None]:
     """The checkpoint and, where it is on this machine (its commit is then left open), its path.
 
