@@ -41,16 +41,22 @@ def _scale(axes: Axes, *tables: pd.DataFrame) -> None:
     """A logarithmic axis of steps or tokens; a plain one of places, with branches' names."""
     axis, keys = _find_axis(tables), [_list_keys(table) for table in tables]
     if axis != PLACE:
-        counts = [each for listed in keys for each in listed]
-        first = 1 if axis == STEP else min(filter(None, counts), default=1)
-        axes.set_xscale("symlog", linthresh=first, linscale=0.5)
-        axes.set_xlim(left=-0.2 * first, right=max(*counts, first) * 1.4)
-        axes.set_xlabel(f"{axis} (logarithmic from {name_key(axis, first)})")
-        return
+        return _scale_counts(axes, axis, [each for listed in keys for each in listed])
     longest = max(keys, key=len)
     named = isinstance(longest[0], str) and all(each == longest for each in keys)
     name_places(axes, longest) if named else axes.set_xticks(range(len(longest)))
-    axes.set_xlabel("checkpoint, in the order given")
+    axes.set_xlabel(PLACE if named else f"{PLACE}, in the order given")
+
+
+def _scale_counts(axes: Axes, axis: str, counts: Sequence[int]) -> None:
+    """An axis that has room for the untrained model: always of steps, of tokens where it is one."""
+    first = 1 if axis == STEP else min(filter(None, counts), default=1)
+    if axis == STEP or 0 in counts:
+        axes.set_xscale("symlog", linthresh=first, linscale=0.5)
+        axes.set_xlim(left=-0.2 * first, right=max(*counts, first) * 1.4)
+        axes.set_xlabel(f"{axis} (logarithmic from {name_key(axis, first)})")
+    else:
+        axes.set(xscale="log", xlabel=f"{axis} (logarithmic)")
 
 
 def _draw_row(
