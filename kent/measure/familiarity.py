@@ -33,10 +33,11 @@ from kent.measure.rotations import rows_together
 from kent.measure.streaming import Batch, freeze
 from kent.records import describe_run, expect_whole, load_tensors, save_tensors
 from kent.settings import Count, check_text, checked
-from kent.text.corpora import DOMAINS, HELD_OUT_SEED, WORLD_SEED
+from kent.text.corpora import DOMAINS, HELD_OUT_SEED, PYDOC, WORLD_SEED
 from kent.text.documents import read_json_lines
 from kent.text.templates import Document
 from kent.text.tokens import begin, find_bos
+from kent.text.topics import read_topics
 from kent.text.world import World
 
 FORMAT = "kent familiarity 1"
@@ -95,9 +96,10 @@ class Familiarity:
 def read_entities(source: str | Path, *, limit: Count, column: str = "text") -> list[Document]:
     """The first `limit` documents of `source` that name at least one entity.
 
-    `source` is a corpus of the world (world, world-near, world-far) or the path of a spans file:
-    .jsonl, one object a line with the text under `column` and under `entities` a list of [start,
-    end) pairs that count characters (Unicode code points).
+    `source` is a corpus of the world (world, world-near, world-far), pydoc (Python's reference,
+    whose entities are the names in code marks) or the path of a spans file: .jsonl, one object a
+    line with the text under `column` and under `entities` a list of [start, end) pairs that count
+    characters (Unicode code points).
 
     Raises ValueError for any other source, a damaged line (named by file and number) or too few
     documents; FileNotFoundError for a missing file.
@@ -105,6 +107,8 @@ def read_entities(source: str | Path, *, limit: Count, column: str = "text") -> 
     check_source(source)
     if source in DOMAINS:
         documents = World(seed=WORLD_SEED).documents(domain=DOMAINS[source], seed=HELD_OUT_SEED)
+    elif source == PYDOC:
+        documents = read_topics()
     else:
         documents = _read_spans(expand(source), column)
     found = list(islice((document for document in documents if document.entities), limit))
@@ -115,9 +119,10 @@ def read_entities(source: str | Path, *, limit: Count, column: str = "text") -> 
 
 def check_source(source: str | Path) -> None:
     """Raise `ValueError` for a source that `read_entities` does not take."""
-    if str(source) not in DOMAINS and not str(source).lower().endswith(".jsonl"):
+    known = (*DOMAINS, PYDOC)
+    if str(source) not in known and not str(source).lower().endswith(".jsonl"):
         raise ValueError(
-            f"{str(source)!r:.200} is no source of entities: it may be {', '.join(DOMAINS)} or the "
+            f"{str(source)!r:.200} is no source of entities: it may be {', '.join(known)} or the "
             "path of a spans file (.jsonl). A plain text needs one, because its entities must be "
             "known: the paper had GPT-4o find them"
         )

@@ -44,8 +44,8 @@ Dtype = Literal["float32", "bfloat16", "float16", "float64"]
 class Run:
     """One unit of work: what to do, the record it leaves in the cache, and the runs before it.
 
-    What decides its numbers, whatever the checkpoint is called, are the `decisive` settings and the
-    `code` (its hash).
+    What decides its numbers, whatever the checkpoint is called and in whatever order rows are
+    learned, are the `decisive` settings and the `code` (its hash).
     """
 
     config: dict
@@ -187,9 +187,33 @@ def plan_learning(
     free = {"rows": settings.pop("rows")}
     settings |= {"corpus": corpus, "column": column, "length": length, "dtype": dtype, "once": once}
     settings |= {"knowledge": [*knowledge], "control": [*control], "paraphrase": paraphrase}
-    settings |= {} if order is None else {"order": order}
     facts = [each.describe() for each in read_knowledge(settings)]
-    return _plan("learning", name, step, settings, free, LEARNING_CODE, change, facts=facts)
+    more = {"facts": facts} if order is None else {"facts": facts, "order": order}
+    free |= {} if order is None else {"order": order}
+    return _plan("learning", name, step, settings, free, LEARNING_CODE, change, **more)
+
+
+@checked
+def plan_probing(
+    name: Name,
+    step: Step,
+    *,
+    knowledge: Sequence[str] = (),
+    once: Whole = 60,
+    paraphrase: Whole = 70,
+    dtype: Dtype = "float32",
+    batch_size: Count = 64,
+    change: Mapping[str, object] | None = None,
+) -> Run:
+    """The run that asks one checkpoint what it knows of facts, with nothing learned: K (`probe`).
+
+    `knowledge`, `once` and `paraphrase` as for `plan_learning`, `change` as for `plan_profile`.
+    Raises as `plan_learning`.
+    """
+    asked = {"knowledge": [*knowledge], "once": once, "paraphrase": paraphrase, "dtype": dtype}
+    facts = read_knowledge(asked | {"control": []})[0].describe()
+    free = {"batch_size": batch_size}
+    return _plan("probing", name, step, asked, free, LEARNING_CODE, change, facts=facts)
 
 
 def plan_coefficients(name: Name, step: Step, change: Mapping[str, object]) -> Run:
@@ -240,7 +264,8 @@ def _plan(
     decisive = {"run": kind, "step": step, **decisive}
     config = {"name": name, **decisive}
     key = config | {"revision": suite or resolve(name, **spell(step)).identify()} | more
-    key["text"] = _describe_text(decisive["corpus"], decisive["column"])
+    if "corpus" in decisive:
+        key["text"] = _describe_text(decisive["corpus"], decisive["column"])
     if change:
         source = plan_coefficients(name, step, change)
         needs, code = [*needs, source], (*code, *CHANGING_CODE)
@@ -280,6 +305,7 @@ PLANS: dict[str, Callable[..., Run]] = {
     "familiarity": plan_familiarity,
     "gradients": plan_gradients,
     "learning": plan_learning,
+    "probing": plan_probing,
 }
 
 

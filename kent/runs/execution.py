@@ -21,7 +21,10 @@ from kent.errors import DamagedError
 from kent.files import check_writable
 from kent.learning.folder import RECIPE
 from kent.learning.outcomes import Outcome
+from kent.learning.probes import MEASURES as SCORES
+from kent.learning.probes import probe
 from kent.learning.training import learn
+from kent.measure.decoders import describe_model
 from kent.measure.familiarity import Familiarity, measure_familiarity, read_entities
 from kent.measure.gradients import Gradients, measure_gradients
 from kent.measure.measurement import profile
@@ -29,7 +32,14 @@ from kent.measure.profiles import Profile
 from kent.models import pretraining
 from kent.models.checkpoints import load
 from kent.models.revisions import resolve, spell
-from kent.records import cache_folder, expect_whole, hash_tensors, make_room, set_aside
+from kent.records import (
+    cache_folder,
+    describe_run,
+    expect_whole,
+    hash_tensors,
+    make_room,
+    set_aside,
+)
 from kent.runs.configurations import SETTINGS, make_recipe, read_knowledge
 from kent.runs.definitions import Run, from_config, plan_coefficients, plan_learned
 from kent.text.corpora import describe, sequences
@@ -200,6 +210,21 @@ def _gradients(config: dict) -> tuple[Gradients, dict]:
     return measure_gradients(model, tokens, **size), text
 
 
+def _probing(config: dict) -> tuple[Outcome, dict]:
+    """K of a model that learns nothing: an outcome of no steps, without tasks or control."""
+    model, tokenizer = _load(config)
+    model = _change(model, config)
+    facts, _ = read_knowledge(config | {"control": []})
+    table = probe(model, tokenizer, facts, batch_size=config["batch_size"])
+    asked, known = {key: [*table[key]] for key in ("setting", "item")}, facts.describe()
+    said = {"instances": len(table), "facts": {"knowledge": known}, "probes": {"knowledge": asked}}
+    provenance = describe_model(model) | describe_run() | said | {"tasks": [], "stopped": None}
+    scores = {key: torch.tensor(table[key].to_numpy())[None] for key in SCORES}
+    nothing = {"control": {}, "answers": {}, "curve": torch.zeros(0, 3, dtype=torch.float64)}
+    found = Outcome(torch.zeros(1, dtype=torch.int64), scores, **nothing, provenance=provenance)
+    return found, {"kind": "facts", **known}
+
+
 def _learn(config: dict) -> Outcome:
     """What a checkpoint learns; the folder of a learning that is not whole is set aside."""
     out = _locate_folder(from_config(config))
@@ -234,11 +259,17 @@ def _learn_in(out: Path, config: dict) -> Outcome:
     return outcome
 
 
-MEASURES = {"profile": _profile, "familiarity": _familiarity, "gradients": _gradients}
+MEASURES = {
+    "profile": _profile,
+    "familiarity": _familiarity,
+    "gradients": _gradients,
+    "probing": _probing,
+}
 RESULTS = {
     "profile": Profile,
     "familiarity": Familiarity,
     "gradients": Gradients,
     "learning": Outcome,
+    "probing": Outcome,
 }
 """For each kind of run the class of its result."""

@@ -61,6 +61,8 @@ def count_tokens(config: Mapping) -> int:
         return recipe.steps[-1] * recipe.batch * recipe.length
     if config["run"] == "learning":
         return config["length"] * config["batch"] * config["steps"] * config["epochs"]
+    if config["run"] == "probing":
+        return PROBE * len(read_knowledge({**config, "control": []})[0].probes)
     return config["length"] * config["limit"]
 
 
@@ -124,7 +126,8 @@ def _recount(said: Mapping, sizes: Mapping[str, int]) -> Work:
     if said["run"] == "pretrain":
         return _count("pretrain", said["tokens"], {}, said["parameters"], 0)
     probes = sum(facts["probes"] for facts in said.get("facts", {}).values())
-    tokens, size = said["instances"] * said["length"], sizes[said["revision"]["repository"]]
+    length = PROBE if said["run"] == "probing" else said["length"]
+    tokens, size = said["instances"] * length, sizes[said["revision"]["repository"]]
     settings = {"updates": said.get("steps"), **said, **said.get("recipe", {})}
     return _count(said["run"], tokens, settings, size, probes)
 
