@@ -100,11 +100,14 @@ for table in tables.values():
 
 # %%
 last = whole.provenance["revision"]
-model, tokenizer = kent.load(last["repository"], last["step"])
+which = {"name": last["repository"], "branch": last["branch"]}
+model, tokenizer = kent.load(**which)
+exact, _ = kent.load(**which, dtype=torch.float64)
+
+# %%
 read = {"length": length, "limit": limit, "column": column}
 joined = kent.sequences(corpus, tokenizer, **read)
 few = joined[:batch_size]
-exact, _ = kent.load(last["repository"], last["step"], dtype=torch.float64)
 
 # %%
 found = []

@@ -16,6 +16,7 @@ from kent.runs.plans import (
     find_suite,
     list_corpora,
     list_stages,
+    measure_progress,
     pick_stages,
     sweep_architectures,
     vary,
@@ -140,8 +141,8 @@ def learn_architectures(
     plan, facts = {}, {"knowledge": knowledge, "control": control}
     for name, sweep in sweep_architectures(checkpoints, **both, **measured).items():
         listed = [(run.config["name"], run.config["step"]) for run in sweep]
-        known = all(step is not None for _, step in listed)
-        first = pick_stages([step for _, step in listed])["118k"] if known else 0
+        progress = measure_progress(listed)
+        first = 0 if progress is None else pick_stages(progress)["118k"]
         learning, setting = {f"{name}, learning": facts}, _choose_recipe(name, recipe)
         plan[name] = sweep[first:]
         plan |= vary(listed[first:], learning, plan_learning, **setting)

@@ -747,6 +747,7 @@ def test_a_hub_step_is_looked_up_in_the_branches(hub, online):
         "branch": "step512",
         "commit": hub.commit(PYTHIA, "step512"),
         "step": 512,
+        "tokens": 512 * 2_097_152,
     }
     branch = STEPS_117[117850]
     assert online["olmo"] == {
@@ -754,6 +755,7 @@ def test_a_hub_step_is_looked_up_in_the_branches(hub, online):
         "branch": branch,
         "commit": hub.commit(OLMO_1B, branch),
         "step": 117850,
+        "tokens": 494 * 10**9,
     }
     assert online["by repository"]["branch"] == "step1000-tokens4B"
     assert online["steps"] == [1000, 117850, 118000]
@@ -762,8 +764,12 @@ def test_a_hub_step_is_looked_up_in_the_branches(hub, online):
 
 def test_without_a_step_the_hub_gives_main(hub, online):
     assert online["pythia main"] == {
-        "repository": PYTHIA, "branch": "main", "commit": hub.commit(PYTHIA, "main"), "step": None
-    }  # fmt: skip
+        "repository": PYTHIA,
+        "branch": "main",
+        "commit": hub.commit(PYTHIA, "main"),
+        "step": None,
+        "tokens": None,
+    }
 
 
 def test_hub_suites_load_the_branch_asked_for(hub, online):

@@ -12,7 +12,7 @@ import torch
 from kent.measure.familiarity import Familiarity
 from kent.measure.gradients import Gradients
 from kent.measure.profiles import Profile
-from kent.pages import comparisons, evidence, measures
+from kent.pages import axes, comparisons, evidence, measures
 from kent.pages.seeds import Seed
 
 SMALL = "tiny"
@@ -59,7 +59,7 @@ def test_a_table_has_a_row_per_measure_and_a_column_per_checkpoint():
     profiles = run(0.0, 0.1, 0.3)
     table = measures.tabulate(profiles, ["knowledge", "gap", "Gini"], profiles[-1])
     assert [*table.index] == [measures.ENTROPY, measures.GAP, "Gini"]
-    assert [*table] == [0, 50, 100, "100, shuffled"] and table.columns.name == measures.STEP
+    assert [*table] == [0, 50, 100, "100, shuffled"] and table.columns.name == axes.STEP
     assert table.loc["H (nats)", 50] == profiles[1].estimate()
     value, error = table.loc[measures.GAP, 100]
     assert value == pytest.approx(math.log(32) - profiles[2].knowledge_entropy / 3)
@@ -69,11 +69,11 @@ def test_a_table_has_a_row_per_measure_and_a_column_per_checkpoint():
 @pytest.mark.parametrize(
     ("checkpoints", "columns", "axis"),
     [
-        ([(0, "a"), (8, "a")], [0, 8], measures.STEP),
-        ([(8, "a"), (8, "a")], [8], measures.STEP),
-        ([(8, "a"), (8, "b")], [0, 1], measures.PLACE),
-        ([(None, "a"), (None, "b")], [0, 1], measures.PLACE),
-        ([(1, "a"), (None, "b")], [0, 1], measures.PLACE),
+        ([(0, "a"), (8, "a")], [0, 8], axes.STEP),
+        ([(8, "a"), (8, "a")], [8], axes.STEP),
+        ([(8, "a"), (8, "b")], [0, 1], axes.PLACE),
+        ([(None, "a"), (None, "b")], [0, 1], axes.PLACE),
+        ([(1, "a"), (None, "b")], [0, 1], axes.PLACE),
     ],
 )
 def test_checkpoints_stand_at_their_steps_once_or_at_their_places(checkpoints, columns, axis):

@@ -368,7 +368,7 @@ def test_words_and_numbers_are_read_as_their_writer_meant_them(tmp_path):
         *(("limit", value) for value in (8.0, "8", True, 10.0, None, 0, [8])),
         ("limit", 10**20),
         ("length", 1),
-        *(("step", value) for value in (-1, 1.5, "4", True)),
+        *(("step", value) for value in (-1, 1.5, ["4"], True)),
         *(("shuffled", value) for value in ("no", 0, None)),
         *(("batch_size", value) for value in (0, 2.0, "2")),
         *(("column", value) for value in (1, None)),
