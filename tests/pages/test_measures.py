@@ -100,7 +100,8 @@ def test_updates_are_rows_and_stages_columns():
 
 
 def test_familiarity_has_a_row_per_corpus():
-    found = Familiarity(torch.tensor([1.0, math.e**2]).double(), torch.ones(2).long())
+    found, ones = torch.tensor([1.0, math.e**2]).double(), torch.ones(2).long()
+    found = Familiarity(found, ones, found.log(), ones)
     table = measures.tabulate_familiarity({"far": found})
     assert table.loc["far"].iloc[0][0] == pytest.approx(1.0)
 
