@@ -21,7 +21,7 @@ PUBLIC = {
     "describe": "(source, *, column='text', tokens=None)",
     "knowledge_entropy": "(coefficients)",
     "learn": "(model, tokenizer, sequences, knowledge, recipe, out, *, control=None)",
-    "load": "(name, step=None, *, branch=None, dtype=torch.float32, device=None)",
+    "load": "(name, step=None, *, branch=None, dtype=torch.float32, device=None, device_map=None)",
     "probe": "(model, tokenizer, knowledge, *, batch_size=64)",
     "profile": "(model, sequences, *, attention_mask=None, batch_size=8, "
     "measures=None, activation='abs', skip=None)",

@@ -137,6 +137,20 @@ def tabulate_ways(whole: Profile, ways: Mapping[str, Profile]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
+def tabulate_copies(whole: Profile, copies: Mapping[str, Profile]) -> pd.DataFrame:
+    """A row per changed copy of a model: H, loss, and what they are moved by, in nats.
+
+    The copies read the same sequences as `whole`, so that the errors of what is moved are paired.
+    """
+    rows = {}
+    for name, profile in copies.items():
+        for measure, title in (("knowledge", "H"), ("loss", "loss")):
+            row = rows.setdefault(name, {})
+            row[f"{title} (nats)"] = profile.estimate(measure)
+            row[f"{title}, moved (nats)"] = profile.change_since(whole, measure)
+    return pd.DataFrame(rows).T
+
+
 def name_architectures(series: Mapping[str, Sequence[Profile]]) -> dict[str, str]:
     """The architecture of each series, which seeds share; its own name where two are alike."""
     kinds = {

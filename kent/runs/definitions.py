@@ -24,7 +24,7 @@ CODE = (
     *("measure/attention.py", "measure/blocks.py", "measure/collection.py", "measure/copies.py"),
     *("measure/decoders.py", "measure/entropy.py", "measure/experts.py", "measure/head.py"),
     *("measure/limits.py", "measure/masks.py", "measure/measurement.py", "measure/memory.py"),
-    *("measure/rotations.py", "measure/streaming.py", "measure/trials.py"),
+    *("measure/rotations.py", "measure/sharing.py", "measure/streaming.py", "measure/trials.py"),
 )
 """Sources that decide the numbers of every run; below, those of some."""
 LEARNING_CODE = (
@@ -115,16 +115,18 @@ def plan_familiarity(
     limit: Count,
     dtype: Dtype = "float32",
     batch_size: Count = 8,
+    skip: Whole = 0,
     learned: Mapping[str, object] | None = None,
 ) -> Run:
     """The run that measures how familiar a corpus's entities are to a checkpoint (figure 10).
 
-    `corpus` and `column` as for `kent.measure.familiarity.read_entities`, `learned` as for
-    `plan_profile`. Raises as `plan_profile`,
-    and `ValueError` for a corpus whose entities are not known.
+    `corpus`, `column` and `skip` as for `kent.measure.familiarity.read_entities`, `learned` as for
+    `plan_profile`. Raises as `plan_profile`, and `ValueError` for a corpus whose entities are not
+    known.
     """
     check_source(corpus)
     read = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
+    read |= {"skip": skip} if skip else {}
     code = ("measure/familiarity.py",)
     free = {"batch_size": batch_size}
     return _plan("familiarity", name, step, read, free, code, learned=learned)

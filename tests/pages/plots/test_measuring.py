@@ -166,10 +166,10 @@ def test_the_picture_of_evenness_says_what_it_draws():
 
 
 def test_figure_10_has_a_line_for_every_seed():
-    corpora = {
-        name: Familiarity(torch.tensor([low, 10 * low]).double(), torch.ones(2).long())
-        for name, low in (("near", 10.0), ("far", 1000.0))
-    }
+    corpora = {}
+    for name, low in (("near", 10.0), ("far", 1000.0)):
+        found, ones = torch.tensor([low, 10 * low]).double(), torch.ones(2).long()
+        corpora[name] = Familiarity(found, ones, found.log(), ones)
     kept = {"far": {"mean ln perplexity (nats)": (np.log(500.0), 0.1)}}
     drawing = distributions.plot_familiarity(corpora, [Seed("tiny-1", {}, kept, False)])
     places = [line.get_xdata()[0] for line in drawing.figure.axes[0].lines]
