@@ -282,8 +282,8 @@ def compare_methods(
     """`learn_changed` by Algorithm 1 with each `q`, and by what it is compared with.
 
     These are its `controls`, with each q of `controlled` (shrink and perturb has no q), and
-    temperatures of the attention that are lowered over the run (`cooled`). A suite of plain models is not rescaled:
-    only gated ones have a rescale that changes nothing.
+    temperatures of the attention that are lowered over the run (`cooled`). A suite of plain models
+    is not rescaled: only gated ones have a rescale that changes nothing.
     """
     suite, changes = find_suite(checkpoints), {}
     plain = suite and not suite.gated
