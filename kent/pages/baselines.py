@@ -1,0 +1,104 @@
+"""One model beside what it is compared with: untrained, on shuffled tokens, on other texts.
+
+A table has (value, standard error) by measure and label. Axes: layer.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import hypot, log
+
+import pandas as pd
+
+from kent.measure.familiarity import Familiarity
+from kent.measure.profiles import Profile
+from kent.pages.measures import HEADINGS, Pair, measure_layer_gaps
+from kent.paper import AXES, is_effect
+
+
+def tabulate_labelled(models: Mapping[str, Profile], measures: Sequence[str]) -> pd.DataFrame:
+    """A column per label with each measure, as for `Profile.estimate`."""
+    return pd.DataFrame(
+        {
+            label: {HEADINGS.get(name, name): profile.estimate(name) for name in measures}
+            for label, profile in models.items()
+        }
+    )
+
+
+def tabulate_labelled_layers(models: Mapping[str, Profile]) -> pd.DataFrame:
+    """A column per label with each layer's distance to its bound, ln m − H(θˡ), in nats."""
+    return pd.DataFrame({label: measure_layer_gaps(each) for label, each in models.items()})
+
+
+def subtract(later: Profile, earlier: Profile, measure: str) -> Pair:
+    """A measure minus that of another profile, and its standard error.
+
+    Over the same blocks of text where both read the same tokens; else the texts are taken as
+    independent.
+    """
+    if later.provenance["text"] == earlier.provenance["text"]:
+        return later.change_since(earlier, measure)
+    (value, error), (other, own) = later.estimate(measure), earlier.estimate(measure)
+    return value - other, hypot(error, own)
+
+
+def compare_labelled(models: Mapping[str, Profile], measures: Sequence[str]) -> pd.DataFrame:
+    """The first model's measures minus those of each of the others."""
+    first, *others = models
+    return pd.DataFrame(
+        {
+            f"{first} minus {label}": {
+                HEADINGS.get(name, name): subtract(models[first], models[label], name)
+                for name in measures
+            }
+            for label in others
+        }
+    )
+
+
+def compare_familiarity(corpora: Mapping[str, Familiarity]) -> pd.DataFrame:
+    """Mean ln perplexity of every text's entities, and of the other texts' minus the first's."""
+    first, *_ = corpora.values()
+    means = {
+        name: (each.mean_log_perplexity, each.standard_error) for name, each in corpora.items()
+    }
+    moved = {
+        name: each.difference_from(first) for name, each in corpora.items() if each is not first
+    }
+    rows = {"mean ln perplexity (nats)": means, "minus that of the first (nats)": moved}
+    return pd.DataFrame(rows).T.reindex(columns=[*corpora]).map(_fill)
+
+
+def _fill(pair: object) -> Pair:
+    return pair if isinstance(pair, tuple) else (float("nan"), float("nan"))
+
+
+def find_extent() -> tuple[float, float]:
+    """The least and the largest ln m − H(θˡ) within the axes of the paper's figure 8, in nats."""
+    ranges = AXES["figure 8"].values()
+    gaps = [log(neurons) - end for low, high, _, neurons in ranges for end in (low, high)]
+    return min(gaps), max(gaps)
+
+
+def describe_layers(gaps: Sequence[Pair]) -> str:
+    """A sentence: how many layers lie within figure 8's axes, and which is the least even."""
+    low, high = find_extent()
+    values = [value for value, _ in gaps]
+    inside = sum(low <= value <= high for value in values)
+    beyond = [f"{layer} ({value:.2g})" for layer, value in enumerate(values) if value > high]
+    above = f"; farther from even are {', '.join(beyond)} nats" if beyond else ""
+    last = "the last" if max(values) == values[-1] else f"layer {values.index(max(values))}"
+    return (
+        f"Of {len(values)} layers {inside} lie within the extent of figure 8's axes, "
+        f"{low:.3f} to {high:.2f} nats below ln m{above}. The least even is {last}."
+    )
+
+
+def say_difference(pair: Pair, of: str) -> str:
+    """Whether one quantity is above another, beyond two standard errors.
+
+    >>> say_difference((-4.1, 0.1), "that of the untrained model")
+    'below that of the untrained model'
+    """
+    if not is_effect(*pair):
+        return f"not clearly different from {of}"
+    return f"{'above' if pair[0] > 0 else 'below'} {of}"
