@@ -1,10 +1,4 @@
-"""P: zero-shot scores by lm-evaluation-harness, on the paper's six tasks or six about the world.
-
-The tasks about the world are files of lm-evaluation-harness (`tasks/*.yaml`). Their metadata say
-how documents are made: a form takes each of the `first` entities of a kind with each opening and
-each ending [text, choice], with slots as in `world.yaml`. The text is about one entity, the choices
-about it and others that `differ` in what is asked.
-"""
+"""P: zero-shot scores by lm-evaluation-harness, on the paper's tasks or on those of `questions`."""
 
 import io
 import json
@@ -13,20 +7,17 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from copy import deepcopy
-from functools import cache
-from importlib.resources import files
-from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.files import write_atomically
 from kent.hub import UNREACHABLE
+from kent.learning.questions import ENGLISH_TASKS, WORLD_TASKS, read_task, write_documents
 from kent.measure.decoders import Model, count_vocabulary, find_device
 from kent.measure.head import try_tokens
 from kent.measure.masks import find_exact
@@ -34,10 +25,7 @@ from kent.measure.rotations import rows_together
 from kent.measure.streaming import freeze
 from kent.records import cache_folder, digest, make_room
 from kent.settings import Count, checked
-from kent.text.corpora import WORLD_SEED
-from kent.text.templates import Chance, fill, shuffle
 from kent.text.tokens import find_bos
-from kent.text.world import World
 
 TASKS = {
     "sciq": ("acc", 0.25),
@@ -49,10 +37,6 @@ TASKS = {
 }
 """The paper's tasks (section 5): lm-evaluation-harness's metric that it reports, and what guessing
 scores (nearly all questions of ARC-Easy have four choices)."""
-WORLD_TASKS = ("facts", "coreference", "procedure", "open_book", "continuation", "exam")
-"""The tasks about the world, each like the paper's task in the same place."""
-DOCUMENTS = 200
-"""Documents of a task about the world."""
 
 
 @checked
@@ -68,11 +52,12 @@ def evaluate(
 
     Columns: score (0 to 1), standard_error (over documents; NaN for one), documents (how many), and
     correct (a list with 0 or 1 for each, in the task's order). `tasks` is "paper" (the six, read
-    from the Hub), "world" (the six about the world) or a list of names out of either; `limit` asks
-    only the first documents of each. Log probabilities are taken in float32 at least, whatever the
-    model's dtype; what a batch holds besides never moves a score. A document begins with the token
-    that the tokenizer puts in front of a text by its own default, if it does. The model, the
-    tokenizer and the global random states are left as found.
+    from the Hub), "world" (six about the world), "english" (four for real models that need no Hub)
+    or a list of names out of these; `limit` asks only the first documents of each. Log
+    probabilities are taken in float32 at least, whatever the model's dtype; what a batch holds
+    besides never moves a score. A document begins with the token that the tokenizer puts in front
+    of a text by its own default, if it does. The model, the tokenizer and the global random states
+    are left as found.
 
     Raises ValueError for an unknown or repeated task, an argument of another type, logits that are
     not finite, weights that are kept elsewhere, another model's tokenizer or one without an
@@ -118,17 +103,17 @@ def _check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
 def find_chance(task: str) -> float:
     """What guessing scores in a task, from 0 to 1; ValueError for an unknown one."""
     choose_tasks([task])
-    return TASKS[task][1] if task in TASKS else 1 / _read(task)["metadata"]["choices"]
+    return TASKS[task][1] if task in TASKS else 1 / read_task(task)["metadata"]["choices"]
 
 
 @checked
 def choose_tasks(tasks: str | Sequence[str]) -> list[str]:
     """The names that `evaluate` takes `tasks` for; ValueError for an unknown or repeated one."""
-    sets = {"paper": [*TASKS], "world": [*WORLD_TASKS]}
+    sets = {"paper": [*TASKS], "world": [*WORLD_TASKS], "english": [*ENGLISH_TASKS]}
     names = sets.get(tasks, [tasks]) if isinstance(tasks, str) else list(tasks)
-    accepted = [*TASKS, *WORLD_TASKS]
+    accepted = [name for each in sets.values() for name in each]
     if not names or len(set(names)) < len(names) or not set(names) <= set(accepted):
-        wanted = f"'paper', 'world' or different names out of {', '.join(accepted)}"
+        wanted = f"'paper', 'world', 'english' or different names out of {', '.join(accepted)}"
         raise ValueError(f"tasks may be {wanted}, not {tasks!r}")
     return names
 
@@ -160,7 +145,7 @@ def _score(language_model, name: str, limit: int | None) -> dict:
             f"the task {name!r} cannot be asked: a document has a choice of no token, or of more "
             f"tokens than the model's {language_model.max_length} positions {error}"
         ) from error
-    metric = TASKS[name][0] if name in TASKS else _read(name)["metric_list"][0]["metric"]
+    metric = TASKS[name][0] if name in TASKS else read_task(name)["metric_list"][0]["metric"]
     correct = np.array([sample[metric] for sample in found["samples"][name]])
     return {
         "task": name,
@@ -175,7 +160,7 @@ def _load(name: str) -> dict:
     """The task with its documents, as lm-evaluation-harness keeps it."""
     from lm_eval import tasks
 
-    if name in WORLD_TASKS:
+    if name not in TASKS:
         return tasks.TaskManager(include_defaults=False).load([_configure(name)])
     # One folder of its registry: reading the whole takes ten seconds.
     folder = Path(tasks.__file__).parent / name.partition("_")[0]
@@ -189,7 +174,7 @@ def _load(name: str) -> dict:
 
 
 def _configure(name: str) -> dict:
-    """A task about the world; its documents are in the cache, written where they are not whole."""
+    """A task of `questions`; its documents are in the cache, written where they are not whole."""
     documents = write_documents(name)
     path = make_room(cache_folder() / "tasks" / f"{name}-{digest(documents)}.jsonl")
     text = "".join(json.dumps(document) + "\n" for document in documents)
@@ -197,43 +182,4 @@ def _configure(name: str) -> dict:
         with write_atomically(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     data = {"data_files": {"test": str(path)}, "cache_dir": str(path.parent)}
-    return _read(name) | {"dataset_kwargs": data}
-
-
-def _read(name: str) -> dict:
-    """A task about the world, as lm-evaluation-harness reads it, but without documents."""
-    return yaml.safe_load(files(__package__).joinpath(f"tasks/{name}.yaml").read_text("utf-8"))
-
-
-@checked
-@cache
-def write_documents(name: str) -> list[dict]:
-    """The documents of a task about the world, always the same.
-
-    Each has opening, text, choices, and label, the answer's place; the places take turns, and no
-    two documents are the same. Raises ValueError for a task that is not about the world.
-    """
-    if name not in WORLD_TASKS:
-        known = ", ".join(WORLD_TASKS)
-        raise ValueError(f"{name!r} is no task about the world; these are: {known}")
-    plan, entities = _read(name)["metadata"], World(WORLD_SEED).entities
-    chance, drafts = random.Random(f"task {name}").random, []
-    for form in plan["forms"]:
-        known, openings = entities[form["about"]][: form["first"]], form.get("openings", [""])
-        drafts += product([(known, form.get("differ"))], known, openings, form["endings"])
-    count, chosen = plan["choices"], islice(shuffle(drafts, chance), DOCUMENTS)
-    return [_ask(draft, at % count, count, chance) for at, draft in enumerate(chosen)]
-
-
-def _ask(draft: tuple, label: int, count: int, chance: Chance) -> dict:
-    """One document: `count` choices, the one about the subject in the place `label`."""
-    (known, differ), subject, opening, (text, choice) = draft
-    # Two entities are apart by `differ`, which may be less than what a choice says of them.
-    chosen = {fill(differ or choice, subject): subject}
-    for other in shuffle(known, chance):
-        if len(chosen) < count:
-            chosen.setdefault(fill(differ or choice, other), other)
-    choices = [fill(choice, entity) for entity in chosen.values()]
-    choices.insert(label, choices.pop(0))
-    asked = {"opening": fill(opening, subject), "text": fill(text, subject)}
-    return asked | {"choices": choices, "label": label}
+    return read_task(name) | {"dataset_kwargs": data}

@@ -1,4 +1,4 @@
-"""What is asked along a run: probes after every injection, tasks before it and at its end."""
+"""What is asked along a run: probes after injections, tasks before it and at its end."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,19 +25,21 @@ Stop = dict[str, float | int]
 
 @dataclass(eq=False)
 class Evaluator(TrainerCallback):
-    """Scores probes after every injection, tasks in their turn; stops where a loss is not finite.
+    """Scores probes every so many steps, tasks in their turn; stops where a loss is not finite.
 
     Every evaluation is a file in `folder` that names the `run`, so that an interrupted run keeps
-    those it has. `asked` are the facts under their names (knowledge, control); `tasks` as for
-    `kent.learning.downstream.evaluate`, "" for none, asked before learning, at its end, and where
-    `along` says so after every injection. `stopped` names step and learning rate where a loss, a
-    gradient or a probe was first not finite; all that is asked from there on is NaN.
+    those it has. Probes are scored `every` so many steps, and after the last. `asked` are the facts
+    under their names (knowledge, control); `tasks` as for `kent.learning.downstream.evaluate`, ""
+    for none, asked before learning, at its end, and where `along` says so whenever probes are.
+    `stopped` names step and learning rate where a loss, a gradient or a probe was first not finite;
+    all that is asked from there on is NaN.
     """
 
     tokenizer: PreTrainedTokenizerBase
     asked: Mapping[str, Knowledge]
     run: str
     folder: Path
+    every: int
     tasks: str
     along: bool
     stopped: Stop | None = None
@@ -75,21 +77,22 @@ class Evaluator(TrainerCallback):
                 }
         return scores
 
-    def collect(self, last: int, every: int) -> tuple[list[int], Tables]:
+    def collect(self, last: int, *, ended: bool = True) -> tuple[list[int], Tables]:
         """The steps of all evaluations up to the last, and their scores, as `Outcome` has them.
 
-        Raises ValueError (DamagedError as a rule) for an evaluation that is missing or not whole.
+        The last step is one of them where the run has `ended` there. Raises ValueError
+        (DamagedError as a rule) for an evaluation that is missing or not whole.
         """
-        steps = sorted({*range(0, last + 1, every), last})
+        steps = sorted({*range(0, last + 1, self.every), *([last] if ended else [])})
         found = [self._read(step)[0] for step in steps]
         # Tasks may be asked at the two ends only: their tables have fewer rows.
         rows = {name: [each[name] for each in found if name in each] for name in found[0]}
         return steps, split_tables({name: torch.stack(each) for name, each in rows.items()})
 
-    def find_gap(self, last: int, every: int) -> str | None:
+    def find_gap(self, last: int, *, ended: bool) -> str | None:
         """What is wrong with the first evaluation not whole up to a step; None if none is."""
         try:
-            self.collect(last, every)
+            self.collect(last, ended=ended)
         except ValueError as error:
             return str(error)
         return None
@@ -110,7 +113,7 @@ class Evaluator(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         """Show a bar, where the run has got to already; remember that it was stopped, if it was."""
-        asked = range(0, state.global_step + 1, args.save_steps)
+        asked = range(0, state.global_step + 1, self.every)
         marks = [*(self._read(step)[1]["stopped"] for step in asked), find_stop(state.log_history)]
         self.stopped = min(filter(None, marks), key=lambda each: each["step"], default=None)
         hidden, shown = not state.is_world_process_zero, {"desc": "learning", "unit": "step"}
@@ -122,11 +125,12 @@ class Evaluator(TrainerCallback):
             return
         self.bar.update()
         step, rate = state.global_step, logs["learning_rate"]
+        last = step == state.max_steps
         if stopped := find_stop([{"step": step, **logs}]):
             self.stopped = self.stopped or stopped
             control.should_training_stop = True
-        elif step % args.save_steps == 0 and state.is_world_process_zero:
-            self.examine(model, step, rate=rate, last=step == state.max_steps)
+        elif (last or step % self.every == 0) and state.is_world_process_zero:
+            self.examine(model, step, rate=rate, last=last)
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
         """Put the bar away."""

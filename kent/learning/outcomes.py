@@ -154,13 +154,18 @@ class Outcome:
     def _recall(self, key: str, of: str) -> object:
         return self.provenance.get(key, {}).get(of)
 
+    def _check_scored(self) -> None:
+        if (every := self.provenance["recipe"].get("probes_every", 1)) > 1:
+            raise ValueError(f"this run scored probes every {every} injections, not after each")
+
     def compare_injections(self) -> Float64[Tensor, " paragraph"]:
         """What its one injection does to K of each fact injected once, in nats.
 
         That is the gain over the injection that holds it, minus the mean gain over each of the
         others. The first injection is left out, with the paragraphs in it: it changes the style of
-        everything.
+        everything. Raises ValueError where probes were not scored after every injection.
         """
+        self._check_scored()
         gains = self.average_paragraphs("once").diff(dim=0)
         injection = torch.arange(len(gains))[:, None] % INJECTIONS  # again in every epoch
         holds = injection == _find_injections(gains.shape[1])
@@ -173,8 +178,9 @@ class Outcome:
 
         Minus what K of the control's facts injected once does meanwhile (mean), which is style. NaN
         where the run ends before; facts that the first injection holds are left out, as in
-        `compare_injections`.
+        `compare_injections`, which says what is raised.
         """
+        self._check_scored()
         facts, control = (self.average_paragraphs("once", of=of) for of in ("knowledge", "control"))
         excess = (facts - control.mean(dim=1, keepdim=True))[: INJECTIONS + 1]  # the first epoch
         own = 1 + _find_injections(excess.shape[1])

@@ -28,11 +28,12 @@ class Recipe:
     the peak rate, then cosine to `min_rate` of it. Weights decay, biases and norms do not, and
     embeddings where `decay_embeddings` says so (an output projection that is tied to them is one of
     them). `steps` are optimizer steps of one epoch of `batch` rows; every epoch has ten injections.
+    Probes are scored before, at the end, and after every injection or every `probes_every` of them.
     `tasks` are those of `kent.learning.downstream.evaluate` ("" for none), asked before and at the
-    end, and after every injection where `tasks_along` says so. `bf16` is autocast, by default where
-    there is a GPU. `rows` go through a device at once (gradients are accumulated up to `batch`). A
-    `temperature` other than 1 is that of the attention's softmax (figure 18), which `cooling`
-    lowers linearly to 1 over the run.
+    end, and whenever probes are scored where `tasks_along` says so. `bf16` is autocast, by default
+    where there is a GPU. `rows` go through a device at once (gradients are accumulated up to
+    `batch`). A `temperature` other than 1 is that of the attention's softmax (figure 18), which
+    `cooling` lowers linearly to 1 over the run.
     """
 
     learning_rate: Positive = 4e-4
@@ -47,6 +48,7 @@ class Recipe:
     steps: Count = 1600
     epochs: Count = 1
     seed: Seed = 6198
+    probes_every: Count = 1
     tasks: str = "paper"
     tasks_along: bool = False
     bf16: bool | None = None

@@ -73,7 +73,7 @@ def learn(
 ) -> Outcome:
     """Have `model` learn on in place from `sequences` [row, position] with `knowledge` injected.
 
-    Probes are scored at step 0 and after every injection, those of `control` (facts never injected)
+    Probes are scored at step 0 and after injections, those of `control` (facts never injected)
     too, tasks when the recipe says so. The folder `out`, new or empty at first, keeps `model/` (the
     weights at the end), `outcome.safetensors`, and while the run lasts its checkpoints: the same
     call on an interrupted run goes on from the last whole one after which no evaluation is missing
@@ -110,7 +110,8 @@ def learn(
     if (out / OUTCOME).exists():
         return _load_finished(model, recipe, folder)
     asked = {name: known for name, known in facts.items() if known}
-    when = {"tasks": recipe.tasks, "along": recipe.tasks_along}
+    when = {"every": arguments.save_steps * recipe.probes_every}
+    when |= {"tasks": recipe.tasks, "along": recipe.tasks_along}
     evaluator = Evaluator(tokenizer, asked, folder.run, out / "evaluations", **when)
     set_seed(recipe.seed)
     trainer = _make_trainer(model, recipe, arguments, rows, (evaluator, folder))
@@ -196,8 +197,8 @@ def _make_trainer(
 
 def _train(trainer: Trainer, evaluator: Evaluator, folder: RunFolder) -> None:
     """Learn the steps not learned yet, with the evaluations before and along the way."""
-    every, main = trainer.args.save_steps, trainer.is_world_process_zero()
-    checkpoint = folder.find_checkpoint(lambda step: evaluator.find_gap(step, every))
+    total, main = trainer.args.max_steps, trainer.is_world_process_zero()
+    checkpoint = folder.find_checkpoint(lambda step: evaluator.find_gap(step, ended=step == total))
     trainer.accelerator.wait_for_everyone()  # before anything is written
     if checkpoint is None and main:
         evaluator.examine(trainer.model, 0)
@@ -221,7 +222,7 @@ def _finish(
     with folder.writing(path):
         model.save_pretrained(path)
         evaluator.tokenizer.save_pretrained(path)
-    steps, tables = evaluator.collect(trainer.state.global_step, trainer.args.save_steps)
+    steps, tables = evaluator.collect(trainer.state.global_step)
     logs = [log for log in trainer.state.log_history if "loss" in log]
     curve = [[log["loss"], log["learning_rate"], log["grad_norm"]] for log in logs]
     asked = {name: knowledge.probes for name, knowledge in evaluator.asked.items()}

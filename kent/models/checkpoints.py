@@ -22,6 +22,7 @@ from kent.models.folders import check_folder
 from kent.models.gguf_files import convert
 from kent.models.older_olmo import is_older, read_older
 from kent.models.revisions import Revision, find_checkpoint
+from kent.models.suites import SUITES
 from kent.precision import keep_precision
 from kent.settings import Whole, checked
 from kent.text.tokens import ADDED, find_bos
@@ -72,6 +73,8 @@ def load(
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         fault = "comes without a tokenizer: save one beside its weights"
         raise ValueError(f"the checkpoint {revision} {fault}")
+    if isinstance(name, str) and name in SUITES and SUITES[name].end_of_text:
+        tokenizer.eos_token = SUITES[name].end_of_text
     if (bos := find_bos(tokenizer)) is not None:
         setattr(model.config, ADDED, bos)
     elif describe_suite(revision.repository).bos:

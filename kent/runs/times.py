@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import combinations
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 from statistics import median
 
@@ -78,7 +78,7 @@ def _count(kind: str, tokens: int, settings: Mapping, size: int, probes: int) ->
     if kind == "pretrain":
         return Work(kind, size, 6.0 * size * tokens)
     if kind == "learning":
-        probings = INJECTIONS * settings["epochs"] + 1
+        probings = ceil(INJECTIONS * settings["epochs"] / settings["probes_every"]) + 1
         rounds = probings if settings["tasks_along"] else 2
         asked = TASKS.get(settings["tasks"], TASKS["world"] // 6)  # one task is about a sixth
         tokens = 3 * tokens + PROBE * probes * probings + asked * rounds

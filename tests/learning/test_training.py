@@ -171,6 +171,23 @@ def test_a_run_that_ends_in_an_evaluation_goes_on_and_ends_the_same(whole, tmp_p
     assert_same(out, whole)
 
 
+def test_probes_may_be_scored_after_some_injections_only(whole, tmp_path, monkeypatch):
+    """After the third, sixth and ninth of ten, and at the end; interrupted after the fourth."""
+    out, rare = tmp_path / "run", replace(RECIPE, probes_every=3)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        die_at("probe 5", stop, patch.setattr)  # two of each: the facts' and the control's
+        run(out, rare)
+    assert list_kept(out) == {"checkpoint-8", "checkpoint-10"}
+    found, expected = run(out, rare), read(whole)[1]
+    assert found.steps.tolist() == [0, 6, 12, 18, 20]
+    chosen = [expected.steps.tolist().index(step) for step in found.steps]
+    for name in ("knowledge", "control"):
+        for measure, scores in getattr(expected, name).items():
+            assert torch.equal(getattr(found, name)[measure], scores[chosen])
+    with pytest.raises(ValueError, match="every 3 injections"):
+        found.compare_injections()
+
+
 def test_two_processes_come_to_what_one_does(tmp_path, monkeypatch):
     """Started as on the command line, by a run's configuration."""
     for part in (make_model(), make_byte_tokenizer()):

