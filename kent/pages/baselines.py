@@ -11,6 +11,7 @@ import pandas as pd
 from kent.measure.familiarity import Familiarity
 from kent.measure.profiles import Profile
 from kent.pages.measures import HEADINGS, Pair, measure_layer_gaps
+from kent.pages.seeds import format_interval
 from kent.paper import AXES, is_effect
 
 
@@ -55,23 +56,6 @@ def compare_labelled(models: Mapping[str, Profile], measures: Sequence[str]) -> 
     )
 
 
-def compare_familiarity(corpora: Mapping[str, Familiarity]) -> pd.DataFrame:
-    """Mean ln perplexity of every text's entities, and of the other texts' minus the first's."""
-    first, *_ = corpora.values()
-    means = {
-        name: (each.mean_log_perplexity, each.standard_error) for name, each in corpora.items()
-    }
-    moved = {
-        name: each.difference_from(first) for name, each in corpora.items() if each is not first
-    }
-    rows = {"mean ln perplexity (nats)": means, "minus that of the first (nats)": moved}
-    return pd.DataFrame(rows).T.reindex(columns=[*corpora]).map(_fill)
-
-
-def _fill(pair: object) -> Pair:
-    return pair if isinstance(pair, tuple) else (float("nan"), float("nan"))
-
-
 def find_extent() -> tuple[float, float]:
     """The least and the largest ln m − H(θˡ) within the axes of the paper's figure 8, in nats."""
     ranges = AXES["figure 8"].values()
@@ -93,12 +77,41 @@ def describe_layers(gaps: Sequence[Pair]) -> str:
     )
 
 
-def say_difference(pair: Pair, of: str) -> str:
-    """Whether one quantity is above another, beyond two standard errors.
+def describe_models(models: Mapping[str, Profile]) -> str:
+    """A sentence: knowledge entropy of the first model, and whether above that of each other."""
+    first, *others = models
+    whole, bound = format_interval(*models[first].estimate()), models[first].entropy_bound
+    said = [_place(models[first], models[label], label) for label in others]
+    return (
+        f"Knowledge entropy of the {first} model is **{whole}** of at most {bound:.2f} nats: "
+        f"{'; '.join(said)}."
+    )
 
-    >>> say_difference((-4.1, 0.1), "that of the untrained model")
-    'below that of the untrained model'
-    """
-    if not is_effect(*pair):
-        return f"not clearly different from {of}"
-    return f"{'above' if pair[0] > 0 else 'below'} {of}"
+
+def _place(model: Profile, other: Profile, label: str) -> str:
+    pair, value = subtract(model, other, "knowledge"), format_interval(*other.estimate())
+    side = "below" if pair[0] < 0 else "above"
+    word = f"{side} that of" if is_effect(*pair) else "not clearly different from that of"
+    return f"{word} {label} ({value})"
+
+
+def describe_texts(texts: Mapping[str, Profile], measures: Sequence[str]) -> str:
+    """A sentence: how each measure moves from the first text to each other."""
+    (first, own), *others = texts.items()
+    said = []
+    for name, profile in others:
+        moves = [
+            f"{HEADINGS[each].removesuffix(' (nats)')} by "
+            f"{format_interval(*subtract(profile, own, each), '+')}"
+            for each in measures
+        ]
+        said.append(f"from {first} to {name} {', '.join(moves)} nats")
+    return f"The text moves them: {'; '.join(said)}." if said else ""
+
+
+def describe_familiarity(names: Mapping[str, Familiarity]) -> str:
+    """A sentence: how much less familiar the names of each other text are than the first's."""
+    (first, own), *others = names.items()
+    moves = [(name, each.difference_from(own)) for name, each in others]
+    said = [f"{format_interval(*pair, '+')} nats in {name}" for name, pair in moves]
+    return f"Ln perplexity of names, beside those in {first}: {', '.join(said)}." if said else ""

@@ -17,7 +17,8 @@ from kent.pages.seeds import format_interval
 from kent.paper import is_effect
 from kent.runs.model_plans import FACTS, UNCHANGED
 
-MEASURED = ("knowledge", "contribution", "attention", "token", "loss")
+MEASURED = ("knowledge", "contribution", "token", "loss")
+"""Without attention: of a model that a change has broken it cannot be measured."""
 LOSS, KNOWN = HEADINGS["loss"], "K of unread facts (nats)"
 BROKEN = log(2)
 """Nats that the loss rises by where a change is said to break a model: its perplexity doubles."""

@@ -9,7 +9,14 @@ from matplotlib.figure import Figure
 from kent.measure.familiarity import Familiarity
 from kent.measure.profiles import Profile
 from kent.pages.plots.entropies import mark_published
-from kent.pages.plots.panels import draw_line, make_panels, name_lines, pick_color, styled
+from kent.pages.plots.panels import (
+    draw_line,
+    label_decades,
+    make_panels,
+    name_lines,
+    pick_color,
+    styled,
+)
 
 
 @styled
@@ -24,6 +31,7 @@ def plot_labelled_layers(table: pd.DataFrame) -> Figure:
         draw_line(axes, range(len(table)), [*table[label]], number, label)
     axes.set(xlabel="layer", ylabel="ln m − H(θˡ) (nats)", yscale="log")
     axes.set_xticks(range(0, len(table), 1 + len(table) // 16))
+    label_decades(axes.yaxis)
     name_lines(figure, 3)
     return figure
 

@@ -76,11 +76,12 @@ def plot_coefficients(
 def plot_uses(models: Mapping[str, Profile]) -> Figure:
     """The two panels of `plot_coefficients` for profiles by label, side by side.
 
-    Coefficients that are zero are in the shares and not among the multiples.
+    The least thousandth of all is not among the multiples.
     """
     figure, (left, right) = make_panels(1, 2, height=3.6, width=9.0)
     relative = {label: _divide(profile) for label, profile in models.items()}
-    bins = _space(relative.values(), 80)
+    together = np.concatenate([*relative.values()])
+    bins = np.geomspace(np.quantile(together, 0.001), together.max(), 80)
     for number, (label, profile) in enumerate(models.items()):
         style = {"color": pick_color(number), "label": label, "linestyle": LINES[number]}
         left.hist(relative[label], bins=bins, histtype="step", **style)

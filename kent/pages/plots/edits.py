@@ -56,25 +56,29 @@ def _draw_series(axes: Axes, moved: pd.DataFrame, number: int, name: str) -> Non
 
 @styled
 def plot_layer_edits(
-    before: Profile, measured: Mapping[str, Profile], changes: pd.DataFrame
+    before: Profile,
+    changed: Mapping[str, Profile],
+    changes: pd.DataFrame,
+    ends: Mapping[str, float],
 ) -> Figure:
     """Which layers grow more even: ΔH by layer, and the distance to ln m before and after.
 
-    `measured` are changed models by label, `changes` their
-    `kent.pages.edits.tabulate_layer_changes`. Above the diagonal a layer grew more uneven.
+    `changed` are models by label, `changes` their `kent.pages.edits.tabulate_layer_changes`, `ends`
+    where an even layer would be taken. Above the diagonal a layer grew more uneven.
     """
     figure, (left, right) = make_panels(1, 2, height=4.0, width=9.0)
-    gaps = tabulate_labelled_layers({"before": before, **measured})
+    gaps = tabulate_labelled_layers({"before": before, **changed})
     old = [value for value, _ in gaps["before"]]
-    for number, label in enumerate(measured):
+    for number, label in enumerate(changed):
         color = pick_color(number)
         draw_line(left, range(len(old)), [*changes[label]], number, label, linewidth=0.9)
         new = [value for value, _ in gaps[label]]
         right.plot(old, new, MARKERS[number], color=color, alpha=0.7)
+        if ends[label] > 0:
+            right.axhline(ends[label], color=color, linestyle=":")
     left.axhline(0, **THIN)
     left.set(xlabel="layer", ylabel="ΔH(θˡ) (nats)")
-    ends = [min(old), max(old)]
-    right.plot(ends, ends, **THIN)
+    right.plot([min(old), max(old)], [min(old), max(old)], **THIN)
     right.set(xscale="log", yscale="log", xlabel="ln m − H(θˡ) before (nats)")
     right.set_ylabel("after (nats)")
     label_decades(right.xaxis, right.yaxis)
