@@ -24,7 +24,7 @@ BROKEN = log(2)
 """Nats that the loss rises by where a change is said to break a model: its perplexity doubles."""
 
 
-def multiply(profile: Profile, p: float, q: float) -> Profile:
+def multiply(profile: Profile, p: float | int, q: float | int) -> Profile:
     """The profile with Algorithm 1's multipliers on its coefficients.
 
     That is what a changed model would have if every layer read what it did before, as it does after
@@ -35,7 +35,7 @@ def multiply(profile: Profile, p: float, q: float) -> Profile:
     return replace(profile, coefficient_blocks=[blocks * factor for blocks, factor in pairs])
 
 
-def find_even_end(p: float, q: float) -> float:
+def find_even_end(p: float | int, q: float | int) -> float:
     """Where Algorithm 1 takes a layer that was perfectly even: ln m − H afterwards, in nats.
 
     A share of p percent of its coefficients becomes q times the others.
@@ -109,14 +109,32 @@ def compare_layers(
     return pd.DataFrame(rows).T
 
 
-def find_broken(moved: pd.DataFrame) -> list[str]:
-    """The changes that raise the loss by more than `BROKEN`, whatever the error."""
-    return [label for label in moved if moved.loc[LOSS, label][0] > BROKEN]
-
-
 def describe_edit(label: str, moved: pd.DataFrame, layers: pd.DataFrame) -> str:
     """A clause on one change: of H, layers raised and lowered, loss."""
     H, loss = (format_interval(*moved.loc[row, label], "+") for row in (ENTROPY, LOSS))
     raised, lowered = count_layers([*layers[label]])
     count = f"{raised} of {len(layers)} layers raised, {lowered} lowered"
-    return f"{label}: H {H} nats ({count}), loss {loss} nats"
+    return f"with {label} H moves by {H} nats ({count}) and the loss by {loss}"
+
+
+def find_broken(moved: pd.DataFrame) -> list[str]:
+    """The changes that raise the loss by more than `BROKEN`, whatever the error."""
+    return [label for label in moved if moved.loc[LOSS, label][0] > BROKEN]
+
+
+def describe_harm(moved: pd.DataFrame) -> str:
+    """Two sentences: which changes lower knowledge entropy, and which break the model."""
+    pairs = moved.loc[ENTROPY].items()
+    lowered = [label for label, (value, error) in pairs if value < -2 * error]
+    said = {"Knowledge entropy falls": lowered, "Perplexity more than doubles": find_broken(moved)}
+    return " ".join(f"{what} with {'; '.join(labels) or 'none'}." for what, labels in said.items())
+
+
+def describe_rescale(moved: pd.DataFrame) -> str:
+    """A sentence on the function-preserving changes; nothing where there is none."""
+    said = []
+    for label in (each for each in moved if each.startswith("rescale")):
+        H = format_interval(*moved.loc[ENTROPY, label], "+")
+        loss = f"{abs(moved.loc[LOSS, label][0]):.1g}"
+        said.append(f"{H} nats, and the loss by {loss} ({label.removeprefix('rescale, ')})")
+    return f"The rescale moves H by {'; by '.join(said)}." if said else ""

@@ -89,6 +89,15 @@ def test_what_doubles_perplexity_is_broken():
     assert "1 of 2 layers raised, 1 lowered" in edits.describe_edit(TWO, MOVED, layers)
 
 
+def test_sentences_name_what_falls_breaks_and_costs_nothing():
+    moved = MOVED.rename(columns={ONE: "rescale, p = 50, q = 1"})
+    said = edits.describe_harm(moved)
+    assert said.endswith(f"Perplexity more than doubles with {TWO}.")
+    assert edits.describe_harm(MOVED[[ONE]]).endswith("doubles with none.")
+    assert "and the loss by 0.1 (p = 50, q = 1)." in edits.describe_rescale(moved)
+    assert edits.describe_rescale(MOVED) == ""
+
+
 def test_the_price_is_drawn_with_a_line_per_series():
     drawn = figures.plot_price(MOVED, {"Algorithm 1": {ONE: "q = 1", TWO: "q = 2"}})
     for figure in (drawn.figure, drawn.narrow):

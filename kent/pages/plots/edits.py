@@ -29,7 +29,7 @@ def plot_price(moved: pd.DataFrame, series: Mapping[str, Mapping[str, str]]) -> 
 
     `moved` is `kent.pages.edits.compare_edits`; `series` names by method, or by what is varied, its
     columns in order, each with what is written beside its mark. Bars are two standard errors; the
-    dashed line is where perplexity has doubled.
+    dashed line is where perplexity has doubled. Logarithmic from 0.1 nats of loss on.
     """
     figure, (axes,) = make_panels(1, height=4.4)
     for line in (axes.axhline, axes.axvline):
@@ -43,6 +43,8 @@ def plot_price(moved: pd.DataFrame, series: Mapping[str, Mapping[str, str]]) -> 
             style = {"color": pick_color(number), "fontsize": 8, "xytext": (5, 4)}
             axes.annotate(said, place, textcoords="offset points", **style)
     axes.set(xlabel="Δ knowledge entropy H (nats)", ylabel="Δ loss (nats)")
+    axes.set_yscale("symlog", linthresh=0.1)
+    axes.yaxis.set_major_formatter("{x:g}")
     name_lines(figure, 3)
     return figure
 
