@@ -65,7 +65,7 @@ def test_layers_are_counted_within_figure_8():
     said = baselines.describe_layers([(low, 0.1), (high, 0.1), (0.9, 0.1), (low / 2, 0.1)])
     assert said.startswith("Of 4 layers 2 lie within") and "2 (0.9) nats" in said
     assert said.endswith("least even is layer 2.")
-    assert baselines.describe_layers([(low, 0), (1.0, 0)]).endswith("The least even is the last.")
+    assert baselines.describe_layers([(low, 0.0), (1.0, 0.0)]).endswith("The least even is the last.")
 
 
 def test_texts_and_names_are_set_beside_the_first():
@@ -74,7 +74,7 @@ def test_texts_and_names_are_set_beside_the_first():
     assert said.startswith("The text moves them: from a to b H by +") and "loss by" in said
     assert baselines.describe_texts({"a": TRAINED}, ["loss"]) == ""
     names = {"a": make_names(2.0), "b": make_names(math.exp(3) * 2)}
-    assert "+3.00 ±" in baselines.describe_familiarity(names)
+    assert "+3.000 ± 0.059" in baselines.describe_familiarity(names)
     assert baselines.describe_familiarity({"a": make_names(2.0)}) == ""
 
 

@@ -73,7 +73,7 @@ def test_changes_are_those_from_the_unchanged_model():
 
 
 def test_layers_raised_and_lowered_are_counted_beyond_two_errors():
-    assert edits.count_layers([(1, 0.1), (-1, 0.1), (1, 0.6), (0.3, 0.1)]) == (2, 1)
+    assert edits.count_layers([(1.0, 0.1), (-1.0, 0.1), (1.0, 0.6), (0.3, 0.1)]) == (2, 1)
     layers = edits.tabulate_layer_changes({TWO: PROFILES[TWO]}, BEFORE)
     assert [layers[TWO].iloc[0][0] < 0, layers[TWO].iloc[1][0] > 0] == [True, True], (
         "the even layer falls, the uneven one rises"
