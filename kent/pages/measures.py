@@ -72,15 +72,18 @@ def measure_gap(profile: Profile) -> Pair:
     return gap / layers, profile.standard_error / layers
 
 
+def measure_layer_gaps(profile: Profile) -> dict[str, Pair]:
+    """Each layer's distance to its bound, ln m − H(θˡ), and its error, in nats."""
+    values, errors = (each.numpy() for each in profile.by_layer())
+    gaps = np.log([len(each) for each in profile.coefficients]) - values
+    pairs = zip(gaps.tolist(), errors.tolist(), strict=True)
+    return {f"layer {layer}, ln m − H (nats)": pair for layer, pair in enumerate(pairs)}
+
+
 def tabulate_layers(profiles: Sequence[Profile]) -> pd.DataFrame:
-    """A column per checkpoint with each layer's distance to its bound, ln m − H(θˡ), in nats."""
-    shown, table = place_checkpoints(profiles), {}
-    for key, profile in shown.items():
-        values, errors = (each.numpy() for each in profile.by_layer())
-        gaps = np.log([len(each) for each in profile.coefficients]) - values
-        pairs = zip(gaps.tolist(), errors.tolist(), strict=True)
-        table[key] = {f"layer {layer}, ln m − H (nats)": pair for layer, pair in enumerate(pairs)}
-    return _make(table, shown)
+    """A column per checkpoint with `measure_layer_gaps`."""
+    shown = place_checkpoints(profiles)
+    return _make({key: measure_layer_gaps(each) for key, each in shown.items()}, shown)
 
 
 def tabulate_updates(stages: Sequence[Gradients]) -> pd.DataFrame:

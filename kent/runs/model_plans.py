@@ -64,7 +64,7 @@ def _has_entities(text: dict) -> bool:
     return True
 
 
-def name_change(p: float, q: float, method: str = "resuscitate") -> str:
+def name_change(p: float | int, q: float | int, method: str = "resuscitate") -> str:
     """What a change is called.
 
     >>> name_change(50, 1), name_change(50, 1, "random")

@@ -29,6 +29,8 @@ from kent.pages.seeds import Seed
 
 SHARES = {"top 1 % share": 1, "top 10 % share": 10}
 """Measures of `kent.measure.entropy.MEASURES` that are points of figure 1's lower panel."""
+LINES = ("-", "--", ":", "-.")
+"""Styles of up to four models side by side."""
 
 
 @styled
@@ -66,14 +68,36 @@ def plot_coefficients(
         top.hist(relative[step], bins=bins, histtype="step", **style)
         bottom.plot(_accumulate(profile), **style)
         _dot_shares(bottom, step, seeds, style["color"])
-    bottom.plot([0, 100], [0, 100], **THIN, label="all alike: H = ln m")
-    top.set(xscale="log", ylabel="memory vectors, all layers")
-    top.set_xlabel("mean coefficient / mean of its layer")
-    top.axvline(1, **THIN)
-    label_decades(top.xaxis)
-    bottom.set(xlabel="most used memory vectors (%)", ylabel="share of coefficients (%)")
-    bottom.legend()
+    _finish_uses(top, bottom)
     return figure
+
+
+@styled
+def plot_uses(models: Mapping[str, Profile]) -> Figure:
+    """The two panels of `plot_coefficients` for profiles by label, side by side.
+
+    The least thousandth of all is not among the multiples.
+    """
+    figure, (left, right) = make_panels(1, 2, height=3.6, width=9.0)
+    relative = {label: _divide(profile) for label, profile in models.items()}
+    together = np.concatenate([*relative.values()])
+    bins = np.geomspace(np.quantile(together, 0.001), together.max(), 80)
+    for number, (label, profile) in enumerate(models.items()):
+        style = {"color": pick_color(number), "label": label, "linestyle": LINES[number]}
+        left.hist(relative[label], bins=bins, histtype="step", **style)
+        right.plot(_accumulate(profile), **style)
+    _finish_uses(left, right)
+    return figure
+
+
+def _finish_uses(multiples: Axes, shares: Axes) -> None:
+    shares.plot([0, 100], [0, 100], **THIN, label="all alike: H = ln m")
+    multiples.set(xscale="log", ylabel="memory vectors, all layers")
+    multiples.set_xlabel("mean coefficient / mean of its layer")
+    multiples.axvline(1, **THIN)
+    label_decades(multiples.xaxis)
+    shares.set(xlabel="most used memory vectors (%)", ylabel="share of coefficients (%)")
+    shares.legend()
 
 
 def _divide(profile: Profile) -> Float64[np.ndarray, " neuron"]:

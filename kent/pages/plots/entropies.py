@@ -91,7 +91,7 @@ def _find_shuffled(table: pd.DataFrame) -> str:
     return next(column for column in table if str(column).endswith(SHUFFLED))
 
 
-def _mark_published(axes: Axes, *figures: str) -> None:
+def mark_published(axes: Axes, *figures: str) -> None:
     """Bands where published axes of knowledge entropy lie, as distance to the bound per layer."""
     ranges = [
         (f"{model} ({each.replace('figure', 'fig.')})", ends)
@@ -125,7 +125,7 @@ def plot_knowledge_entropy(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> F
     top.set_ylabel("knowledge entropy H (nats)")
     _draw_row(bottom, table, GAP, seeds)
     _mark_shuffled(bottom, pooled, GAP)
-    _mark_published(bottom, "figure 2")
+    mark_published(bottom, "figure 2")
     bottom.set(ylabel=GAP, yscale="log")
     _scale(bottom, table)
     name_lines(figure, 2)
@@ -158,7 +158,7 @@ def plot_gaps(
     figure, (axes,) = make_panels(1, height=4.0)
     for number, (label, table) in enumerate(tables.items()):
         _draw_row(axes, table, GAP, seeds, number, label, _find_axis(tables.values()))
-    _mark_published(axes, *published)
+    mark_published(axes, *published)
     axes.set(ylabel=GAP, yscale="log")
     _scale(axes, *tables.values())
     name_lines(figure, 2)
@@ -183,7 +183,7 @@ def plot_layers(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figure:
         axes.plot(
             gaps, ":", color=GREY, label=f"{name_checkpoint(table.columns.name, first)} (first)"
         )
-    _mark_published(axes, "figure 8")
+    mark_published(axes, "figure 8")
     axes.set(xlabel="layer", ylabel="ln m − H(θˡ) (nats)", yscale="log")
     axes.set_xticks(range(len(table)))
     name_lines(figure, 2)
