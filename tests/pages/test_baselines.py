@@ -65,7 +65,9 @@ def test_layers_are_counted_within_figure_8():
     said = baselines.describe_layers([(low, 0.1), (high, 0.1), (0.9, 0.1), (low / 2, 0.1)])
     assert said.startswith("Of 4 layers 2 lie within") and "2 (0.9) nats" in said
     assert said.endswith("least even is layer 2.")
-    assert baselines.describe_layers([(low, 0.0), (1.0, 0.0)]).endswith("The least even is the last.")
+    assert baselines.describe_layers([(low, 0.0), (1.0, 0.0)]).endswith(
+        "The least even is the last."
+    )
 
 
 def test_texts_and_names_are_set_beside_the_first():
