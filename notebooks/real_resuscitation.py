@@ -102,7 +102,7 @@ page.describe_runs([*known.values(), *profiles.values()])
 varied = {name_change(p, x): f"q = {x:g}" for x in q}
 series = {f"Algorithm 1, p = {p:g}": varied}
 places = sorted([*shares, p] if 1.0 in q else shares)
-series["Algorithm 1, q = 1"] = {name_change(x, 1): f"p = {x:g}" for x in places}
+series["Algorithm 1, q = 1"] = {name_change(x, 1): f"p = {x:g}" * (x != p) for x in places}
 for method in controls:
     names = {name_change(p, x, method): f"q = {x:g}" for x in controlled}
     series[f"{method}, p = {p:g}"] = names
@@ -162,8 +162,8 @@ edits.compare_layers(profiles, multiplied, unchanged)
 # %% [markdown]
 # ## What it does to the model
 
-# %% mystnb={"figure": {"name": "fig-real-edit", "caption": "The unchanged model, and changed by Algorithm 1 and by its controls: knowledge, contribution and next-token entropy, loss, and K of facts of the synthetic world, with two standard errors. K of the facts: bootstrap over paragraphs."}, "image": {"alt": "Five charts with a mark for the unchanged model and for each change: knowledge entropy, contribution entropy, next-token entropy and loss in nats, and K of unread facts, with error bars.", "width": "100%"}} tags=["hide-input"]
-resuscitation.plot_edit(table)
+# %% mystnb={"figure": {"name": "fig-real-edit", "caption": "The unchanged model, and changed by Algorithm 1 and by its controls: knowledge, contribution and next-token entropy, loss, and K of facts of the synthetic world, with two standard errors (of K by bootstrap over paragraphs); lines down: the unchanged model."}, "image": {"alt": "Five charts side by side with a line for the unchanged model and for each change: knowledge entropy, contribution entropy, next-token entropy and loss in nats, and K of unread facts, with error bars.", "width": "100%"}} tags=["hide-input"]
+figures.plot_models(table)
 
 # %% [markdown]
 # ## Check

@@ -106,6 +106,14 @@ def test_the_price_is_drawn_with_a_line_per_series():
         assert "perplexity doubled" in axes.get_legend_handles_labels()[1]
 
 
+def test_every_model_has_a_line_in_every_panel():
+    table = edits.tabulate_edits(PROFILES, KNOWN)
+    drawn = figures.plot_models(table.drop(index="contribution entropy (nats)"))
+    for axes in drawn.figure.axes:
+        assert [*axes.lines[1].get_ydata()] == [0, 1, 2]
+        assert axes.lines[0].get_xdata()[0] == axes.lines[1].get_xdata()[0], "the unchanged"
+
+
 def test_layers_are_drawn_before_and_after():
     changed = {label: PROFILES[label] for label in (ONE, TWO)}
     layers = edits.tabulate_layer_changes(changed, BEFORE)

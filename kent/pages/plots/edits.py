@@ -40,7 +40,8 @@ def plot_price(moved: pd.DataFrame, series: Mapping[str, Mapping[str, str]]) -> 
         _draw_series(axes, moved[[*labels]], number, name)
         for label, said in labels.items():
             place = tuple(moved.loc[row, label][0] for row in (ENTROPY, LOSS))
-            style = {"color": pick_color(number), "fontsize": 8, "xytext": (5, 4)}
+            above = (5, -10 if number % 2 else 4)
+            style = {"color": pick_color(number), "fontsize": 8, "xytext": above}
             axes.annotate(said, place, textcoords="offset points", **style)
     axes.set(xlabel="Δ knowledge entropy H (nats)", ylabel="Δ loss (nats)")
     axes.set_yscale("symlog", linthresh=0.1)
@@ -54,6 +55,27 @@ def _draw_series(axes: Axes, moved: pd.DataFrame, number: int, name: str) -> Non
     style = {"color": pick_color(number), "marker": MARKERS[number], "linewidth": 0.9}
     errors = {"xerr": [2 * each for each in wide], "yerr": [2 * each for each in high]}
     axes.errorbar(x, y, label=name, **errors, **style)
+
+
+@styled
+def plot_models(table: pd.DataFrame) -> Figure:
+    """Every model in a line, a panel per row of `table`, with two standard errors.
+
+    Lines down are the first model's values.
+    """
+    lines = table.shape[1]
+    height = 0.8 + 0.2 * lines if NARROW.get() else 1.0 + 0.24 * lines
+    figure, panels = make_panels(1, len(table), height=height, sharey=True, width=9.0)
+    for axes, row in zip(panels, table.index, strict=True):
+        values, errors = zip(*table.loc[row], strict=True)
+        axes.axvline(values[0], **THIN)
+        bars = {"xerr": [2 * each for each in errors], "color": pick_color(0)}
+        axes.errorbar(values, range(lines), marker="o", linestyle="none", **bars)
+        axes.set_xlabel(row.replace(" entropy", "\nentropy"), fontsize=9)
+        axes.locator_params(axis="x", nbins=4)
+    panels[0].set_yticks(range(lines), labels=[*table])
+    panels[0].invert_yaxis()
+    return figure
 
 
 @styled
