@@ -28,8 +28,11 @@ from kent.paper import CLAIMS
 
 # %% tags=["hide-input", "made"]
 folders = [records.PACKAGE.parent / name for name in ("_build/pages", "results/pages")]
-readings = [row for folder in folders for row in scorecard.collect_readings(folder)]
-suites = ["tiny", *(name for name, suite in SUITES.items() if suite.repository)]
+larger = [name for name, suite in SUITES.items() if suite.repository]
+readings = scorecard.collect_readings(folders[0])
+# of the small suite, whose pages are built here, what was recorded before does not count
+readings += scorecard.collect_readings(folders[1], larger)
+suites = ["tiny", *larger]
 lines = scorecard.line_up(readings, suites)
 
 # %% tags=["hide-input", "answer"]

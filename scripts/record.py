@@ -33,8 +33,10 @@ def _carries(output: dict) -> bool:
 
 
 def _strip(output: dict) -> dict:
-    data = output["data"].items()
-    return output | {"data": {kind: each for kind, each in data if not kind.startswith(SHOWN)}}
+    data = {kind: each for kind, each in output["data"].items() if not kind.startswith(SHOWN)}
+    if "text/markdown" in data:  # beside it the plain text is a repr with the other seeds in it
+        data.pop("text/plain", None)
+    return output | {"data": data}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,15 @@ from math import isnan
 from kent.measure.profiles import Profile
 from kent.pages.correlations import format_correlation, pool_correlations
 from kent.pages.gates import BY_CONSTRUCTION, FLOOR, NO_FALL, NOT_ACQUIRED, ONE_POINT
-from kent.pages.seeds import READINGS, Seed, format_interval, pool
+from kent.pages.seeds import (
+    CHANGED,
+    READINGS,
+    Seed,
+    format_interval,
+    key_numbers,
+    list_outdated,
+    pool,
+)
 from kent.paper import CLAIMS, Claim, is_effect
 from kent.runs.execution import Result
 from kent.runs.plans import pick_stages
@@ -113,7 +121,7 @@ class Verdicts:
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
         rows = self.list_rows()
-        outdated = [seed.suite for seed in self.seeds if seed.changed]
+        outdated = list_outdated(self.seeds, key_numbers(self.measured, {}))
         tables = [_tabulate(CLAIMS[row["claim"]], row, outdated) for row in rows]
         return {"text/markdown": "\n\n".join(tables)}, {READINGS: rows}
 
@@ -129,7 +137,7 @@ def _tabulate(claim: Claim, found: dict, outdated: Sequence[str]) -> str:
         rows |= {f"mean of {len(seeds['values'])} seeds": format_seeds(claim, seeds)}
     rows |= {"verdict": f"**{found['verdict']}**"}
     if seeds and outdated:
-        rows |= {"note": f"recorded by code that has changed since: {', '.join(outdated)}"}
+        rows |= {"note": CHANGED + ", ".join(outdated)}
     return _table(["", ""], list(rows.items()))
 
 

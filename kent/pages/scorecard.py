@@ -19,14 +19,16 @@ JUDGED = ("agrees", "disagrees at this scale", "too small to tell")
 """The verdicts that count: what was measured could have decided the claim."""
 
 
-def collect_readings(folder: Path) -> list[dict]:
+def collect_readings(folder: Path, suites: Sequence[str] | None = None) -> list[dict]:
     """Every row of every page's verdicts in the executed pages under `folder`, a folder per suite.
 
-    Beside what `kent.pages.evidence.Verdicts.list_rows` says: `suite` and `page`.
+    Of these `suites` only, if given. Beside what `kent.pages.evidence.Verdicts.list_rows` says:
+    `suite` and `page`.
     """
     return [
         {**row, "suite": path.parent.name, "page": path.stem}
         for path in sorted(folder.glob("*/*.ipynb"))
+        if suites is None or path.parent.name in suites
         for reading in collect_outputs(path, READINGS)
         for row in reading
     ]

@@ -12,6 +12,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from kent.pages import evidence, scorecard
+from kent.pages.seeds import READINGS
 from kent.paper import CLAIMS
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,15 @@ def test_every_claim_has_a_line_in_the_papers_order_and_other_suites_add_theirs(
     lines = scorecard.line_up([POOLED, ELSEWHERE], ["tiny", "olmo-1b"])
     assert [line["claim"] for line in lines] == ["fig02", *CLAIMS]
     assert lines[:2] == [{"claim": "fig02", "suite": "tiny", "verdict": "not run"}, ELSEWHERE]
+
+
+def test_what_is_recorded_of_other_suites_is_left_out_when_some_are_named(tmp_path):
+    for row in (POOLED, ELSEWHERE):
+        cells = [{"outputs": [{"metadata": {READINGS: [row]}}]}]
+        (tmp_path / row["suite"]).mkdir()
+        (tmp_path / row["suite"] / "page.ipynb").write_text(json.dumps({"cells": cells}))
+    assert {row["suite"] for row in scorecard.collect_readings(tmp_path)} == {"tiny", "olmo-1b"}
+    assert scorecard.collect_readings(tmp_path, ["olmo-1b"]) == [ELSEWHERE | {"page": "page"}]
 
 
 def test_what_could_not_be_judged_is_not_counted():
