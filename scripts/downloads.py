@@ -78,7 +78,7 @@ def hide_folders(value: object) -> object:
 
 def _hide(text: str) -> str:
     for path, name in local_folders().items():
-        text = re.sub(rf"{re.escape(path)}(?![\w-])", name, text)
+        text = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", name, text)
     return text
 
 
