@@ -40,7 +40,7 @@ Markdown("\n\n".join(counted.values()))
 #
 # In the paper's order. The dot is what was measured and the bar its interval, on a scale of the line's own with zero in the
 # middle; the paper's side is shaded. A bar on the shaded side that stays clear of the middle agrees. Short strokes are single
-# seeds of pretraining; without them the interval is that within one seed. Open a claim's source for details. The
+# seeds, of pretraining or of the order of rows; without them the interval is that within one seed. Open a claim's source for details. The
 # [glossary](../book/glossary.md) says what each verdict means.
 
 # %% tags=["hide-input"]

@@ -85,7 +85,7 @@ def executed():
 
 def test_a_record_of_another_model_holds_what_the_book_shows(executed):
     kept = record.keep(executed, "smollm2")
-    title, prose, parameters, made, figure, said = kept["cells"]
+    title, prose, _, made, figure, said = kept["cells"]
     assert (title, prose) == (*executed["cells"][:2],)
     assert made["outputs"] == [output({"text/markdown": "| |"}, **{"kent-runs": RUNS})]
     assert figure["outputs"] == [output({"image/svg+xml": SMALL}, **{"kent-narrow": SMALL})]
