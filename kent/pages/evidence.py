@@ -6,6 +6,7 @@ from html import escape
 from math import isnan
 
 from kent.measure.profiles import Profile
+from kent.pages.axes import label_checkpoints, locate
 from kent.pages.correlations import format_correlation, pool_correlations
 from kent.pages.gates import BY_CONSTRUCTION, FLOOR, NO_FALL, NOT_ACQUIRED, ONE_POINT
 from kent.pages.seeds import (
@@ -41,15 +42,10 @@ UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 """Measures of concentration that grow as coefficients grow more uneven; the others fall."""
 
 
-def label_steps(results: Sequence[Result]) -> list[int]:
-    """The pretraining step of each result; its place in the list where a checkpoint names none."""
-    steps = [result.provenance["revision"]["step"] for result in results]
-    return [index if step is None else step for index, step in enumerate(steps)]
-
-
 def pick_results(results: Sequence[Result]) -> dict[str, Result]:
     """For each stage of the paper (`kent.paper.STAGES`) the result of the nearest checkpoint."""
-    return {stage: results[index] for stage, index in pick_stages(label_steps(results)).items()}
+    stages = pick_stages(locate(label_checkpoints(results)))
+    return {stage: results[index] for stage, index in stages.items()}
 
 
 def measure_change(profiles: Sequence[Profile], measure: str = "knowledge") -> tuple[float, float]:

@@ -3,9 +3,11 @@
 from functools import partial
 
 from kent.paper import STAGES
-from kent.runs import learning_plans, plans
+from kent.runs import learning_plans, model_plans, plans
 
 PAGES = {
+    "real_model": model_plans.compare_baselines,
+    "real_resuscitation": model_plans.resuscitate_model,
     "fig01_memory_coefficients": plans.sweep_stages,
     "fig02_knowledge_entropy": plans.sweep_with_baseline,
     "fig03_other_entropies": plans.sweep,

@@ -21,15 +21,25 @@ from kent.errors import DamagedError
 from kent.files import check_writable
 from kent.learning.folder import RECIPE
 from kent.learning.outcomes import Outcome
+from kent.learning.probes import MEASURES as SCORES
+from kent.learning.probes import probe
 from kent.learning.training import learn
+from kent.measure.decoders import describe_model
 from kent.measure.familiarity import Familiarity, measure_familiarity, read_entities
 from kent.measure.gradients import Gradients, measure_gradients
 from kent.measure.measurement import profile
 from kent.measure.profiles import Profile
 from kent.models import pretraining
 from kent.models.checkpoints import load
-from kent.models.revisions import resolve
-from kent.records import cache_folder, expect_whole, hash_tensors, make_room, set_aside
+from kent.models.revisions import resolve, spell
+from kent.records import (
+    cache_folder,
+    describe_run,
+    expect_whole,
+    hash_tensors,
+    make_room,
+    set_aside,
+)
 from kent.runs.configurations import SETTINGS, make_recipe, read_knowledge
 from kent.runs.definitions import Run, from_config, plan_coefficients, plan_learned
 from kent.text.corpora import describe, sequences
@@ -58,7 +68,7 @@ def do(run: Run) -> None:
     check_writable(make_room(run.path))
     start = time.perf_counter()
     result = (_learn if kind == "learning" else _measure)(run.config)
-    revision = asdict(resolve(run.config["name"], run.config["step"]))
+    revision = asdict(resolve(run.config["name"], **spell(run.config["step"])))
     result.provenance.update(revision=revision, seconds=round(time.perf_counter() - start, 1))
     _save(result, run.path)
 
@@ -91,11 +101,12 @@ def _save(result: Result, path: Path) -> None:
 
 
 def _compare(run: Run, result: Result) -> Result:
-    """The result, having said so when another step of the model has the same weights."""
-    name, dtype = run.config["name"], run.config["dtype"]
+    """The result, having said so when another step (or branch) of the model has its weights."""
+    name, asked, dtype = (run.config[key] for key in ("name", "step", "dtype"))
     with expect_whole(run.path):
         step = result.provenance["revision"]["step"]
         steps = _SEEN.setdefault((name, dtype, result.provenance["weights_sha256"]), [])
+    step = asked if isinstance(asked, str) else step
     if step is not None and step not in steps:
         steps.append(step)
         if len(steps) > 1:
@@ -104,14 +115,14 @@ def _compare(run: Run, result: Result) -> Result:
     return result
 
 
-_SEEN: dict[tuple[str, str, str], list[int]] = {}
-"""The steps at which a model's weights were met."""
+_SEEN: dict[tuple[str, str, str], list[int | str]] = {}
+"""The steps (or branches) at which a model's weights were met."""
 
 
 def _load(config: dict) -> Loaded:
     """A run's checkpoint; the last one is kept, since several runs in a row measure it."""
     name, step = config["name"], config["step"]
-    return _keep(name, step, config["dtype"], resolve(name, step).commit)
+    return _keep(name, step, config["dtype"], resolve(name, **spell(step)).commit)
 
 
 def _load_learned(config: dict) -> Loaded:
@@ -130,9 +141,9 @@ def _locate_folder(learning: Run) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _keep(name: str, step: int | None, dtype: str, commit: str | None) -> Loaded:
+def _keep(name: str, step: int | str | None, dtype: str, commit: str | None) -> Loaded:
     """A checkpoint, while its `commit` says that it is what it was."""
-    return load(name, step, dtype=getattr(torch, dtype))
+    return load(name, **spell(step), dtype=getattr(torch, dtype))
 
 
 @lru_cache(maxsize=1)
@@ -185,7 +196,8 @@ def _profile(config: dict) -> tuple[Profile, dict]:
 
 def _familiarity(config: dict) -> tuple[Familiarity, dict]:
     corpus, column = config["corpus"], config["column"]
-    documents = read_entities(corpus, limit=config["limit"], column=column)
+    chosen = {"limit": config["limit"], "skip": config.get("skip", 0)}
+    documents = read_entities(corpus, **chosen, column=column)
     model, tokenizer = _load_learned(config)
     size = {"length": config["length"], "batch_size": config["batch_size"]}
     found = measure_familiarity(model, tokenizer, documents, **size)
@@ -197,6 +209,21 @@ def _gradients(config: dict) -> tuple[Gradients, dict]:
     tokens, text = _draw(config, tokenizer)
     size = {"batch_size": config["batch_size"], "steps": config["updates"]}
     return measure_gradients(model, tokens, **size), text
+
+
+def _probing(config: dict) -> tuple[Outcome, dict]:
+    """K of a model that learns nothing: an outcome of no steps, without tasks or control."""
+    model, tokenizer = _load(config)
+    model = _change(model, config)
+    facts, _ = read_knowledge(config | {"control": []})
+    table = probe(model, tokenizer, facts, batch_size=config["batch_size"])
+    asked, known = {key: [*table[key]] for key in ("setting", "item")}, facts.describe()
+    said = {"instances": len(table), "facts": {"knowledge": known}, "probes": {"knowledge": asked}}
+    provenance = describe_model(model) | describe_run() | said | {"tasks": [], "stopped": None}
+    scores = {key: torch.tensor(table[key].to_numpy())[None] for key in SCORES}
+    nothing = {"control": {}, "answers": {}, "curve": torch.zeros(0, 3, dtype=torch.float64)}
+    found = Outcome(torch.zeros(1, dtype=torch.int64), scores, **nothing, provenance=provenance)
+    return found, {"kind": "facts", **known}
 
 
 def _learn(config: dict) -> Outcome:
@@ -219,7 +246,8 @@ def _learn(config: dict) -> Outcome:
 
 def _learn_in(out: Path, config: dict) -> Outcome:
     # loaded afresh: learning changes the weights in place
-    model, tokenizer = load(config["name"], config["step"], dtype=getattr(torch, config["dtype"]))
+    dtype = getattr(torch, config["dtype"])
+    model, tokenizer = load(config["name"], **spell(config["step"]), dtype=dtype)
     stated = {"change": config.get("change"), "weights_sha256": hash_tensors(model.state_dict())}
     model = _change(model, config)
     tokens, text = _draw(config | {"limit": config["steps"] * config["batch"]}, tokenizer)
@@ -232,11 +260,17 @@ def _learn_in(out: Path, config: dict) -> Outcome:
     return outcome
 
 
-MEASURES = {"profile": _profile, "familiarity": _familiarity, "gradients": _gradients}
+MEASURES = {
+    "profile": _profile,
+    "familiarity": _familiarity,
+    "gradients": _gradients,
+    "probing": _probing,
+}
 RESULTS = {
     "profile": Profile,
     "familiarity": Familiarity,
     "gradients": Gradients,
     "learning": Outcome,
+    "probing": Outcome,
 }
 """For each kind of run the class of its result."""

@@ -4,6 +4,7 @@ Axes: sequence (rows that are cut from the text, in its order), position (tokens
 """
 
 import hashlib
+import platform
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain, islice
@@ -23,12 +24,15 @@ from kent.records import hash_file
 from kent.settings import Count, TokenIds, check_text, checked
 from kent.text.documents import COMPRESSIONS, FORMATS, cut, looks_like_path, read_texts
 from kent.text.tokens import find_bos, tokenise
+from kent.text.topics import read_topics
 from kent.text.world import World
 
 WORLD_SEED = 0
 PRETRAINING_SEED = 0  # of the documents that pretraining reads
 HELD_OUT_SEED = 1  # of those that are measured on: the same world in other documents
 DOMAINS = {"world": "pretraining", "world-near": "near", "world-far": "far"}
+PYDOC = "pydoc"
+"""The language reference that every Python brings along."""
 
 PUBMED = "PUBMED_title_abstracts_2019_baseline"
 HUB = {
@@ -42,7 +46,7 @@ Dolma's file lists where its text is: the mixed sample drawn from version 1.5 (`
 lists the sources one after another, so its first documents would all be of one source).
 """
 
-NAMES = (*DOMAINS, *HUB)
+NAMES = (*DOMAINS, PYDOC, *HUB)
 ACCEPTED = (
     f"a corpus name ({', '.join(NAMES)}), a path or a list of paths ending in "
     f"{', '.join(FORMATS)} (or one of these and {' or '.join(COMPRESSIONS)}), or a list of texts"
@@ -75,15 +79,16 @@ def sequences(
 ) -> Int64[Tensor, "sequence position"]:
     """Cut the documents of `source`, each with the end-of-text token, into sequences of `length`.
 
-    `source` is a corpus name (world, world-near, world-far, dolma, c4, pubmed), a path or a list of
-    paths, or a list of texts; a list of strings is taken as paths when every one ends like one. A
-    .txt file is one document; `column` names the text in .jsonl (or .json, one object per line) and
-    .csv files. Where the tokenizer puts a token in front of a text by its own default
-    (`kent.text.tokens.find_bos`), every sequence begins with it, once, and holds `length` - 1
-    tokens of the documents: cut anywhere, it is then what the model has seen, a text that begins.
-    Nothing else is added by the tokenizer; a special token that a text spells out, such as
-    `<|endoftext|>`, is read as that token, as the tokenizer itself does. Documents without text are
-    passed over; tokens that do not fill a last sequence are left out.
+    `source` is a corpus name (world, world-near, world-far, pydoc, dolma, c4, pubmed), a path or a
+    list of paths, or a list of texts; a list of strings is taken as paths when every one ends like
+    one. A .txt file is one document, and so is a topic of Python's reference (pydoc); `column`
+    names the text in .jsonl (or .json, one object per line) and .csv files. Where the tokenizer
+    puts a token in front of a text by its own default (`kent.text.tokens.find_bos`), every sequence
+    begins with it, once, and holds `length` - 1 tokens of the documents: cut anywhere, it is then
+    what the model has seen, a text that begins. Nothing else is added by the tokenizer; a special
+    token that a text spells out, such as `<|endoftext|>`, is read as that token, as the tokenizer
+    itself does. Documents without text are passed over; tokens that do not fill a last sequence are
+    left out.
 
     A limit changes no token, and only about as much is read and tokenised as it takes, of a long
     document too; what is wrong further on is then not found. It is taken for granted that a token
@@ -119,20 +124,25 @@ def sequences(
 def describe(source: Source, *, column: str = "text", tokens: TokenIds | None = None) -> dict:
     """Say what `source` holds, as JSON: what a record stores beside a measurement.
 
-    Always `kind` (files, texts, world, hub), `rows` (documents; None for the endless and the
-    streamed) and `sha256`: of the texts, of all files' bytes, of the first thousand documents of a
-    world, or of a Hub corpus's file list at its `revision`. Files come with name, bytes and hash.
+    Always `kind` (files, texts, python, world, hub), `rows` (documents; None for the endless and
+    the streamed) and `sha256`: of the texts, of all files' bytes, of the first thousand documents
+    of a world, or of a Hub corpus's file list at its `revision`. Python's reference has the version
+    of `python` too. Files come with name, bytes and hash.
     Given `tokens`, the sequences cut from it, also their number, length and hash. Raises what
     `sequences` raises for a source that cannot be read.
     """
     kind, items = _locate(source)
-    rows = sum(1 for _ in _read_documents(source, column)) if kind in ("files", "texts") else None
+    counted = kind in ("files", "texts", "python")
+    rows = sum(1 for _ in _read_documents(source, column)) if counted else None
     if kind == "files":
         files = [_describe_file(path) for path in items]
         record = {"files": files, "column": column}
         record["sha256"] = _hash(file["sha256"] for file in files)
     elif kind == "texts":
         record = {"sha256": _hash(items)}
+    elif kind == "python":
+        record = {"corpus": source, "python": platform.python_version()}
+        record["sha256"] = _hash(document.text for document in read_topics())
     elif kind == "world":
         record = {"corpus": source, "world_seed": WORLD_SEED, "document_seed": HELD_OUT_SEED}
         record["sha256"] = _hash(map("".join, islice(_read_documents(source, column), 1000)))
@@ -153,9 +163,9 @@ def _describe_file(path: Path) -> dict:
 
 
 def _locate(source: Source) -> tuple[str, Sequence[str | Path]]:
-    """Kind of source (files, texts, world, hub), and its paths or texts."""
+    """Kind of source (files, texts, python, world, hub), and its paths or texts."""
     if isinstance(source, str) and source in NAMES:
-        return ("world" if source in DOMAINS else "hub"), [source]
+        return "hub" if source in HUB else "python" if source == PYDOC else "world", [source]
     items = [source] if isinstance(source, str | Path) else source
     if not items:
         raise ValueError(f"an empty list holds no text; source may be {ACCEPTED}")
@@ -185,6 +195,8 @@ def _read_documents(source: Source, column: str) -> Iterator[Iterator[str]]:
     if kind == "world":
         documents = World(seed=WORLD_SEED).documents(domain=DOMAINS[source], seed=HELD_OUT_SEED)
         yield from (cut(document.text) for document in documents)
+    elif kind == "python":
+        yield from (cut(document.text) for document in read_topics())
     elif kind == "texts":
         texts = (check_text(text, f"source[{index}]") for index, text in enumerate(items))
         yield from (cut(text) for text in texts if text.strip())

@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
 PAGES = [path.stem for path in SOURCES]
 PAPER_PAGES = [page for page in PAGES if page not in ("scorecard", "models", "speed", "status")]
-BEYOND = ("other_measures", "exactness", "table_limits", "learning_curves", "entropy_or_not")
+REAL = {"real_model": "smollm2", "real_resuscitation": "smollm2"}
+"""Pages on one trained model, and the suite that is their default."""
+BEYOND = (*REAL, "other_measures", "exactness", "table_limits", "learning_curves", "entropy_or_not")
 REREADING = ("table_limits",)  # published numbers only: nothing is measured or to be chosen
 MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
 SECTIONS = ["Claim", "Method", "Figure", "Check", "Verdict", "Full run"]
@@ -169,6 +171,9 @@ def test_parameter_files_name_only_parameters_of_the_page(page, suite):
 @pytest.mark.parametrize("page", MEASURING)
 def test_the_defaults_are_the_tiny_suite(page):
     defaults = {line.targets[0].id: ast.literal_eval(line.value) for line in parameters(page)}
+    if page in REAL:
+        assert defaults["checkpoints"] == REAL[page]
+        return
     assert yaml.safe_load((ROOT / "params/tiny.yaml").read_text("utf8")).items() <= defaults.items()
 
 

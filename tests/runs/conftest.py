@@ -19,6 +19,7 @@ def lessons(tmp_path_factory) -> dict[str, dict]:
         "familiarity": {"corpus": str(spans), "length": 32, "limit": 2},
         "gradients": SMALL | {"updates": 2},
         "learning": LESSON,
+        "probing": {"once": 0, "paraphrase": 1},
     }
 
 

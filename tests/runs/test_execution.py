@@ -54,6 +54,7 @@ DAMAGES = {  # how a record is damaged, and the kind of run whose record it is
     "no provenance": (drop_provenance, "gradients"),
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:100]), "learning"),
     "empty": (lambda path: path.write_bytes(b""), "profile"),
+    "scores": (flip(-3), "probing"),
     "a folder": (become_a_folder, "profile"),
     "records is a file": (make_records_a_file, "profile"),
 }

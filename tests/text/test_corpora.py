@@ -23,6 +23,7 @@ from transformers import PreTrainedTokenizerFast
 from kent import describe, sequences
 from kent.text.corpora import HELD_OUT_SEED, PRETRAINING_SEED
 from kent.text.tokens import find_bos
+from kent.text.topics import read_topics
 from kent.text.world import World
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -499,6 +500,26 @@ def test_a_tokenizer_without_an_end_of_text_token(tokenizer):
 def test_numbers_below_one(options, tokenizer):
     with pytest.raises(ValueError, match=r"(length|limit) must be greater than or equal to 1"):
         sequences(TEXTS, tokenizer, **options)
+
+
+def test_pydoc_is_pythons_reference_topic_by_topic(tokenizer):
+    from pydoc_data.topics import topics
+
+    texts = [topics[name] for name in sorted(topics)]
+    assert torch.equal(
+        sequences("pydoc", tokenizer, length=64, limit=9),
+        sequences(texts, tokenizer, length=64, limit=9),
+    )
+    said = describe("pydoc")
+    assert (said["kind"], said["rows"]) == ("python", len(topics)) and said["python"]
+    assert said["sha256"] == describe(texts)["sha256"]
+
+
+def test_names_in_code_are_the_entities_of_pydoc():
+    documents = read_topics()
+    names = {each.text[slice(*span)] for each in documents for span in each.entities}
+    assert {"None", "__getitem__()", "object.__new__()"} <= names
+    assert not [name for name in names if set(name) & set(' "`,')]
 
 
 @pytest.mark.parametrize("name", ["world", "world-near", "world-far", "dolma", "c4", "pubmed"])

@@ -14,7 +14,7 @@ from kent.measure.entropy import measure_entropy
 from kent.measure.familiarity import Familiarity
 from kent.measure.gradients import Gradients
 from kent.measure.profiles import Profile
-from kent.pages.measures import name_axis, name_checkpoint, place_checkpoints
+from kent.pages.axes import Key, name_axis, name_checkpoint, name_key, place_checkpoints
 from kent.pages.plots.panels import (
     GREY,
     THIN,
@@ -29,6 +29,8 @@ from kent.pages.seeds import Seed
 
 SHARES = {"top 1 % share": 1, "top 10 % share": 10}
 """Measures of `kent.measure.entropy.MEASURES` that are points of figure 1's lower panel."""
+LINES = ("-", "--", ":", "-.")
+"""Styles of up to four models side by side."""
 
 
 @styled
@@ -66,14 +68,36 @@ def plot_coefficients(
         top.hist(relative[step], bins=bins, histtype="step", **style)
         bottom.plot(_accumulate(profile), **style)
         _dot_shares(bottom, step, seeds, style["color"])
-    bottom.plot([0, 100], [0, 100], **THIN, label="all alike: H = ln m")
-    top.set(xscale="log", ylabel="memory vectors, all layers")
-    top.set_xlabel("mean coefficient / mean of its layer")
-    top.axvline(1, **THIN)
-    label_decades(top.xaxis)
-    bottom.set(xlabel="most used memory vectors (%)", ylabel="share of coefficients (%)")
-    bottom.legend()
+    _finish_uses(top, bottom)
     return figure
+
+
+@styled
+def plot_uses(models: Mapping[str, Profile]) -> Figure:
+    """The two panels of `plot_coefficients` for profiles by label, side by side.
+
+    The least thousandth of all is not among the multiples.
+    """
+    figure, (left, right) = make_panels(1, 2, height=3.6, width=9.0)
+    relative = {label: _divide(profile) for label, profile in models.items()}
+    together = np.concatenate([*relative.values()])
+    bins = np.geomspace(np.quantile(together, 0.001), together.max(), 80)
+    for number, (label, profile) in enumerate(models.items()):
+        style = {"color": pick_color(number), "label": label, "linestyle": LINES[number]}
+        left.hist(relative[label], bins=bins, histtype="step", **style)
+        right.plot(_accumulate(profile), **style)
+    _finish_uses(left, right)
+    return figure
+
+
+def _finish_uses(multiples: Axes, shares: Axes) -> None:
+    shares.plot([0, 100], [0, 100], **THIN, label="all alike: H = ln m")
+    multiples.set(xscale="log", ylabel="memory vectors, all layers")
+    multiples.set_xlabel("mean coefficient / mean of its layer")
+    multiples.axvline(1, **THIN)
+    label_decades(multiples.xaxis)
+    shares.set(xlabel="most used memory vectors (%)", ylabel="share of coefficients (%)")
+    shares.legend()
 
 
 def _divide(profile: Profile) -> Float64[np.ndarray, " neuron"]:
@@ -98,7 +122,7 @@ def _accumulate(profile: Profile) -> Float64[np.ndarray, " percent"]:
     return 100 * np.mean(held, axis=0)
 
 
-def _dot_shares(axes: Axes, step: int, seeds: Sequence[Seed], color: str) -> None:
+def _dot_shares(axes: Axes, step: Key, seeds: Sequence[Seed], color: str) -> None:
     for row, percent in SHARES.items():
         found = filter(None, [seed.list_values(row, [step]) for seed in seeds])
         values = [100 * value for (value,) in found]
@@ -147,6 +171,7 @@ def plot_gradients(last: Gradients, table: pd.DataFrame, seeds: Sequence[Seed] =
         draw_seeds(bottom, places, [*table.loc[row]], others, number, row)
     bottom.axhline(0, **THIN)
     bottom.set(xlabel=table.columns.name, ylabel="rank correlation with |coefficient|")
-    bottom.set_xticks(range(len(steps)), labels=[f"{step:,}" for step in steps])
+    names = [name_key(table.columns.name, step) for step in steps]
+    bottom.set_xticks(range(len(steps)), labels=names)
     bottom.legend()
     return figure
