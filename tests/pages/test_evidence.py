@@ -82,7 +82,7 @@ def test_a_reading_travels_in_the_page_and_arrives_in_the_scorecard(tmp_path, va
     (tmp_path / "tiny").mkdir()
     executed = {"metadata": {}, "cells": cells}
     (tmp_path / "tiny" / "fig02_knowledge_entropy.ipynb").write_text(json.dumps(executed))
-    (row,) = scorecard.collect_readings(tmp_path)
+    (row,) = scorecard.collect_readings(tmp_path.glob("*/*.ipynb"))
     name = "fig02_knowledge_entropy"
     assert (row["suite"], row["page"], row["verdict"]) == ("tiny", name, verdict)
     [line] = scorecard.list_claims([row]).split("</li>")[:-1]
