@@ -87,7 +87,7 @@ def plot_edit(table: pd.DataFrame, seeds: Sequence[Seed] = (), name: str = "") -
     for axes, row in zip(panels, table.index, strict=False):
         _draw_marks(axes, places, [*pooled.loc[row]], _list_singles(table, name, row, seeds))
         axes.set_ylabel(row.replace(" before", "").replace(" entropy", "\nentropy"))
-        _name_places(axes, [*table])
+        name_places(axes, [*table])
     for axes in panels[len(table) :]:
         axes.remove()
     return figure
@@ -122,7 +122,8 @@ def _draw_marks(
         axes.plot([place + 0.12] * len(values), values, color=pick_color(number), **DOT)
 
 
-def _name_places(axes: Axes, names: Sequence[str]) -> None:
+def name_places(axes: Axes, names: Sequence[str]) -> None:
+    """Names of the places 0, 1, 2 and so on of an axis, aslant."""
     axes.set_xticks(range(len(names)), labels=names)
     style = {"rotation": 30 if len(names) < 6 else 60, "rotation_mode": "anchor"}
     plt.setp(axes.get_xticklabels(), ha="right", **style)
@@ -149,7 +150,7 @@ def plot_changes(
             x = np.array(names) if joined else np.arange(len(names)) + aside
             _draw_change(axes, x, row, number, str(label), table, seeds)
         axes.set(xlabel=xlabel, ylabel=PANELS[row][0])
-        axes.set_xticks(names) if joined else _name_places(axes, names)
+        axes.set_xticks(names) if joined else name_places(axes, names)
     name_lines(figure)
     return figure
 
