@@ -76,7 +76,9 @@ page.check_parameters()
 # same things. So the statistic is the mean rise of documents **read whole** minus that of documents **not read**. Which
 # ones a run has read is traced token by token (`kent.runs.exposure`): an injected text stands at the head of a row and
 # displaces as much of the row's end, so many a document is read in part or not at all, and which ones is a matter of the
-# order of rows. To those not read come documents of a text that no run reads. Of documents with the same text one counts.
+# order of rows. To those not read come documents of a text that no run reads. A document is known by its text: one that a
+# run was fed elsewhere has been read, and of several with the same text one counts. Where a row ends within a document, it
+# is read in two pieces.
 #
 # Errors are standard errors over documents; a changed model and the unchanged one have the same documents, so their
 # difference is taken in each. Of several orders of rows (`orders`, seeds) values and errors are means: the documents are
@@ -157,10 +159,11 @@ beside = pooled.loc[entities.BESIDE].drop("unchanged")
 # %% tags=["hide-input", "answer"]
 from IPython.display import Markdown
 
+said = changes.say_changes(beside) or "none was asked for"
 Markdown(f"""Entities of documents read whole rise by {shown[entities.GAIN]}
 nats more than those of documents not read (unchanged model; fictional facts:
 {shown[entities.FACTS]} nats more than their control). Changed models minus the
-unchanged one: {changes.say_changes(beside)} nats.""")
+unchanged one, in nats: {said}.""")
 
 # %% [markdown]
 # A synthetic world tells the same facts in many documents, so that on the tiny suites documents that were not read are no

@@ -1,8 +1,9 @@
 """What learning does to the log probability of entities, in documents that were read and others.
 
-A table of rises has a row per document and order of rows: `ORDER` and `SHARE` (of its tokens, that
-the run was fed), and under the label of each model by how much the log probability of its entities
-(per token, mean over entities) rose from the unchanged model before learning, in nats.
+A table of rises has a row per document and order of rows: `ORDER` (its seed), `SHARE` (of the
+document's tokens, that the run was fed), and under the label of each model by how much the log
+probability of its entities (per token, mean over entities) rose from the unchanged model before
+learning, in nats.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ GROUPS = ("read whole", "read in part", "not read")
 """Documents of which all tokens were fed, some, and none."""
 RISES = {group: f"{group}, rise (nats)" for group in GROUPS}
 GAIN = "read whole minus not read (nats)"
-BESIDE = "that, minus unchanged (nats)"
+BESIDE = "read whole minus not read, minus unchanged (nats)"
 FACTS = "fictional facts, rise net of the control (nats)"
 Pair = tuple[float, float]
 
@@ -51,11 +52,12 @@ def collect_rises(plan: Plan, results: Mapping[str, Sequence[Result]]) -> pd.Dat
     documents = [each for name in (READ, UNREAD) for each in _read_documents(plan, name)]
     before, places = _join(results[READ][0], results[UNREAD][0])
     texts, tables = [documents[place].text for place in places], []
-    for order, learning in enumerate(plan[f"{UNCHANGED}, {LEARNING}"]):
+    for number, learning in enumerate(plan[f"{UNCHANGED}, {LEARNING}"]):
         shares = measure_exposure(learning, documents)[places]
+        order = learning.config.get("order", "of the corpus")
         table = {ORDER: order, SHARE: shares, TEXT: texts}
         for label in list_models(plan):
-            pair = (results[f"{label}, {name}"][order] for name in (READ, UNREAD))
+            pair = (results[f"{label}, {name}"][number] for name in (READ, UNREAD))
             table[label] = before - _join(*pair)[0]
         tables.append(pd.DataFrame(table).drop_duplicates(TEXT).drop(columns=TEXT))
     return pd.concat(tables, ignore_index=True)
@@ -96,12 +98,12 @@ def tabulate_rises(rises: pd.DataFrame, facts: Mapping[str, Pair]) -> pd.DataFra
     same documents, so that their errors do not average out. Of several orders each has a row with
     its own `GAIN`. Raises ValueError for fewer than two documents read whole, or not read.
     """
-    parts = [_compare(part) for _, part in rises.groupby(ORDER)]
-    table = parts[0].copy()
+    parts = {order: _compare(part) for order, part in rises.groupby(ORDER)}
+    table = next(iter(parts.values())).copy()
     for row, label in product(table.index, table):
-        pairs = [part.loc[row, label] for part in parts]
+        pairs = [part.loc[row, label] for part in parts.values()]
         table.at[row, label] = tuple(np.mean(pairs, axis=0).tolist())
-    for order, part in enumerate(parts if len(parts) > 1 else ()):
+    for order, part in parts.items() if len(parts) > 1 else ():
         table.loc[f"order {order}, {GAIN}"] = part.loc[GAIN]
     table.loc[FACTS] = pd.Series(facts)
     return table
@@ -171,10 +173,8 @@ def judge_rises(
     if not any(value > 2 * error for value, error in pooled.loc[GAIN]):
         words[:] = NOT_ACQUIRED
     words[UNCHANGED] = ""
-    shown = {
-        row: pooled.loc[row].map(lambda pair: format_interval(*pair, "+")) for row in (GAIN, BESIDE)
-    }
-    return pd.DataFrame(shown | {"of what it read, it learned": words})
+    shown = pooled.loc[[GAIN, BESIDE]].map(lambda pair: format_interval(*pair, "+")).T
+    return shown.assign(**{"beside the unchanged model it learned": words})
 
 
 def _compare_gains(pair: Pair) -> str:

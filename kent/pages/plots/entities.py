@@ -13,7 +13,7 @@ from kent.pages.seeds import Seed, pool_table
 
 PANELS = {
     GAIN: "read whole minus\nnot read (nats)",
-    BESIDE: "that, minus\nunchanged (nats)",
+    BESIDE: "the same, minus\nunchanged (nats)",
     FACTS: "fictional facts, net\nof the control (nats)",
 }
 """Rows of `kent.pages.entities.tabulate_rises` that have a panel, with its axis."""
@@ -36,6 +36,7 @@ def plot_rises(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figure:
         axes.set_ylabel(label)
     for axes in panels:
         axes.axhline(0, **THIN)
+        axes.set_xlim(-0.6, len(places) - 0.4)
         name_places(axes, [*table])
     name_lines(figure)
     return figure
