@@ -195,7 +195,8 @@ def _profile(config: dict) -> tuple[Profile, dict]:
 
 def _familiarity(config: dict) -> tuple[Familiarity, dict]:
     corpus, column = config["corpus"], config["column"]
-    documents = read_entities(corpus, limit=config["limit"], column=column)
+    chosen = {"limit": config["limit"], "skip": config.get("skip", 0)}
+    documents = read_entities(corpus, **chosen, column=column)
     model, tokenizer = _load_learned(config)
     size = {"length": config["length"], "batch_size": config["batch_size"]}
     found = measure_familiarity(model, tokenizer, documents, **size)
