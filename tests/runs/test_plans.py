@@ -11,7 +11,7 @@ import kent
 from kent.models.pretraining import RECIPES
 from kent.models.suites import SUITES
 from kent.paper import STAGES
-from kent.runs import contents, definitions, execution, learning_plans, plans
+from kent.runs import contents, definitions, execution, learning_plans, model_plans, plans
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
@@ -372,3 +372,26 @@ def test_a_run_of_a_branch_reads_it_and_says_so(staged):
     expected = {"branch": STAGED[2], "step": 1, "tokens": 7 * 10**9}
     assert expected.items() <= found.items()
     assert definitions.from_config(run.config).path == run.path
+
+
+def test_entities_are_measured_before_and_after_the_runs_of_learning_that_other_pages_share(micro):
+    asked = {"q": [2.0], "controls": ["random"], "controlled": [2.0]}
+    plan = model_plans.learn_entities(
+        "tiny", **asked, **SMALL, orders=[1, 2], skip=9, documents=5, recipe={"steps": 20}
+    )
+    labels = ["unchanged", "resuscitate, q = 2", "random, q = 2"]
+    learnt = [f"{label}, learning" for label in labels]
+    after = [[name, *(f"{label}, {name}" for label in labels)] for name in ("read", "unread")]
+    assert [*plan] == [*learnt, *after[0], *after[1]]
+    for order, place in ((1, 0), (2, 1)):
+        own = {"recipe": {"steps": 20, "order": order}}
+        shared = learning_plans.compare_methods("tiny", cooled=[], **asked, **SMALL, **own)
+        for label in labels:
+            assert plan[f"{label}, learning"][place].path == shared[f"{label}, learning"][0].path
+            for name in ("read", "unread"):
+                run = plan[f"{label}, {name}"][place]
+                assert shared[f"{label}, learning"][0] in run.needs
+    assert settings(plan["read"], "corpus", "limit", "length") == [("world-far", 5, 16)]
+    assert "skip" not in plan["read"][0].config and settings(plan["unread"], "skip") == [(9,)]
+    (alone,) = model_plans.learn_entities("tiny", **SMALL, unread="pydoc")["unread"]
+    assert (alone.config["corpus"], alone.config["limit"]) == ("pydoc", 200)
