@@ -18,6 +18,8 @@
 # scale, not what happened in OLMo. A line that names another model is of a page recorded on it, and says what holds in that one.
 
 # %% tags=["hide-input", "made"]
+from itertools import product
+
 from IPython.display import HTML, Markdown
 
 from kent import records
@@ -75,6 +77,15 @@ for q in (1, 2):
     row = f"minus unchanged, rescale, q = {q}"
     moved = scorecard.recall_estimate(rescaled, row, "H before (nats)")
     page.share(**{f"rescale-{q}": moved})
+
+# %% tags=["hide-input", "made"]
+names, changes = ["H", "loss"], {"resuscitate-1": "p = 50, q = 1"}
+changes |= {"resuscitate-2": "p = 50, q = 2", "rescale-1": "rescale, p = 50, q = 1"}
+real = [x for x in scorecard.list_pages(built) if x.stem == "real_resuscitation"]
+for name, (key, change) in product(names, changes.items()):
+    row = f"change of {name} (nats)"
+    moved = scorecard.recall_estimate(real[0] if real else None, row, change)
+    page.share(**{f"real-{key}-{name}": moved})
 
 # %% tags=["hide-input", "made"]
 cells = regressions.tabulate_cells()

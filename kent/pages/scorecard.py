@@ -192,12 +192,12 @@ def offer_files(lines: Sequence[dict], name: str = "claims") -> str:
     return f"<p>Download these lines: {', '.join(links)}</p>"
 
 
-def recall_estimate(page: Path, row: str, column: str) -> str:
+def recall_estimate(page: Path | None, row: str, column: str) -> str:
     """A number of an executed page's table with two standard errors; "not run" without the page.
 
     Raises `ValueError` where the page has no such row or column.
     """
-    if not page.exists():
+    if page is None or not page.exists():
         return "not run"
     for table in collect_outputs(page, ESTIMATES):
         if row in table["rows"] and column in table["columns"]:
