@@ -53,6 +53,8 @@ def gathered(planned):
         if run.config["run"] == "learning":
             job = (name, step, learning[name, step] // TOGETHER)
             learning[name, step] += 1
+        elif "learned" in run.config:  # after the learning, which comes after what is measured
+            job = (name, step, "learned")
         elif name in SUITES and not SUITES[name].repository:
             job = (name, known.index(step) // TOGETHER)
         else:

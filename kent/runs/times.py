@@ -78,7 +78,8 @@ def _count(kind: str, tokens: int, settings: Mapping, size: int, probes: int) ->
     if kind == "pretrain":
         return Work(kind, size, 6.0 * size * tokens)
     if kind == "learning":
-        probings = ceil(INJECTIONS * settings["epochs"] / settings["probes_every"]) + 1
+        every = settings.get("probes_every", 1)  # older records do not say it
+        probings = ceil(INJECTIONS * settings["epochs"] / every) + 1
         rounds = probings if settings["tasks_along"] else 2
         asked = TASKS.get(settings["tasks"], TASKS["world"] // 6)  # one task is about a sixth
         tokens = 3 * tokens + PROBE * probes * probings + asked * rounds

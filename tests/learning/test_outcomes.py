@@ -25,8 +25,11 @@ def make(once, paraphrase, answers=None) -> Outcome:
         knowledge={"per_target_token": scores, "padded_mean": scores / 10},
         control={},
         answers={task: torch.tensor(rows).double() for task, rows in (answers or {}).items()},
-        curve=torch.zeros(2, 3, dtype=torch.float64),
-        provenance={"probes": {"knowledge": probes}, "tasks": list(answers or {}), "stopped": None},
+        curve=torch.zeros(10, 3, dtype=torch.float64),
+        provenance={
+            **{"probes": {"knowledge": probes}, "tasks": list(answers or {})},
+            **{"stopped": None, "recipe": {}},
+        },
     )
 
 
