@@ -13,6 +13,7 @@ from kent.pages.measures import ENTROPY
 from kent.pages.plots.panels import (
     GREY,
     MARKERS,
+    NARROW,
     THIN,
     draw_line,
     label_decades,
