@@ -15,7 +15,8 @@ from kent import records
 from kent.models.suites import SUITES
 from kent.runs import configurations, contents
 
-SUITE = config.get("suite", "tiny")
+BOOK = "tiny"  # the suite whose pages the book shows
+SUITE = config.get("suite", BOOK)
 PAGES = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
 TOGETHER = 6  # runs of a job in which a model learns on; checkpoints of a job that measures a small suite
 LEDGERS = {"scorecard": 1, "status": 2}  # these read the executed copies of the pages before them
@@ -60,17 +61,27 @@ def gathered(planned):
     return {f"_build/runs/{records.digest([str(run.path) for run in job])}.done": job for job in jobs.values()}
 
 
-def planned(chosen):
+def chosen_for(page):
+    """What the suite's parameters set of a page; the book shows a page on another suite as it stands."""
+    own = PARAMETERS[page].get("checkpoints", BOOK)
+    return {} if SUITE == BOOK != own and own in SUITES else CHOSEN
+
+
+def planned():
     """The plan of every page that the parameters fit, and for every other page why they do not.
 
-    A page must fit its own defaults, and parameters some page: else what a plan raises is an error here too.
+    A page must fit its own defaults, and parameters some page: else what a plan raises is an error here too. A page
+    whose model comes in a package that is not installed is left out.
     """
     found, refused = {}, {}
     for page in filter(PARAMETERS.get, PAGES):
+        chosen = chosen_for(page)
         try:
             if unknown := sorted(chosen.keys() - PARAMETERS[page].keys()):
                 raise ValueError(f"it has no parameter {', '.join(unknown)}")
             found[page] = contents.plan(page, PARAMETERS[page] | chosen)
+        except ImportError as reason:
+            refused[page] = reason
         except ValueError as reason:
             if PARAMETERS[page] | chosen == PARAMETERS[page]:
                 raise
@@ -82,7 +93,7 @@ def planned(chosen):
 
 PARAMETERS = {page: declared(page) for page in PAGES}
 CHOSEN = configurations.read_config(f"params/{SUITE}.yaml")
-PLAN, REFUSED = planned(CHOSEN)
+PLAN, REFUSED = planned()
 LEFT_OUT = "".join(f"\nPage {page} is left out of the suite {SUITE}: {reason}\n" for page, reason in REFUSED.items())
 print(LEFT_OUT, end="", file=sys.stderr)
 RUNNING = [page for page in PAGES if page not in REFUSED]
@@ -135,7 +146,7 @@ rule page:
         # a page whose defaults are the suite already is run as it stands, without a second cell that says the same
         parameters=lambda wildcards: (
             f"-f {described(CHOSEN, f'parameters-{SUITE}')}"
-            if PARAMETERS[wildcards.page] and PARAMETERS[wildcards.page] | CHOSEN != PARAMETERS[wildcards.page]
+            if PARAMETERS[wildcards.page] and PARAMETERS[wildcards.page] | chosen_for(wildcards.page) != PARAMETERS[wildcards.page]
             else ""
         ),
     shell:

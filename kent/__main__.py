@@ -68,8 +68,8 @@ def _add_suite(commands) -> None:
 def do_suite(options: argparse.Namespace) -> None:
     """Print a suite's checkpoints with stage, step and tokens, and what measuring them takes."""
     from kent.models.catalogue import describe_suite
-    from kent.models.checkpoints import choose_device
     from kent.models.costs import estimate_cost, time_products
+    from kent.models.devices import choose_device
     from kent.models.places import tabulate_places
     from kent.models.revisions import find_checkpoint, list_places
     from kent.models.suites import SUITES
@@ -92,13 +92,15 @@ def do_suite(options: argparse.Namespace) -> None:
 def do_profile(options: argparse.Namespace) -> None:
     """Measure one checkpoint, print a table, write a JSON record.
 
-    What would stop this is found before the work: an unreadable text before the model is loaded.
+    Of torchrun's processes, which share the work, the first prints and writes. What would stop this
+    is found before the work: an unreadable text before the model is loaded.
     """
     import torch
 
     from kent import records
     from kent.files import check_writable
-    from kent.models.checkpoints import choose_device
+    from kent.measure.sharing import find_place
+    from kent.models.devices import choose_device
     from kent.settings import Count, Several, check
 
     check({"length": Several, "limit": Count, "batch_size": Count}, vars(options))
@@ -117,6 +119,8 @@ def do_profile(options: argparse.Namespace) -> None:
     profile = kent.profile(model, tokens, **settings)
     text = kent.describe(corpus, column=column, tokens=tokens)
     profile.provenance.update(revision=asdict(revision), corpus=text)
+    if find_place()[0] > 0:  # torchrun's processes have the same result, and the first writes it
+        return
     summary = profile.summarize()
     try:  # whichever of the two fails, the numbers are in the other
         print(format_table(summary, profile.provenance), flush=True)

@@ -130,7 +130,8 @@ from kent.learning.downstream import evaluate
 revision = unchanged.provenance["revision"]
 facts = Knowledge.synthetic(0, once=20, paraphrase=12)
 precision, source = getattr(torch, dtype), revision["repository"]
-model, tokenizer = load(source, revision["step"], dtype=precision)
+chosen = {"branch": revision["branch"], "dtype": precision}
+model, tokenizer = load(source, **chosen)
 
 
 # %% tags=["hide-input"]

@@ -66,7 +66,7 @@ page.check_parameters()
 #
 # Over the checkpoints of one run everything drifts with training, and two quantities that drift correlate whatever joins them. So what
 # is judged is Pearson's correlation of knowledge entropy with A *net*, and with F, **partial to ln of the pretraining step**: both are
-# freed of their straight line in ln step first (`kent.pages.correlations`). Its interval is two standard errors of the Fisher
+# freed of their straight line in ln step first (`kent.pages.correlations`; where steps do not compare, in ln of the tokens read). Its interval is two standard errors of the Fisher
 # transform. Beside it stands the range of the same correlation without one checkpoint each: where that range holds both signs, one
 # checkpoint decides, and there is no verdict.
 

@@ -40,7 +40,7 @@ dtype = "float32"
 batch_size = 8
 p = 50.0
 q = [0.5, 1.0, 2.0, 3.0]
-controls = ["random", "rescale"]
+controls = ["random", "rescale", "shrink"]
 controlled = [1.0, 2.0]
 cooled = [1.5, 2.0, 3.0]
 recipe = {}
@@ -218,7 +218,8 @@ judged
 # intervals are too narrow rather than too wide.
 
 # %% tags=["hide-input"]
-tables = {"all": pooled, "without shrink": pooled.drop(index="shrink")}
+without = pooled.drop(index="shrink", errors="ignore")
+tables = {"all": pooled, "without shrink": without}
 rows, found = [*entropies, "loss before (nats)"], {}
 for (name, table), x, y in product(tables.items(), rows, [NET, "F (%)"]):
     both = [[value for value, _ in table[row]] for row in (x, y)]

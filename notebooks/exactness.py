@@ -12,8 +12,8 @@
 # *A page of the [executable companion](https://-address-not-set-.github.io/kent) to “Knowledge Entropy Decay during Language Model Pretraining Hinders New
 # Knowledge Acquisition” (Kim et al., ICLR 2025, [arXiv 2410.01380](https://arxiv.org/abs/2410.01380)).*
 #
-# How many sequences does knowledge entropy take to a hundredth of a nat, and what do length, dtype, padding and the public
-# code do to it?
+# How many sequences does knowledge entropy take to a hundredth of a nat, and what do length, dtype, packed weights, padding and
+# the public code do to it?
 #
 # Built here: the **tiny** suite, 0.8 million parameters on a synthetic world. Nothing at OLMo's scale has been run.
 
@@ -39,7 +39,7 @@ batch_size = 8
 import sys
 
 if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay as they are
-    # %pip install -q "knowledge-entropy[learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
+    # %pip install -q "knowledge-entropy[gguf,learn] @ git+https://github.com/-address-not-set-/kent@v0.1.0"
     pass
 
 # %% tags=["made", "hide-input"]
@@ -48,8 +48,9 @@ from IPython.display import Markdown, display
 from scipy.stats import entropy
 
 import kent
+from kent.change.quantisation import BITS, quantise
 from kent.measure.memory import find_memories
-from kent.pages import comparisons, measures, page, seeds
+from kent.pages import archive, comparisons, measures, page, seeds
 from kent.pages.plots import entropies
 from kent.runs import plans
 
@@ -99,11 +100,14 @@ for table in tables.values():
 
 # %%
 last = whole.provenance["revision"]
-model, tokenizer = kent.load(last["repository"], last["step"])
+which = {"name": last["repository"], "branch": last["branch"]}
+model, tokenizer = kent.load(**which)
+exact, _ = kent.load(**which, dtype=torch.float64)
+
+# %%
 read = {"length": length, "limit": limit, "column": column}
 joined = kent.sequences(corpus, tokenizer, **read)
 few = joined[:batch_size]
-exact, _ = kent.load(last["repository"], last["step"], dtype=torch.float64)
 
 # %%
 found = []
@@ -121,6 +125,41 @@ means = [sum(found[layer::count]).numpy(force=True) for layer in range(count)]
 ours = kent.profile(model, few, measures=["knowledge"])
 by_layer = ours.knowledge_entropy_by_layer.numpy()
 apart = max(abs(by_layer - [*map(entropy, means)]))
+
+# %% [markdown]
+# ## Weights packed to few bits
+#
+# A `.gguf` file packs 32 neighbouring numbers of a matrix's row into a few bits each and one scale (Q5_1 and Q4_1: and an
+# offset). How far that moves the number is known only of a model whose weights are known. So the last checkpoint's matrices, the embeddings
+# among them, are packed and unpacked in place by the package `gguf`, block for block, and the model is measured on the same
+# sequences. No file is written: transformers reads no OLMo or Pythia from one. `gguf` writes six such formats; files called
+# Q4_K_M and the like mix others, which it only reads.
+
+# %%
+plain, read = results["dtype"][0], {"measures": ["knowledge", "token"]}
+packed = {"not packed, 32 bits a weight": plain}
+for kind, bits in BITS.items():
+    given = quantise(model, kind), joined
+    found = kent.profile(*given, **read, batch_size=batch_size)
+    packed[f"{kind}, {bits:g} bits a weight"] = found
+
+# %% tags=["hide-input"]
+unpacked = measures.tabulate_copies(plain, packed)
+seeds.Estimates(unpacked, plan, recorded)
+
+# %% [markdown]
+# ## The token that begins a text
+#
+# No model of this book, nor OLMo or Pythia, reads a token in front of a text (BOS). Where a tokenizer puts one there by its own default,
+# kent gives it to the model and leaves its position out of the mean coefficients ([method](../book/method.md)). What the choice is worth
+# was measured once, of Gemma 3 270M, whose tokenizer puts one there: left out, counted (`skip=0`), and not given to the
+# model at all. Values ± two standard errors; what is moved is paired over the same text.
+
+# %% tags=["hide-input"]
+if record := archive.find_record("bos.json"):  # it is in the repository
+    said = archive.describe_bos, archive.describe_origin
+    display(archive.tabulate_bos(record))
+    display(Markdown("\n\n".join(describe(record) for describe in said)))
 
 # %% [markdown]
 # ## Padding and the public code
@@ -190,13 +229,21 @@ lower = seeds.format_interval(*pooled["bfloat16"], "+")
 full = seeds.format_interval(H, error)
 share = f"{100 * again['a document a row'][1]:.0f} %"
 
+# %%
+fewer = seeds.pool_table(unpacked, recorded)["H, moved (nats)"]
+worst = max(fewer.index, key=lambda name: abs(fewer[name][0]))
+furthest = seeds.format_interval(*fewer[worst], "+")
+kept = [seed for seed in recorded if worst in seed.estimates]
+basis = comparisons.name_basis([whole], kept)
+
 # %% tags=["answer", "hide-input"]
 Markdown(
     f"Here {limit:,} sequences of {length:,} tokens give H = {full} nats, and "
     f"{enough:,} of those tried come within 0.01 nats of it. By hand in "
     f"float64 no layer differs by more than {apart:.1g} nats; bfloat16 moves H "
-    f"by {lower}. Padding in the mean, which the public code lets in, moves it "
-    f"by **{padding} nats** where {share} of positions are padding "
+    f"by {lower}. Weights packed as in `.gguf` files move it by {furthest} at "
+    f"most ({worst}; {basis}). Padding in the mean, which the public code lets in, "
+    f"moves it by **{padding} nats** where {share} of positions are padding "
     f"({comparisons.name_basis([whole], recorded)})."
 )
 
@@ -218,8 +265,8 @@ Markdown(
 #     -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# About four passes over the text by the last checkpoint, three more for the padding, and a few sequences in float64 ([what a
-# pass takes](speed.ipynb)).
+# About four passes over the text by the last checkpoint, six with its weights packed, three for the padding, and a few
+# sequences in float64 ([what a pass takes](speed.ipynb)). Packing needs the extra `gguf`.
 #
 # *Beyond the paper.* All of it. Where padded positions enter the mean they are read without an attention mask; padding
 # stands on the right there, so that no real token sees it.

@@ -139,8 +139,8 @@ found = {key: estimate(samples) for key, samples in changes.items()}
 page.judge(found, outcomes, recorded, missed)
 
 # %% tags=["hide-input"]
-stuck = ", ".join(f"{step:,}" for step in summaries.list_guessing(outcomes))
-said = f"from step {stuck}" if stuck else "none"
+stuck = ", ".join(summaries.list_guessing(outcomes))
+said = f"from {stuck}" if stuck else "none"
 Markdown(f"Models that end no better than guessing, within two errors: {said}.")
 
 # %% [markdown]

@@ -51,7 +51,8 @@ import pandas as pd
 from kent import load
 from kent.learning.downstream import evaluate, find_chance
 from kent.learning.outcomes import estimate
-from kent.pages import evidence, gates, page, seeds, summaries
+from kent.models.revisions import spell
+from kent.pages import gates, page, seeds, summaries
 from kent.pages.plots import learning
 from kent.runs import learning_plans, plans
 
@@ -97,17 +98,19 @@ seeds.Estimates(table, plan, recorded)
 
 # %% tags=["hide-input"]
 [first] = plans.sweep_stages(checkpoints, **passes, **measured)["first"]
-model, tokenizer = load(first.config["name"], first.config["step"])
+where = spell(first.config["step"])
+model, tokenizer = load(first.config["name"], **where)
 tasks = [*outcomes[0].answers]
 
 # %% tags=["hide-input"]
 answered = {"guessing": {task: find_chance(task) for task in tasks}}
 answered["first checkpoint"] = evaluate(model, tokenizer, tasks).score
-for step, each in zip(evidence.label_steps(outcomes), outcomes, strict=True):
+names = summaries.name_models(outcomes)
+for name, each in zip(names, outcomes, strict=True):
     for when, place in (("before", 0), ("after", -1)):
         scores = {task: found[place] for task, found in each.answers.items()}
         right = {task: found.mean().item() for task, found in scores.items()}
-        answered[f"{step:,}, {when}"] = right
+        answered[f"{name}, {when}"] = right
 scores = 100 * pd.DataFrame(answered).T
 scores.assign(P=scores.mean(axis=1)).map("{:.0f}".format)
 

@@ -53,6 +53,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["hide-input", "made"]
 from kent.learning.outcomes import estimate
 from kent.pages import changes, gates, page, seeds, summaries
+from kent.pages.axes import name_axis
 from kent.pages.changes import COMPARED
 from kent.pages.plots import resuscitation
 from kent.runs import learning_plans
@@ -100,7 +101,8 @@ find = changes.compare_changes
 tables = {step: find(models) for step, models in stages.items()}
 table, labels = pd.concat(tables, axis=1), [f"q = {each:g}" for each in q]
 differences = {each: table.xs(each, axis=1, level=1) for each in labels}
-resuscitation.plot_changes(differences, recorded, "pretraining step")
+axis = name_axis(results["unchanged, learning"])
+resuscitation.plot_changes(differences, recorded, axis)
 
 # %% [markdown]
 # The models as they are. Entropies, loss, K and P before learning say what the edit alone moves and breaks.

@@ -81,8 +81,9 @@ page.estimate_cost(plan)
 
 # %% tags=["made"]
 results = page.fetch_all(plan)
-stages = summaries.group_changes(results)
-stages = {f"step {step}": models for step, models in stages.items()}
+names = summaries.name_models(results["unchanged, learning"])
+stages = summaries.group_changes(results).values()
+stages = dict(zip(names, stages, strict=True))
 pairs = [pair for models in stages.values() for pair in models.values()]
 outcomes = [outcome for _, outcome in pairs]
 recorded = seeds.recall(plan, checkpoints)

@@ -99,7 +99,7 @@ from kent.change.rescaling import rescale
 from kent.measure.memory import find_memories
 
 last = profiles[-1].provenance["revision"]
-model, tokenizer = kent.load(last["repository"], last["step"])
+model, tokenizer = kent.load(last["repository"], branch=last["branch"])
 read = {"length": length, "limit": limit, "column": column}
 tokens = kent.sequences(corpus, tokenizer, **read)
 

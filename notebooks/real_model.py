@@ -121,7 +121,7 @@ seeds.Estimates(table, plan)
 
 # %% tags=["hide-input"]
 moved = baselines.compare_labelled(beside, names)
-seeds.Estimates(moved, plan)
+seeds.Estimates(moved.add_prefix("change of ", axis="index"), plan)
 
 # %% [markdown]
 # ## How coefficients are distributed

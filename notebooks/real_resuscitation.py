@@ -116,7 +116,7 @@ seeds.Estimates(table, plan)
 # Every changed model minus the unchanged one:
 
 # %% tags=["hide-input"]
-seeds.Estimates(moved, plan)
+seeds.Estimates(moved.add_prefix("change of ", axis="index"), plan)
 
 # %% [markdown]
 # ## The first layer

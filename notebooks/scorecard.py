@@ -15,9 +15,11 @@
 # Which of the paper's claims hold in what was run here?
 #
 # What was run is the suite `tiny`: a model of about 0.8 million parameters on synthetic text. It can say what happens at this
-# scale, not what happened in OLMo.
+# scale, not what happened in OLMo. A line that names another model is of a page recorded on it, and says what holds in that one.
 
 # %% tags=["hide-input", "made"]
+from itertools import product
+
 from IPython.display import HTML, Markdown
 
 from kent import records
@@ -27,22 +29,20 @@ from kent.pages.plots import claims
 from kent.paper import CLAIMS
 
 # %% tags=["hide-input", "made"]
-folders = [records.PACKAGE.parent / name for name in ("_build/pages", "results/pages")]
-readings = [row for folder in folders for row in scorecard.collect_readings(folder)]
-suites = ["tiny", *(name for name, suite in SUITES.items() if suite.repository)]
-lines = scorecard.line_up(readings, suites)
+built = records.PACKAGE.parent / "_build/pages"
+readings = scorecard.collect_readings(scorecard.list_pages(built))
+lines = scorecard.line_up(readings)
 
 # %% tags=["hide-input", "answer"]
-first = [line for line in lines if line["suite"] == suites[0]]
-counted = scorecard.count_verdicts(first)
-Markdown(counted)
+counted = scorecard.count_by_suite(lines)
+Markdown("\n\n".join(counted.values()))
 
 # %% [markdown]
 # ## Every claim
 #
 # In the paper's order. The dot is what was measured and the bar its interval, on a scale of the line's own with zero in the
 # middle; the paper's side is shaded. A bar on the shaded side that stays clear of the middle agrees. Short strokes are single
-# seeds of pretraining; without them the interval is that within one seed. Open a claim's source for details. The
+# seeds, of pretraining or of the order of rows; without them the interval is that within one seed. Open a claim's source for details. The
 # [glossary](../book/glossary.md) says what each verdict means.
 
 # %% tags=["hide-input"]
@@ -60,22 +60,32 @@ for row in readings:
     assert CLAIMS[row["claim"]].page == row["page"], "a claim is tested by the page it names"
 
 # %% [markdown]
-# The front page quotes numbers from here: for each claim what was measured, the verdict and the published value, and what
-# the pages beyond the paper found.
+# The front page quotes numbers from here: for each claim what was measured, the verdict and the published value (of another
+# model under its suite's name), and what the pages beyond the paper found.
 
 # %% tags=["hide-input", "made"]
-for line in first:
-    key, verdict = line["claim"], line["verdict"]
+for line in lines:
+    claim, verdict = CLAIMS[line["claim"]], line["verdict"]
+    key = claim.key if line["suite"] == "tiny" else f"{line['suite']}-{claim.key}"
     page.share(**{f"{key}_change": scorecard.format_number(line), f"{key}_verdict": verdict})
-    page.share(**{f"{key}_published": CLAIMS[key].published})
+    page.share(**{f"{key}_published": claim.published})
     page.share(**{f"{key}_chip": HTML(evidence.chip(verdict))})
 
 # %% tags=["hide-input", "made"]
-rescaled = folders[0] / suites[0] / "entropy_or_not.ipynb"
+rescaled = built / "tiny" / "entropy_or_not.ipynb"
 for q in (1, 2):
     row = f"minus unchanged, rescale, q = {q}"
     moved = scorecard.recall_estimate(rescaled, row, "H before (nats)")
     page.share(**{f"rescale-{q}": moved})
+
+# %% tags=["hide-input", "made"]
+names, changes = ["H", "loss"], {"resuscitate-1": "p = 50, q = 1"}
+changes |= {"resuscitate-2": "p = 50, q = 2", "rescale-1": "rescale, p = 50, q = 1"}
+real = [x for x in scorecard.list_pages(built) if x.stem == "real_resuscitation"]
+for name, (key, change) in product(names, changes.items()):
+    row = f"change of {name} (nats)"
+    moved = scorecard.recall_estimate(real[0] if real else None, row, change)
+    page.share(**{f"real-{key}-{name}": moved})
 
 # %% tags=["hide-input", "made"]
 cells = regressions.tabulate_cells()
@@ -90,4 +100,7 @@ page.share(**{"limits-r": f"{cells['stage'].corr(cells['log own']):.2f}".replace
 recipe, size = RECIPES["tiny"], SUITES["tiny"].parameters
 seen = {step: recipe.batch * recipe.length * step / size for step in (128, 768)}
 page.share(**{f"tokens-{step}": f"{ratio:.1f}" for step, ratio in seen.items()})
-page.share(picture=HTML(claims.draw_use()), counts=counted.replace("*", ""))
+page.share(picture=HTML(claims.draw_use()))
+for suite, said in counted.items():
+    key = "counts" if suite == "tiny" else f"{suite}-counts"
+    page.share(**{key: said.replace("*", "")})

@@ -24,7 +24,8 @@ from IPython.display import Markdown
 
 from kent import records
 from kent.models import pretraining
-from kent.pages import costs
+from kent.pages import costs, scorecard
+from kent.pages.seeds import collect_outputs
 
 # %% tags=["hide-input", "made"]
 executed = sorted((records.PACKAGE.parent / "_build/pages/tiny").glob("*.ipynb"))
@@ -52,6 +53,19 @@ numbers.style.format({"factor": "{:.2f}"}, precision=1, na_rep="")
 
 # %% tags=["hide-input"]
 pages[["finished (UTC)", "estimate"]].style.format(na_rep="")
+
+# %% [markdown]
+# ## Pages recorded elsewhere
+#
+# They ran on other models, when and on what stands here, and this build shows them as they came out.
+
+# %% tags=["hide-input"]
+kept = {path: collect_outputs(path, costs.RUNS) for path in scorecard.list_recorded()}
+rows = {
+    (scorecard.name_model(path.parent.name), path.stem): run for path in kept for run in kept[path]
+}
+recorded = pd.DataFrame.from_dict(rows, orient="index")
+recorded if rows else Markdown("None so far.")
 
 # %% [markdown]
 # ## Machine and versions

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 PICTURES = ("image/svg+xml", "image/png")
+TEXTS = ("text/markdown", "text/html")
 HEADING = re.compile(r"(?m)^(#{1,5} )")
 
 
@@ -84,6 +85,19 @@ def change_text(cell: dict, change: Callable[[str], str]) -> dict:
         return cell
     parts = re.split(r"(?ms)(^```.*?^```)", source_of(cell))
     return {**cell, "source": "".join(p if p.startswith("```") else change(p) for p in parts)}
+
+
+def change_shown(cell: dict, change: Callable[[str], str]) -> dict:
+    """A cell with the text changed that it shows: its own, or that of its outputs."""
+    if cell["cell_type"] == "markdown":
+        return change_text(cell, change)
+    return {**cell, "outputs": [_change_output(each, change) for each in _outputs(cell)]}
+
+
+def _change_output(output: dict, change: Callable[[str], str]) -> dict:
+    data = output.get("data", {})
+    changed = {kind: change("".join(data[kind])) for kind in TEXTS if kind in data}
+    return {**output, "data": data | changed} if changed else output
 
 
 def lower_headings(cell: dict) -> dict:

@@ -11,10 +11,8 @@ def style_links(verdicts: Mapping[str, str]) -> str:
     The links are those of the side bar and of search results. A page's link to itself is "#", so
     there its own chip, the one under its title, says which it is.
     """
-    rules = [
-        _rule(f':is(.bd-links, #search-results) a[href$="{name}.html"]::after', verdict)
-        for name, verdict in verdicts.items()
-    ]
+    there = ':is(.bd-links, #search-results) a:is([href="{0}.html"], [href$="/{0}.html"])::after'
+    rules = [_rule(there.format(name), verdict) for name, verdict in verdicts.items()]
     own = 'body:has(h1 + .verdict > [data-verdict="{}"]) .bd-links a.current[href="#"]::after'
     rules += [_rule(own.format(verdict), verdict) for verdict in sorted(set(verdicts.values()))]
     return "\n".join(["/* Made when the book is built: scripts/chips.py. */", *rules, ""])

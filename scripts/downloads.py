@@ -5,7 +5,7 @@ import io
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -47,12 +47,13 @@ def local_folders() -> dict[str, str]:
 
 def clean(page: dict) -> dict:
     """The executed notebook without what only this machine means: times, progress, folders."""
-    cells = [_clean_cell(cell) for cell in page["cells"]]
+    cells = [_hide_machine(clean_cell(cell)) for cell in page["cells"]]
     kept = {key: page["metadata"][key] for key in ("kernelspec",) if key in page["metadata"]}
     return {**page, "cells": cells, "metadata": kept}
 
 
-def _clean_cell(cell: dict) -> dict:
+def clean_cell(cell: dict) -> dict:
+    """A cell without times, progress and what it gave to the book's prose."""
     dropped = ("papermill", "execution")
     metadata = {key: each for key, each in cell["metadata"].items() if key not in dropped}
     if not metadata.get("tags"):
@@ -61,28 +62,44 @@ def _clean_cell(cell: dict) -> dict:
     if "outputs" in cell:
         shown = [each for each in cell["outputs"] if each.get("name") != "stderr"]
         shown = [each for each in shown if "scrapbook" not in each.get("metadata", {})]
-        cell["outputs"] = [hide_folders(drop_variant(each)) for each in shown]
+        cell["outputs"] = shown
     return cell
+
+
+def _hide_machine(cell: dict) -> dict:
+    outputs = [hide_folders(drop_variant(each)) for each in cell.get("outputs", [])]
+    return {**cell, "outputs": outputs} if "outputs" in cell else cell
 
 
 def hide_folders(value: object) -> object:
     """JSON with the names of this machine's folders replaced in every text."""
+    return change_texts(value, _hide)
+
+
+def _hide(text: str) -> str:
+    for path, name in local_folders().items():
+        text = re.sub(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", name, text)
+    return text
+
+
+def change_texts(value: object, change: Callable[[str], str]) -> object:
+    """JSON with every text changed, but for keys."""
     if isinstance(value, dict):
-        return {key: hide_folders(each) for key, each in value.items()}
+        return {key: change_texts(each, change) for key, each in value.items()}
     if isinstance(value, list):
-        return [hide_folders(each) for each in value]
-    if isinstance(value, str):
-        for path, name in local_folders().items():
-            value = re.sub(rf"{re.escape(path)}(?![\w-])", name, value)
-    return value
+        return [change_texts(each, change) for each in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def list_files(name: str, page: dict) -> dict[str, str]:
-    """The files of a page by their kind: csv and json where the page keeps such numbers."""
+    """The files of a page by their kind: csv and json where the page keeps such numbers.
+
+    A recorded page has no source of its own: its notebook may have changed since.
+    """
     tables = collect(page["cells"], "kent-estimates")
     rows = [row for found in collect(page["cells"], "kent") for row in found]
     files = {"csv": write_data(tables)} if tables else {}
     files |= {"json": write_verdicts(rows)} if rows else {}
     files["ipynb"] = json.dumps(clean(page), indent=1, ensure_ascii=False) + "\n"
-    files["py"] = (ROOT / "notebooks" / f"{name}.py").read_text("utf8")
-    return files
+    source = ROOT / "notebooks" / f"{name}.py"
+    return files | ({"py": source.read_text("utf8")} if source.exists() else {})

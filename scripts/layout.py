@@ -29,7 +29,10 @@ HOW = '<details class="how">\n<summary>How this was made: parameters, code, chec
 
 @dataclass
 class Page:
-    """An executed page, taken apart: texts in Markdown, the rest as cells and what they keep."""
+    """An executed page, taken apart: texts in Markdown, the rest as cells and what they keep.
+
+    `recorded` says that it ran elsewhere.
+    """
 
     name: str
     title: str
@@ -40,6 +43,7 @@ class Page:
     rows: list[dict]
     runs: dict | None
     has_parameters: bool
+    recorded: bool = False
     body: list[dict] = field(default_factory=list)
     how: list[dict] = field(default_factory=list)
 
@@ -71,15 +75,15 @@ def _pick(cells: list[dict], tag: str) -> dict | None:
     return next((cell for cell in cells if tag in tags_of(cell)), None)
 
 
-def take_apart(name: str, cells: list[dict]) -> Page:
+def take_apart(name: str, cells: list[dict], recorded: bool = False) -> Page:
     """Read an executed page; where it has no tags, the figure is the first picture."""
     first, *rest = cells
     figure = _pick(rest, "figure") or next(filter(has_picture, rest), None)
     rows = [row for found in collect(rest, "kent") for row in found]
     runs = next(iter(collect(rest, "kent-runs")), None)
     has_parameters = _pick(rest, "parameters") is not None
-    opening = read_opening(source_of(first))
-    page = Page(name, *opening, figure, _pick(rest, "answer"), rows, runs, has_parameters)
+    said = read_opening(source_of(first))
+    page = Page(name, *said, figure, _pick(rest, "answer"), rows, runs, has_parameters, recorded)
     _sort(page, rest)
     return page
 
@@ -119,7 +123,7 @@ def compose(page: Page, kinds: list[str], level: int = 1) -> list[dict]:
     texts += [openings.answers(before)] if before else []
     opening = [make_text("\n\n".join(texts))]
     opening += [show_output(cell) for cell in (page.answer, page.figure) if cell]
-    said = openings.badge(page.runs, page.has_parameters)
+    said = openings.badge(page.runs, page.has_parameters, page.recorded)
     under = [openings.answers(behind)] if behind else []
     under += [openings.sources(page.name, said, kinds), page.intro]
     opening.append(make_text("\n\n".join(each for each in under if each)))

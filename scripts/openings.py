@@ -63,14 +63,16 @@ def _answer(row: dict) -> str:
     return f"<li><div>{words}</div>{chip(row['verdict'])}</li>"
 
 
-def badge(runs: dict | None, has_parameters: bool) -> str:
-    """What was run for this book; nothing where the page does not say."""
-    if runs:
-        days = dict.fromkeys(runs["date"].split(" to ")) if runs.get("date") else []
-        number = f"{runs['runs']:,} run{'s' if runs['runs'] != 1 else ''}"
-        said = [f"built here: {number}", f"{runs['seconds']:,.0f} s", " to ".join(days)]
-        return ", ".join(each for each in said if each)
-    return "" if has_parameters else "no runs of its own"
+def badge(runs: dict | None, has_parameters: bool, recorded: bool = False) -> str:
+    """What was run for this book, or elsewhere and when; nothing where the page does not say."""
+    if not runs:
+        return "recorded" if recorded else "" if has_parameters else "no runs of its own"
+    days = dict.fromkeys(runs["date"].split(" to ")) if runs.get("date") else []
+    number = f"{runs['runs']:,} run{'s' if runs['runs'] != 1 else ''}"
+    said = [number, f"{runs['seconds']:,.0f} s", " to ".join(days)]
+    if recorded:
+        said += [runs.get("machine"), runs.get("commit") and f"commit {runs['commit']}"]
+    return f"{'recorded' if recorded else 'built here'}: {', '.join(filter(None, said))}"
 
 
 def sources(name: str, said: str, kinds: Sequence[str]) -> str:

@@ -3,9 +3,10 @@
     python scripts/publish.py            the whole book, strictly: every page must have run
     python scripts/publish.py NAME       a draft of the prose and this one page, to look at
 
-Pages come from _build/pages/tiny and prose from book/; the staging folder, which Sphinx reads, has
-them as published: the answer first, how a page was made at its end (layout.py), pages that are
-nested in _toc.yml as sections of their chapter (nesting.py).
+Pages come from _build/pages/tiny, those that _toc.yml names as results/pages/SUITE/NAME from there
+(recorded.py; left out where there is no record yet), and prose from book/. The staging folder,
+which Sphinx reads, has them as published: the answer first, how a page was made at its end
+(layout.py), pages that are nested in _toc.yml as sections of their chapter (nesting.py).
 """
 
 import argparse
@@ -28,8 +29,11 @@ INJECTED = "injected-parameters"
 """papermill's tag of the cell that holds what it was given."""
 
 
-def fault(executed: Path, notebook: Path) -> str | None:
-    """Why a page must not be published; None when it ran to its end from today's notebook."""
+def fault(executed: Path, notebook: Path | None = None) -> str | None:
+    """Why a page must not be published; None when it ran to its end, and from today's `notebook`.
+
+    A record, for which no notebook is given, may be of an older one.
+    """
     if not executed.exists():
         return "it has not run"
     page = json.loads(executed.read_text("utf8"))
@@ -43,6 +47,8 @@ def fault(executed: Path, notebook: Path) -> str | None:
         return "papermill did not finish it"
     if any(cell["execution_count"] is None for cell in code):
         return "some of its cells have not run"
+    if notebook is None:
+        return None
     own = [each for each in page["cells"] if INJECTED not in each["metadata"].get("tags", [])]
     today = json.loads(notebook.read_text("utf8"))["cells"]
     if [*map(source_of, own)] != [*map(source_of, today)]:
@@ -53,10 +59,15 @@ def fault(executed: Path, notebook: Path) -> str | None:
 def contents(only: str | None = None) -> dict:
     """The table of contents; with `only`, without the other notebooks.
 
+    Recorded pages whose record is not there yet are left out, which is said.
+
     Raises:
         ValueError: when no page is called `only`.
     """
     table = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
+    table, lost = nesting.drop_missing(table, ROOT)
+    for file in lost:
+        print(f"{file} is not recorded yet: left out", file=sys.stderr)
     if only is None:
         return table
     if only not in pages(table):
@@ -66,8 +77,23 @@ def contents(only: str | None = None) -> dict:
 
 def pages(table: dict) -> list[str]:
     """The names of the notebooks in a table of contents, each followed by its sections."""
-    chapters = nesting.list_chapters(table).items()
-    return [name for chapter, sections in chapters for name in (chapter, *sections)]
+    return [*nesting.list_notebooks(table)]
+
+
+def read(table: dict) -> dict[str, dict]:
+    """The executed pages of a table of contents by name.
+
+    Raises:
+        ValueError: naming each page that must not be published, and why.
+    """
+    executed, faults = {}, []
+    for name, file in nesting.list_notebooks(table).items():
+        notebook, recorded = ROOT / f"{file}.ipynb", nesting.is_recorded(file)
+        executed[name] = notebook if recorded else PAGES / f"{name}.ipynb"
+        faults.append((name, fault(executed[name], None if recorded else notebook)))
+    if faults := [f"page {name}: {why}" for name, why in faults if why]:
+        raise ValueError("\n".join(faults))
+    return {name: json.loads(path.read_text("utf8")) for name, path in executed.items()}
 
 
 def stage(site: Path, table: dict) -> list[Path]:
@@ -77,15 +103,9 @@ def stage(site: Path, table: dict) -> list[Path]:
         What differed and was written. The rest keeps its date: Sphinx does not read it again.
 
     Raises:
-        ValueError: naming each page that must not be published, and why.
+        ValueError: as `read`.
     """
-    executed = {name: PAGES / f"{name}.ipynb" for name in pages(table)}
-    notebooks = {name: ROOT / "notebooks" / f"{name}.ipynb" for name in executed}
-    faults = [(name, fault(path, notebooks[name])) for name, path in executed.items()]
-    if faults := [f"page {name}: {why}" for name, why in faults if why]:
-        raise ValueError("\n".join(faults))
-    read = {name: json.loads(path.read_text("utf8")) for name, path in executed.items()}
-    wanted = {site / name: each for name, each in compile_site(table, read).items()}
+    wanted = {site / name: each for name, each in compile_site(table, read(table)).items()}
     for path in [path for path in site.rglob("*") if path.is_file() and path not in wanted]:
         path.unlink()
     differ = []

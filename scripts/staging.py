@@ -8,6 +8,7 @@ import chips
 import layout
 import narrow
 import nesting
+import recorded
 import yaml
 from cells import bind_errors, collect
 from downloads import list_files
@@ -28,10 +29,14 @@ def configure(text: str) -> str:
     return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
 
-def publish_page(name: str, page: dict, homes: Mapping[str, str], level: int = 1) -> list[dict]:
+def publish_page(name: str, page: dict, table: dict, level: int = 1) -> list[dict]:
     """The cells of an executed page in the order in which the book shows them."""
     kinds = [kind for kind in ("csv", "json", "ipynb", "py") if kind in list_files(name, page)]
-    cells = layout.compose(layout.take_apart(name, page["cells"]), kinds, level)
+    homes, suite = nesting.find_homes(table), nesting.find_suites(table).get(name)
+    if suite:
+        page = recorded.adapt(page, name, suite, nesting.list_notebooks(table))
+    taken = layout.take_apart(name, page["cells"], bool(suite))
+    cells = layout.compose(taken, kinds, level)
     return [bind_errors(nesting.redirect_cell(cell, homes)) for cell in cells]
 
 
@@ -42,7 +47,7 @@ def compile_site(table: dict, executed: Mapping[str, dict]) -> dict[str, bytes]:
         "_config.yml": configure((ROOT / "_config.yml").read_text("utf8")),
         "_toc.yml": yaml.safe_dump(nesting.drop_sections(table), sort_keys=False),
     }
-    published, variants = _compile_pages(table, executed, homes)
+    published, variants = _compile_pages(table, executed)
     texts |= published
     texts |= {f"{STATIC}/narrow/{label}.svg": text for label, text in variants.items()}
     texts[f"{STATIC}/pages.css"] = _style(executed, homes) + narrow.style_variants([*variants])
@@ -51,13 +56,13 @@ def compile_site(table: dict, executed: Mapping[str, dict]) -> dict[str, bytes]:
 
 
 def _compile_pages(
-    table: dict, executed: Mapping[str, dict], homes: Mapping[str, str]
+    table: dict, executed: Mapping[str, dict]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The notebooks that are pages of the book, and the narrow variants of their figures."""
     texts, variants = {}, {}
     for name, sections in nesting.list_chapters(table).items():
-        nested = {each: publish_page(each, executed[each], homes, 2) for each in sections}
-        cells = nesting.fold(publish_page(name, executed[name], homes), nested)
+        nested = {each: publish_page(each, executed[each], table, 2) for each in sections}
+        cells = nesting.fold(publish_page(name, executed[name], table), nested)
         cells, found = narrow.collect_variants(name, cells)
         page = {**executed[name], "cells": cells}
         texts[f"notebooks/{name}.ipynb"] = json.dumps(page, indent=1, ensure_ascii=False)

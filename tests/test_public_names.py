@@ -16,12 +16,12 @@ PUBLIC = {
     "Recipe": "(learning_rate=0.0004, min_rate=0.1, warmup=0.05, warmup_from=0.1, "
     "betas=(0.9, 0.95), "
     "weight_decay=0.1, decay_embeddings=False, clip=1.0, batch=128, steps=1600, epochs=1, "
-    "seed=6198, tasks='paper', tasks_along=False, bf16=None, temperature=1.0, cooling=True, "
-    "rows=16)",
+    "seed=6198, probes_every=1, tasks='paper', tasks_along=False, bf16=None, "
+    "temperature=1.0, cooling=True, rows=16)",
     "describe": "(source, *, column='text', tokens=None)",
     "knowledge_entropy": "(coefficients)",
     "learn": "(model, tokenizer, sequences, knowledge, recipe, out, *, control=None)",
-    "load": "(name, step=None, *, branch=None, dtype=torch.float32, device=None)",
+    "load": "(name, step=None, *, branch=None, dtype=torch.float32, device=None, device_map=None)",
     "probe": "(model, tokenizer, knowledge, *, batch_size=64)",
     "profile": "(model, sequences, *, attention_mask=None, batch_size=8, "
     "measures=None, activation='abs', skip=None)",

@@ -34,6 +34,10 @@ class BlockMeans:
             self.sums = values.new_zeros(self.count, *values.shape[1:])
         self.sums.index_add_(0, self._find_blocks(start, start + len(values)), values)
 
+    def join(self, others: "BlockMeans") -> None:
+        """Add what was summed elsewhere over others of the same instances."""
+        self.sums += others.sums
+
     def means(self) -> Float[Tensor, "block ..."]:
         """Mean of each block's instances."""
         return self.sums / self.sizes.view(-1, *[1] * (self.sums.ndim - 1))

@@ -22,10 +22,15 @@ from kent.measure.profiles import Profile
 def measure_norms(
     model: PreTrainedModel, layers: Sequence[Memory | Mixture]
 ) -> list[Float[Tensor, " neuron"]] | None:
-    """Each memory vector's norm; None where some are not the rows of a weight of their own."""
+    """Each memory vector's norm.
+
+    None where some are not the rows of a weight of their own, or are kept elsewhere.
+    """
     exact, norms = find_exact(model.dtype), []
     for layer in layers:
         memories = layer.shared if isinstance(layer, Mixture) else [layer]
+        if isinstance(layer, Mixture) and layer.routed.is_meta:
+            return None
         if not all(is_plain(memory.values) for memory in memories):
             return None
         vectors = [layer.routed] if isinstance(layer, Mixture) else []

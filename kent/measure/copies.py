@@ -44,13 +44,30 @@ def is_plain(projection: nn.Module) -> bool:
 
 
 def check_vectors(memories: Sequence[Memory], vectors: Sequence[Tensor], noun: str) -> None:
-    """Raise `ValueError` unless there is one vector [m] per layer; `noun` says what they are."""
+    """Raise `ValueError` unless there is one vector [m] per layer; `noun` says what they are.
+
+    And for weights that are not there to be changed: packed, or kept elsewhere.
+    """
+    for layer, memory in enumerate(memories):
+        _check_there(layer, memory)
     if len(vectors) != len(memories):
         raise ValueError(f"{noun} for {len(vectors)} layers: the model has {len(memories)}")
     for layer, (memory, vector) in enumerate(zip(memories, vectors, strict=True)):
         if vector.shape != (count := len(memory.vectors),):
             found = f"{noun} of layer {layer} have shape {[*vector.shape]}"
             raise ValueError(f"{found}, not [{count}]")
+
+
+def _check_there(layer: int, memory: Memory) -> None:
+    for projection in (memory.keys, memory.values):
+        weight = getattr(projection, "weight", None)
+        if weight is None or weight.dtype not in PRECISIONS:
+            kind = type(projection).__name__ if weight is None else weight.dtype
+            only = "only floating-point weights can be scaled, so load the model unquantised"
+            raise ValueError(f"the memory of layer {layer} is stored as {kind}: {only}")
+        if weight.is_meta:
+            whole = "load the model whole, without offloading"
+            raise ValueError(f"the weights of layer {layer} are kept elsewhere: {whole}")
 
 
 def _list_names(model: PreTrainedModel) -> dict[nn.Parameter, list[str]]:

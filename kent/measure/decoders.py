@@ -69,6 +69,11 @@ def find_device(model: PreTrainedModel) -> torch.device:
     return torch.device(getattr(hook, "execution_device", None) or kept)
 
 
+def is_packed(model: PreTrainedModel) -> bool:
+    """Whether transformers quantised its weights, or read them so."""
+    return getattr(model, "hf_quantizer", None) is not None
+
+
 def count_vocabulary(model: PreTrainedModel) -> int:
     """How many token ids a model knows: the rows of its input embeddings, also under an adapter."""
     embeddings = model.get_input_embeddings()

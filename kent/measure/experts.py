@@ -110,7 +110,7 @@ class Reading:
         """What is heard within the block is added up over each instance's counted tokens."""
         self.batch.check_positions(self.layer, len(index))
         tokens, mask = self.batch.tokens, self.batch.counted
-        counted = read_mask(tokens, mask)
+        counted = read_mask(tokens, mask).to(weights.device)
         experts, neurons, _ = self.mixture.routed.shape
         exact = find_exact(weights.dtype)
         sums = torch.zeros(experts, len(tokens), neurons, dtype=exact, device=weights.device)

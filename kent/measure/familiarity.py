@@ -32,7 +32,7 @@ from kent.measure.head import Project, find_head, measure_surprisal
 from kent.measure.rotations import rows_together
 from kent.measure.streaming import Batch, freeze
 from kent.records import describe_run, expect_whole, load_tensors, save_tensors
-from kent.settings import Count, check_text, checked
+from kent.settings import Count, Whole, check_text, checked
 from kent.text.corpora import DOMAINS, HELD_OUT_SEED, PYDOC, WORLD_SEED
 from kent.text.documents import read_json_lines
 from kent.text.templates import Document
@@ -40,18 +40,22 @@ from kent.text.tokens import begin, find_bos
 from kent.text.topics import read_topics
 from kent.text.world import World
 
-FORMAT = "kent familiarity 1"
+FORMAT = "kent familiarity 2"
 
 
 @dataclass(frozen=True)
 class Familiarity:
     """Each instance's mean perplexity of its entities, and how many of them were scored.
 
-    Instances stand in the documents' order.
+    `surprisals` are the means over its entities of -ln p per token, in nats: an entity that is
+    hardly known weighs no more there than any other. `documents` say which of the documents given
+    an instance is; they stand in the documents' order.
     """
 
     perplexities: Float64[Tensor, " instance"]
     entities: Int64[Tensor, " instance"]
+    surprisals: Float64[Tensor, " instance"]
+    documents: Int64[Tensor, " instance"]
     provenance: dict = field(default_factory=dict)
 
     @property
@@ -77,7 +81,8 @@ class Familiarity:
     @checked
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file, atomically, with the provenance in its header."""
-        tensors = {"perplexities": self.perplexities, "entities": self.entities}
+        names = ("perplexities", "entities", "surprisals", "documents")
+        tensors = {name: getattr(self, name) for name in names}
         save_tensors(tensors, path, format=FORMAT, provenance=self.provenance)
 
     @classmethod
@@ -93,8 +98,10 @@ class Familiarity:
 
 
 @checked
-def read_entities(source: str | Path, *, limit: Count, column: str = "text") -> list[Document]:
-    """The first `limit` documents of `source` that name at least one entity.
+def read_entities(
+    source: str | Path, *, limit: Count, column: str = "text", skip: Whole = 0
+) -> list[Document]:
+    """The first `limit` documents of `source` that name at least one entity, behind `skip` others.
 
     `source` is a corpus of the world (world, world-near, world-far), pydoc (Python's reference,
     whose entities are the names in code marks) or the path of a spans file: .jsonl, one object a
@@ -111,10 +118,12 @@ def read_entities(source: str | Path, *, limit: Count, column: str = "text") -> 
         documents = read_topics()
     else:
         documents = _read_spans(expand(source), column)
-    found = list(islice((document for document in documents if document.entities), limit))
-    if (count := len(found)) < limit:
-        raise ValueError(f"{source} ends after {count} documents with entities; {limit} wanted")
-    return found
+    named = (document for document in documents if document.entities)
+    found = list(islice(named, skip + limit))
+    if (count := len(found)) < skip + limit:
+        wanted = f"{skip + limit} wanted"
+        raise ValueError(f"{source} ends after {count} documents with entities; {wanted}")
+    return found[skip:]
 
 
 def check_source(source: str | Path) -> None:
@@ -176,14 +185,14 @@ def measure_familiarity(
 ) -> Familiarity:
     """Mean perplexity of the entities in each document (figure 10), in one streaming pass.
 
-    An entity's perplexity is exp(mean -ln p) over its tokens, each given everything before it in
-    its document and one token in front: that which the tokenizer puts there by its own default
-    (`kent.text.tokens.find_bos`), else the end-of-text token. A token is an entity's when a
-    character that both hold is not white space; the token in front is none's. Documents are cut to
-    `length` tokens; entities not whole then are left out, and so are documents that keep none. Log
-    probabilities are taken in float32 at least, of 256 positions of entities at a time. Documents
-    are read one by one where the model's positions depend on the longest row of a batch. The model
-    is left as found.
+    An entity's perplexity is exp(mean -ln p) over its tokens (that mean is its surprisal), each
+    given everything before it in its document and one token in front: that which the tokenizer puts
+    there by its own default (`kent.text.tokens.find_bos`), else the end-of-text token. A token is
+    an entity's when a character that both hold is not white space; the token in front is none's.
+    Documents are cut to `length` tokens; entities not whole then are left out, and so are documents
+    that keep none. Log probabilities are taken in float32 at least, of 256 positions of entities at
+    a time. Documents are read one by one where the model's positions depend on the longest row of a
+    batch. The model is left as found.
 
     Raises ValueError for a document that is no text or has spans beyond it (named by its index); a
     tokenizer without offsets or end-of-text token, or another model's; a length below 2 or beyond
@@ -192,13 +201,14 @@ def measure_familiarity(
     _check_tokenizer(tokenizer)
     for index, document in enumerate(documents):
         _check_marks(document.text, document.entities, f"documents[{index}]")
-    instances = [_tokenise(document, tokenizer, length) for document in documents]
-    instances = [instance for instance in instances if instance.entities]
+    tokenised = [_tokenise(document, tokenizer, length) for document in documents]
+    places = [index for index, instance in enumerate(tokenised) if instance.entities]
+    instances = [tokenised[index] for index in places]
     if not instances:
         none = f"no document has a whole entity within {length} tokens"
         raise ValueError(f"{none}: give longer ones, or other documents")
     check_tokens(model, (instance.tokens for instance in instances), "documents")
-    perplexities = torch.empty(len(instances), dtype=torch.float64)
+    scores = torch.empty(2, len(instances), dtype=torch.float64)
     # The longest first: rows of one batch are about as long, so that little of it is padding.
     order = sorted(range(len(instances)), key=lambda index: -len(instances[index].tokens))
     with freeze(model):
@@ -206,14 +216,15 @@ def measure_familiarity(
         starts = range(0, len(order), size)
         for start in tqdm(starts, desc="familiarity", unit="batch", leave=False):
             chosen = order[start : start + size]
-            perplexities[chosen] = _score([instances[index] for index in chosen], model, project)
+            scores[:, chosen] = _score([instances[index] for index in chosen], model, project)
+    perplexities, surprisals = scores
     if not perplexities.isfinite().all():
         raise NotFiniteError("a perplexity")
     entities = torch.tensor([len(instance.entities) for instance in instances])
     counts = {"documents": len(documents), "instances": len(entities)}
     counts |= {"entities": int(entities.sum()), "length": length, "bos": find_bos(tokenizer)}
     provenance = describe_model(model) | counts | describe_run()
-    return Familiarity(perplexities, entities, provenance)
+    return Familiarity(perplexities, entities, surprisals, torch.tensor(places), provenance)
 
 
 def _tokenise(document: Document, tokenizer: PreTrainedTokenizerBase, length: int) -> _Instance:
@@ -240,8 +251,8 @@ def _find_positions(text: str, span: tuple[int, int], offsets: list[tuple[int, i
 
 def _score(
     instances: list[_Instance], model: PreTrainedModel, project: Project
-) -> Float64[Tensor, " instance"]:
-    """Mean perplexity of each instance's entities."""
+) -> Float64[Tensor, "2 instance"]:
+    """Mean perplexity of each instance's entities, and their mean surprisal per token."""
     rows, device = [instance.tokens for instance in instances], find_device(model)
     tokens = pad_sequence(rows, batch_first=True).to(device)
     real = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(device)
@@ -253,11 +264,13 @@ def _score(
     surprisal = torch.zeros(tokens.shape, dtype=torch.float64)
     surprisal[asked] = measure_surprisal(states, tokens[asked], project)
     # Entities may share tokens, and one of many tokens counts as much as one of few.
-    perplexities = [
-        torch.stack([row[positions].mean().exp() for positions in instance.entities])
+    means = [
+        [row[positions].mean() for positions in instance.entities]
         for row, instance in zip(surprisal, instances, strict=True)
     ]
-    return torch.stack([each.mean() for each in perplexities])
+    perplexities = [torch.stack([each.exp() for each in found]).mean() for found in means]
+    surprisals = [torch.stack(found).mean() for found in means]
+    return torch.stack([torch.stack(perplexities), torch.stack(surprisals)])
 
 
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:

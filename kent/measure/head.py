@@ -93,7 +93,7 @@ def find_head(model: PreTrainedModel) -> Project:
     tolerance = 100 * torch.finfo(expected.dtype).eps
     near = {"rtol": tolerance, "atol": tolerance * expected.abs().max().item()}
     fits = getattr(projection, "in_features", hidden.shape[-1]) == hidden.shape[-1]
-    if not fits or not torch.allclose(project(hidden).to(expected.dtype), expected, **near):
+    if not fits or not torch.allclose(project(hidden).to(expected), expected, **near):
         more = "more than project, scale and soft-cap its last hidden states"
         raise NotMeasurableError("token", f"{type(model).__name__} does {more}: not known")
     return project
@@ -110,7 +110,8 @@ def average_tokens(
         for block, following in zip(flat.split(POSITIONS), targets.split(POSITIONS), strict=True)
         for logits, answers in zip(project(block).split(rows), following.split(rows), strict=True)
     ]
-    entropies, losses = (torch.cat(parts).view(tokens.shape) for parts in zip(*found, strict=True))
+    joined = (torch.cat(parts).to(tokens.device) for parts in zip(*found, strict=True))
+    entropies, losses = (each.view(tokens.shape) for each in joined)
     # Every real token has a distribution after it. A loss needs the next token too: none is after
     # the last, where `roll` put the first, and none is real on the other side of padding.
     predicted = None if mask is None else mask[:, :-1] * mask[:, 1:]
@@ -120,12 +121,15 @@ def average_tokens(
 def _spread(
     logits: Float[Tensor, "position vocabulary"], answers: Int[Tensor, "position 1"]
 ) -> tuple[Float[Tensor, " position"], Float[Tensor, " position"]]:
-    """Entropy of softmax(logits) and -log softmax of the answers; `logits` are overwritten."""
+    """Entropy of softmax(logits) and -log softmax of the answers; `logits` are overwritten.
+
+    Both are where the logits are, which the answers need not be.
+    """
     # With z shifted by its maximum (no overflow), e = exp(z) and s = Σe, the entropy is
     # -Σ e/s·(z - ln s) = ln s - Σ e·z / s. So one exponential serves both; a softmax and a
     # log-softmax would take two, and two more tensors of the size of the logits.
     logits -= logits.amax(dim=-1, keepdim=True)
-    answered = logits.gather(1, answers).squeeze(1)
+    answered = logits.gather(1, answers.to(logits.device)).squeeze(1)
     weights = logits.exp()
     total = weights.sum(dim=-1)
     return total.log() - torch.linalg.vecdot(weights, logits) / total, total.log() - answered
@@ -136,5 +140,6 @@ def measure_surprisal(
 ) -> Float64[Tensor, " answer"]:
     """-ln p in nats of each answer after its hidden state, from 256 answers' logits at a time."""
     blocks = zip(states.split(POSITIONS), answers.split(POSITIONS), strict=True)
-    losses = [cross_entropy(project(each), right, reduction="none") for each, right in blocks]
+    found = ((project(states), right) for states, right in blocks)
+    losses = [cross_entropy(each, right.to(each.device), reduction="none") for each, right in found]
     return torch.cat(losses).cpu().double()

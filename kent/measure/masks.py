@@ -34,6 +34,7 @@ def average_positions(
     """
     if mask is None:
         return values.mean(dim=1, dtype=find_exact(values.dtype))
+    mask = mask.to(values.device)  # a layer may lie elsewhere than the tokens
     real = mask.bool().view(*mask.shape, *[1] * (values.ndim - 2))
     return values.masked_fill(~real, 0).sum(dim=1, dtype=find_exact(values.dtype)) / real.sum(dim=1)
 

@@ -10,13 +10,19 @@ from typing import Annotated, Literal
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from kent.measure.attention import listen
 from kent.measure.blocks import BlockMeans
 from kent.measure.collection import collect, measure_norms
-from kent.measure.decoders import Model, check_tokens, describe_model, find_decoder, find_device
+from kent.measure.decoders import (
+    Model,
+    check_tokens,
+    describe_model,
+    find_decoder,
+    find_device,
+    is_packed,
+)
 from kent.measure.experts import watch_mixtures
 from kent.measure.head import average_tokens, find_head
 from kent.measure.limits import NotMeasurableError, leave_out
@@ -32,6 +38,7 @@ from kent.measure.masks import (
 from kent.measure.memory import Memory, Mixture, find_layers
 from kent.measure.profiles import Profile
 from kent.measure.rotations import rows_together
+from kent.measure.sharing import add_up, agree, describe_given, exchange, walk
 from kent.measure.streaming import Batch, find_deviation, freeze, watch
 from kent.measure.trials import try_mixtures
 from kent.records import describe_run
@@ -60,7 +67,7 @@ def _check_rows(
     for kind in {*kinds.tolist()} - tried:
         row = lengths.where(kinds == kind, 0).argmax().item()
         alone = Batch(batch.tokens[row : row + 1, real[row]], None).run(find_decoder(model))[0]
-        if deviation := find_deviation(hidden[row, real[row]], alone):
+        if deviation := find_deviation(hidden[row, real[row]], alone, is_packed(model)):
             reason = (
                 f"{type(model).__name__} makes other states of a sequence alone (by "
                 f"{deviation:.1g} of their size): kent knows neither attention that is more than a "
@@ -102,11 +109,18 @@ def profile(
     rows of a plain weight (under an adapter) have no norms. A layer of experts has all experts'
     vectors for its memory (see `kent.measure.experts`).
 
+    Processes that torchrun started, or that `torch.distributed` joins, each make the same call;
+    they share the batches, and each gets the whole. Layers may lie on several devices.
+
     Raises `ValueError` for an architecture of which nothing can be measured, or not what was asked
     for (attention that kent's does not reproduce, say), parts of the model whose hooks do not run,
     malformed sequences or mask (padding between real tokens too), instances with no more than
-    `skip` tokens, weights whose dtypes do not go together, unknown measures or activation.
+    `skip` tokens, weights whose dtypes do not go together, unknown measures or activation, and
+    processes that were given different things. What is raised in one process is raised in all.
     """
+    tensors = {"sequences": sequences, "attention_mask": attention_mask}
+    settings = {"batch_size": batch_size, "measures": measures, "activation": activation}
+    agree(lambda: describe_given(model, tensors, settings | {"skip": skip}))
     find_decoder(model)
     check_tokens(model, [sequences], "sequences")
     mask = settle_mask(sequences, attention_mask)
@@ -117,7 +131,7 @@ def profile(
         check_counted(sequences, mask, skip)
 
     def run(chosen: Sequence[str]) -> dict[tuple[str, int], BlockMeans]:
-        return _stream(model, sequences, mask, batch_size, chosen, activation, skip)
+        return add_up(lambda: _stream(model, sequences, mask, batch_size, chosen, activation, skip))
 
     with freeze(model):
         means, reasons = (run(measures), {}) if measures else leave_out(run, MEASURES)
@@ -126,7 +140,7 @@ def profile(
     taken = [each for each in measures or MEASURES if each not in reasons]
     asked = {"measures": taken, "left_out": reasons, "activation": activation, "skip": skip}
     described = describe_model(model) | describe_text(sequences, mask) | asked | describe_run()
-    return collect(means, layers, norms, described)
+    return collect(means, layers, norms, exchange(lambda: described)[0])
 
 
 def _find_layers(model: PreTrainedModel, activation: str) -> list[Memory | Mixture]:
@@ -159,7 +173,7 @@ def _stream(
     project = find_head(model) if "token" in measures else None
     # By the model's own attention a row without padding is what it is: nothing is left to try.
     tried = set() if "attention" in measures else {0}
-    for start in tqdm(range(0, len(sequences), size), desc="profile", unit="batch", leave=False):
+    for start in walk(range(0, len(sequences), size)):
         chosen = slice(start, start + size)
         real = None if mask is None else mask[chosen].to(device)
         batch = Batch(sequences[chosen].to(device), real, skip)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from kent.measure.decoders import draw_tokens, find_decoder
+from kent.measure.decoders import draw_tokens, find_decoder, is_packed
 from kent.measure.experts import listen
 from kent.measure.limits import NotMeasurableError
 from kent.measure.memory import Memory, Mixture
@@ -79,7 +79,7 @@ def _check_shared(model: PreTrainedModel, mixtures: Sequence[Mixture], calls: Ca
             noise = drawn * output.norm() / drawn.norm()
             ours.append((mixture.experts, _add_shared(noise, mixture.gate)))
             theirs.append((memory.values, _add(noise)))
-    if find_deviation(_run(model, ours), _run(model, theirs)):
+    if find_deviation(_run(model, ours), _run(model, theirs), is_packed(model)):
         shared = "adds its shared experts to the others with weights that kent does not know"
         raise NotMeasurableError("knowledge", f"{type(model).__name__} {shared}")
 
@@ -90,7 +90,7 @@ def try_mixtures(model: PreTrainedModel, layers: Sequence[Memory | Mixture]) -> 
     calls = _record(model, mixtures) if mixtures else {}
     with listen(mixtures, lambda *choices: nullcontext(lambda *heard: None)):
         for experts, (given, named, expected) in calls.items():
-            if find_deviation(experts(*given, **named), expected):
+            if find_deviation(experts(*given, **named), expected, is_packed(model)):
                 other = f"{type(experts).__name__} does more than to sum its experts"
                 raise NotMeasurableError("knowledge", other)
     if any(mixture.shared for mixture in mixtures):

@@ -18,6 +18,7 @@ from transformers import (
 from transformers.utils.hub import has_file
 
 from kent.models.catalogue import describe_suite
+from kent.models.devices import Map, map_devices, read_packing, settle_place
 from kent.models.folders import check_folder
 from kent.models.gguf_files import convert
 from kent.models.older_olmo import is_older, read_older
@@ -41,6 +42,7 @@ def load(
     branch: str | None = None,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device | None = None,
+    device_map: Map | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model, ready to be measured, and tokenizer of a checkpoint at a pretraining step.
 
@@ -51,19 +53,26 @@ def load(
     tokenizer.json says, where there is one. The device is the GPU, if there is one, unless named.
     Code and pickled objects of a repository are never run. A token that the tokenizer puts in front
     of a text by its own default is noted in the model's configuration, for `kent.profile`. `branch`
-    names any branch, or a checkpoint's folder in a folder, instead of a step. Raises what `resolve`
-    raises, and ValueError for a device that is not here and a checkpoint that cannot be read:
-    damaged, of two saves, without some weights or a tokenizer, with weights that its model has no
-    place for or that are not floating-point, or in need of a package that is not here.
+    names any branch, or a checkpoint's folder in a folder, instead of a step.
+
+    `device_map` lays a model over several devices, the CPU and the disk, as accelerate does it (the
+    extra [learn]): "auto", "balanced", "balanced_low_0", "sequential", or the place of each part.
+    What is quantised stays packed; only measuring takes such models, and those whose weights are
+    kept on the CPU or the disk between calls.
+
+    Raises what `resolve` raises, ImportError for a device map without accelerate, and ValueError
+    for a device that is not here and a checkpoint that cannot be read: damaged, of two saves,
+    without some weights or a tokenizer, with weights that its model has no place for or that are
+    not floating-point, or in need of a package that is not here, which is named.
     """
-    device = choose_device(device)
+    place = settle_place(device, device_map)
     if not dtype.is_floating_point:
         accepted = "a floating-point one (float32, bfloat16, float16)"
         raise ValueError(f"dtype must be {accepted}, not {dtype}")
     revision, folder = find_checkpoint(name, step, branch)
     try:
         with keep_precision():
-            tokenizer, model = _read(revision, folder, dtype)
+            tokenizer, model = _read(revision, folder, dtype, place)
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # all that goes wrong while a checkpoint is read is the checkpoint's
@@ -80,24 +89,11 @@ def load(
     elif describe_suite(revision.repository).bos:
         said = "%s was trained with a token that begins a text, and its tokenizer adds none"
         logger.warning(said, revision.repository)
-    return model.to(device).eval(), tokenizer
-
-
-def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device of that name (ValueError where it is not here); of none, the GPU or the CPU."""
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    name, here = "cpu" if str(device) == "cpu:0" else str(device), ["cpu"]
-    if torch.accelerator.is_available():
-        kind = torch.accelerator.current_accelerator().type
-        here += [kind, *(f"{kind}:{index}" for index in range(torch.accelerator.device_count()))]
-    if name not in here:
-        raise ValueError(f"device is {name!r}, and torch finds {', '.join(here)} here, no other")
-    return torch.device(name)
+    return model.eval(), tokenizer
 
 
 def _read(
-    revision: Revision, folder: Path | None, dtype: torch.dtype
+    revision: Revision, folder: Path | None, dtype: torch.dtype, place: torch.device | Map
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     if folder is None:
         source, options = revision.repository, {"revision": revision.commit}
@@ -105,20 +101,24 @@ def _read(
     else:
         source, options = convert(folder) if folder.is_file() else folder, {}
         check_folder(source)
+    packing = read_packing(source, **options)
     if is_older(source, **options):
+        if not isinstance(place, torch.device):
+            raise ValueError("a checkpoint in the older format has no device_map: name a device")
         tokenizer = PreTrainedTokenizerFast.from_pretrained(source, **options)
         model, report = read_older(source, dtype, **options)
     else:
         tokenizer = _read_tokenizer(source, **options)
+        options |= {"device_map": map_devices(place, packing), "dtype": dtype}
         model, report = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
+            source, trust_remote_code=False, output_loading_info=True, **options
         )
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"it lacks {len(missing)} weights, {missing[0]} among them")
-    if not hasattr(model.config, "quantization_config"):
+    if not packing:
         _check_weights(folder and source, report["unexpected_keys"])
     model.config.name_or_path = str(folder or source)
-    return tokenizer, model
+    return tokenizer, model if options.get("device_map") else model.to(place)
 
 
 def _check_repository(revision: Revision) -> None:

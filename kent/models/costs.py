@@ -11,7 +11,7 @@ from huggingface_hub import HfApi
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from kent.hub import UNREACHABLE
-from kent.models.checkpoints import choose_device
+from kent.models.devices import choose_device
 from kent.models.older_olmo import is_older, read_config
 from kent.models.revisions import Revision
 

@@ -58,10 +58,10 @@ class Place:
     def order(self) -> tuple[int, int, int]:
         """By which places of one suite are sorted: stage, then step (or tokens), then ingredient.
 
-        Where stages are not said, they are one.
+        A stage that is not said is the first.
         """
         count = self.tokens if self.step is None else self.step
-        return self.stage or 0, count or 0, self.ingredient or 0
+        return self.stage or 1, count or 0, self.ingredient or 0
 
     def __str__(self) -> str:
         said = {name: value for name, value in vars(self).items() if value is not None}
@@ -94,6 +94,25 @@ def read_branch(name: str) -> Place:
 @cache
 def _compile(form: str) -> re.Pattern:
     return re.compile(form.replace("COUNT", COUNT), re.IGNORECASE | re.ASCII)
+
+
+def add_up(places: Mapping[str, Place]) -> dict[str, int]:
+    """Tokens that were read from the start of pretraining on, of each branch where it is known.
+
+    A stage counts on from the last branch of the stage before, unless the suite's own counts do
+    (no branch of the later stage has fewer). From a stage on where a branch says none, none is
+    known. Branches without a stage are those of the first.
+    """
+    stages, totals, before = {}, {}, 0
+    for branch, place in places.items():
+        stages.setdefault(place.stage or 1, {})[branch] = place.tokens
+    for _, said in sorted(stages.items()):
+        if None in said.values():
+            break
+        start = before if min(said.values()) < before else 0
+        totals |= {branch: start + tokens for branch, tokens in said.items()}
+        before = max(totals.values())
+    return totals
 
 
 def tabulate_places(places: Mapping[str, Place]) -> list[list[str | int]]:

@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -15,7 +15,7 @@ from kent.hub import list_branches
 from kent.models import pretraining
 from kent.models.catalogue import UNKNOWN, Description, describe_suite
 from kent.models.folders import hash_checkpoint
-from kent.models.places import Place, read_branch
+from kent.models.places import Place, add_up, read_branch
 from kent.models.suites import SUITES
 from kent.settings import Whole, checked
 
@@ -35,16 +35,22 @@ class Revision:
     `repository` is a Hub repository, a folder, a file (GGUF), or a suite pretrained on the spot;
     `branch` the Hub branch or the checkpoint's folder in it (None where the folder itself is the
     checkpoint); `commit` the Hub commit or, for a folder, 16 hex digits of a hash of its
-    configuration, weights and tokenizer; `step` is None for a model that does not name its step.
+    configuration, weights and tokenizer; `step` is None for a model that does not name its step;
+    `tokens` are those read from the start of pretraining on, where the branches say them.
     """
 
     repository: str
     branch: str | None
     commit: str | None
     step: int | None
+    tokens: int | None = None
 
     def __str__(self) -> str:
         return "/".join(filter(None, [self.repository, self.branch]))
+
+    def identify(self) -> dict[str, str | int | None]:
+        """What makes it this checkpoint: all but its tokens, of which it may be told later."""
+        return {key: value for key, value in vars(self).items() if key != "tokens"}
 
 
 @dataclass(frozen=True)
@@ -102,8 +108,32 @@ def list_places(name: str | Path) -> dict[str, Place]:
     return dict(sorted(places.items(), key=lambda item: item[1].order))
 
 
+def spell(step: int | str | None) -> dict[str, int | str | None]:
+    """What `kent.load` and `resolve` are given for a step, or for a branch by its name."""
+    return {"branch": step} if isinstance(step, str) else {"step": step}
+
+
+def choose_count(revisions: Iterable[Mapping[str, object]]) -> str | None:
+    """What checkpoints compare by, "step" or "tokens", for their revisions; None where by neither.
+
+    All must say it, and no two alike. Steps compare within one stage only, since most suites count
+    them anew in each.
+    """
+    revisions = list(revisions)
+    for key in ("step", "tokens") if len({*map(_read_stage, revisions)}) == 1 else ("tokens",):
+        said = [revision.get(key) for revision in revisions]
+        if None not in said and len({*said}) == len(said):
+            return key
+    return None
+
+
+def _read_stage(revision: Mapping[str, object]) -> int:
+    branch, suite = revision.get("branch") or "", describe_suite(revision.get("repository") or "")
+    return (suite.read(branch) or read_branch(branch)).stage or 1
+
+
 def find_checkpoint(
-    name: str | Path, step: int | None, branch: str | None = None
+    name: str | Path, step: int | None = None, branch: str | None = None
 ) -> tuple[Revision, Path | None]:
     """The checkpoint and, where it is on this machine (its commit is then left open), its path.
 
@@ -145,10 +175,9 @@ def _take(source: _Source, branch: str, step: int | None) -> tuple[Revision, Pat
         fault = "holds no checkpoint in its branch main: name a step, or a branch"
         known = _name_some(branches.keys() - {"main"})
         raise ValueError(f"{repository} {fault} ({known})")
-    place = source.suite.read(branch) or read_branch(branch)
-    return Revision(
-        repository, branch, branches.get(branch), step or place.step
-    ), path and path / branch
+    step = step if step is not None else (source.suite.read(branch) or read_branch(branch)).step
+    tokens = add_up(_list_said(source)).get(branch)
+    return Revision(repository, branch, branches[branch], step, tokens), path and path / branch
 
 
 def _look_up(name: str | Path) -> _Source:
@@ -209,8 +238,7 @@ def _read_own_step(path: Path) -> int | None:
 
 def _read_places(source: _Source) -> dict[str, Place]:
     """The place of each branch whose name says one; that stages are said by some only, is said."""
-    read = {branch: source.suite.read(branch) for branch in source.branches}
-    places = {branch: place for branch, place in read.items() if place not in (None, Place())}
+    places = _list_said(source)
     bare = [branch for branch, place in places.items() if place.stage is None]
     if 0 < len(bare) < len(places):
         fault = "has branches with a stage and others without, whose steps may count otherwise"
@@ -219,6 +247,11 @@ def _read_places(source: _Source) -> dict[str, Place]:
         fault = "has branches whose names are not read"
         _say_once(f"{source.repository} {fault}: {_name_some(unread)}")
     return places
+
+
+def _list_said(source: _Source) -> dict[str, Place]:
+    read = {branch: source.suite.read(branch) for branch in source.branches}
+    return {branch: place for branch, place in read.items() if place not in (None, Place())}
 
 
 def _list_unread(source: _Source) -> list[str]:

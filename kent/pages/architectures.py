@@ -1,15 +1,13 @@
 """The record of what kent measures of each architecture (`scripts/census.py`), for a page."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 import pandas as pd
 
-from kent.records import PACKAGE
+from kent.pages import archive
 
 COLUMNS = {"knowledge": "H", "attention": "att.", "token": "token", "resuscitation": "change"}
 """What a row says was possible, and what the table calls it."""
@@ -29,13 +27,8 @@ REASONS = {
 
 
 def read_record() -> dict:
-    """The record of the repository that a page runs in, or that kent is installed from.
-
-    Raises `FileNotFoundError` where there is neither.
-    """
-    path = Path("results", "models.json")
-    path = path if path.is_file() else PACKAGE.parent / path
-    return json.loads(path.read_text("utf-8"))
+    """The record `results/models.json`; errors as for `kent.pages.archive.read_record`."""
+    return archive.read_record("models.json")
 
 
 def sum_up(record: Mapping) -> str:

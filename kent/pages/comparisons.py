@@ -8,7 +8,7 @@ import pandas as pd
 from kent.measure.gradients import Gradients
 from kent.measure.profiles import Profile
 from kent.models.suites import RECIPES
-from kent.pages.evidence import ONE_SEED, label_steps, name_direction, pick_results
+from kent.pages.evidence import ONE_SEED, name_direction, pick_results
 from kent.pages.measures import HEADINGS, UPDATES, Pair
 from kent.pages.seeds import Seed, format_interval, pool
 from kent.paper import is_effect
@@ -47,7 +47,7 @@ def _find_ends(
 ) -> list[float] | None:
     """A measure at the same two checkpoints of another seed, where it kept them."""
     row = ", ".join(filter(None, [label, HEADINGS.get(measure, measure)]))
-    return seed.list_values(row, label_steps([early, late]))
+    return seed.list_values(row, [each.provenance["revision"]["step"] for each in (early, late)])
 
 
 def _select(

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
+from kent.pages.axes import measure_progress, name_progress
 from kent.pages.seeds import pool
 
 VARIANCES = {"Pearson": 1.0, "Spearman": 1.06}
@@ -85,25 +86,27 @@ def leave_one_out(
 def relate(
     table: pd.DataFrame, one: str, other: str
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Pearson's correlation of two rows, partial to ln of the step: with its error, and its range.
+    """Pearson's correlation of two rows, partial to progress: with its error, and its range.
 
-    Over the columns of a table of (value, error), which are steps. The range is that of
+    Over the columns of a table of (value, error), which are checkpoints; progress is ln of the
+    step, or what compares instead (`kent.pages.axes.measure_progress`). The range is that of
     `leave_one_out`.
     """
     x, y = (_list_values(table, row) for row in (one, other))
-    steps = measure_steps([*table.columns])
-    return correlate(x, y, given=steps), leave_one_out(x, y, steps)
+    progress = measure_progress(table.columns)
+    return correlate(x, y, given=progress), leave_one_out(x, y, progress)
 
 
 def describe_relation(table: pd.DataFrame, one: str, other: str) -> str:
-    """How two rows move from the first step to the last, and how they go together: sentences."""
+    """How two rows move from first to last checkpoint, and how they go together: sentences."""
     ends = [[f"{table.loc[row].iloc[place][0]:.2f}" for place in (0, -1)] for row in (one, other)]
     moves = [f"{row} from {a} to {b}" for row, (a, b) in zip((one, other), ends, strict=True)]
     r, (low, high) = relate(table, one, other)
     without = f"; without one checkpoint {format_range(low, high)}" if not np.isnan(low) else ""
     alone = format_correlation(*correlate(*(_list_values(table, row) for row in (one, other))))
     said = f"From the first checkpoint to the last: {' and '.join(moves)}.".replace("-", "−")
-    return f"{said} r given ln step: {format_correlation(*r)}{without}; r alone: {alone}."
+    given = name_progress(table.columns)
+    return f"{said} r given {given}: {format_correlation(*r)}{without}; r alone: {alone}."
 
 
 def _list_values(table: pd.DataFrame, row: str) -> list[float]:
@@ -143,30 +146,27 @@ def format_range(low: float, high: float) -> str:
     return "" if np.isnan(low) else f"{low:+.2f} to {high:+.2f}".replace("-", "−")
 
 
-def measure_steps(steps: Sequence[int]) -> np.ndarray:
-    """Natural logarithm of each step; 0 for the untrained model."""
-    return np.log(np.maximum(np.asarray(steps, float), 1))
-
-
 def tabulate_correlations(table: pd.DataFrame, entropy: str, rows: Sequence[str]) -> pd.DataFrame:
-    """Correlations of `rows` with the row `entropy`, with ln of the step, and partial to it.
+    """Correlations of `rows` with the row `entropy`, with progress, and partial to it.
 
-    Over the columns of a table of (value, error), which are steps. The last column is the range of
+    Table and progress as for `relate`. The last column is the range of
     the partial one without one checkpoint each (Pearson's alone).
     """
     values = table.map(lambda pair: pair[0]).T
-    x, steps = values[entropy], measure_steps([*values.index])
+    x, given = values[entropy], (name_progress(table.columns), measure_progress(table.columns))
     found = [
-        _list_correlations(x, values[row], steps, kind) for row, kind in product(rows, VARIANCES)
+        _list_correlations(x, values[row], *given, kind) for row, kind in product(rows, VARIANCES)
     ]
     return pd.DataFrame(found, index=pd.MultiIndex.from_product([rows, VARIANCES]))
 
 
-def _list_correlations(x: ArrayLike, y: ArrayLike, steps: ArrayLike, kind: str) -> dict[str, str]:
+def _list_correlations(
+    x: ArrayLike, y: ArrayLike, given: str, progress: ArrayLike, kind: str
+) -> dict[str, str]:
     found = {
         "with H": format_correlation(*correlate(x, y, kind)),
-        "with ln step": format_correlation(*correlate(steps, y, kind)),
-        "with H given ln step": format_correlation(*correlate(x, y, kind, steps)),
+        f"with {given}": format_correlation(*correlate(progress, y, kind)),
+        f"with H given {given}": format_correlation(*correlate(x, y, kind, progress)),
     }
-    ends = format_range(*leave_one_out(x, y, steps)) if kind == "Pearson" else ""
+    ends = format_range(*leave_one_out(x, y, progress)) if kind == "Pearson" else ""
     return found | {"without one checkpoint": ends}

@@ -11,8 +11,9 @@ import pandas as pd
 from jaxtyping import Float64
 
 from kent.learning.outcomes import Outcome, estimate, summarize_paragraphs
+from kent.pages.axes import label_checkpoints
 from kent.pages.seeds import Seed, pool_table
-from kent.pages.summaries import KINDS, label_models
+from kent.pages.summaries import KINDS, name_models
 from kent.paper import is_effect
 
 CURVES = ("injected", *KINDS, "control", "net of the control")
@@ -20,14 +21,14 @@ CURVES = ("injected", *KINDS, "control", "net of the control")
 JUMP = "gain over its own injection minus that over others (nats)"
 
 
-def name_curve(name: str, step: int) -> str:
-    """The row of `tabulate_curves` for one of `CURVES`, and the initial model's step."""
-    return f"{name}, K since the start (nats), from step {step}"
+def name_curve(name: str, start: str) -> str:
+    """The row of `tabulate_curves` for one of `CURVES`, and the initial model's name."""
+    return f"{name}, K since the start (nats), from {start}"
 
 
-def name_injection(step: int) -> str:
+def name_injection(start: str) -> str:
     """The row of `tabulate_injections` for an initial model."""
-    return f"left of an injection (nats), from step {step}"
+    return f"left of an injection (nats), from {start}"
 
 
 def _find_recorded(table: pd.DataFrame, seeds: Sequence[Seed]) -> list[Seed]:
@@ -43,11 +44,11 @@ def tabulate_curves(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """
     longest = max((each.steps.tolist() for each in outcomes), key=len)
     rows = {}
-    for step, outcome in zip(label_models(outcomes), outcomes, strict=True):
+    for start, outcome in zip(name_models(outcomes), outcomes, strict=True):
         for name, samples in _follow(outcome).items():
             pairs = [estimate(each) for each in samples - samples[0]]
             rest = [(np.nan, np.nan)] * (len(longest) - len(pairs))
-            rows[name_curve(name, step)] = [*pairs, *rest]
+            rows[name_curve(name, start)] = [*pairs, *rest]
     return pd.DataFrame.from_dict(rows, orient="index", columns=longest)
 
 
@@ -65,8 +66,8 @@ def tabulate_injections(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     As `Outcome.follow_injections`, over the control, with errors over paragraphs.
     """
     rows = {
-        name_injection(step): [summarize_paragraphs(each) for each in outcome.follow_injections()]
-        for step, outcome in zip(label_models(outcomes), outcomes, strict=True)
+        name_injection(start): [summarize_paragraphs(each) for each in outcome.follow_injections()]
+        for start, outcome in zip(name_models(outcomes), outcomes, strict=True)
     }
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -77,8 +78,8 @@ def tabulate_jumps(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     As `Outcome.compare_injections`, with errors over paragraphs.
     """
     found = [summarize_paragraphs(each.compare_injections()) for each in outcomes]
-    steps = label_models(outcomes)
-    return pd.DataFrame({step: [pair] for step, pair in zip(steps, found, strict=True)}, [JUMP])
+    keys = label_checkpoints(outcomes)
+    return pd.DataFrame({key: [pair] for key, pair in zip(keys, found, strict=True)}, [JUMP])
 
 
 def describe_jumps(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> str:
@@ -103,9 +104,9 @@ def describe_dip(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> str:
     """
     seeds = _find_recorded(table, seeds)
     values = pool_table(table, seeds).map(lambda pair: pair[0])
-    first, steps = values.columns[1], sorted({_read_step(row) for row in values.index})
+    first, starts = values.columns[1], [*dict.fromkeys(map(_read_start, values.index))]
     facts, control = (
-        values.loc[[name_curve(name, step) for step in steps]].rename(_read_step)
+        values.loc[[name_curve(name, start) for start in starts]].rename(_read_start)
         for name in ("injected", "control")
     )
     falls = [_describe_fall(rows[first]) for rows in (facts, control)]
@@ -117,9 +118,9 @@ def describe_dip(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> str:
     )
 
 
-def _read_step(row: str) -> int:
-    """The initial model's step in a name of `name_curve`."""
-    return int(row.rsplit(" ", 1)[-1])
+def _read_start(row: str) -> str:
+    """The initial model's name in one of `name_curve`."""
+    return row.rsplit(", from ", 1)[-1]
 
 
 def _describe_fall(changes: pd.Series) -> str:
@@ -134,13 +135,13 @@ def _describe_fall(changes: pd.Series) -> str:
 
 def _describe_return(rows: pd.DataFrame) -> str:
     """After how many injections K is back at its start, over the initial models."""
-    found = {step: _find_return(values) for step, values in rows.iterrows()}
+    found = {start: _find_return(values) for start, values in rows.iterrows()}
     back = [count for count in found.values() if count is not None]
-    never = ", ".join(f"{step:,}" for step, count in found.items() if count is None)
+    never = ", ".join(start for start, count in found.items() if count is None)
     if not back:
         return "never"
     counts = " to ".join(dict.fromkeys(f"{count}" for count in (min(back), max(back))))
-    return f"after {counts} injections" + (f" (from step {never} never)" if never else "")
+    return f"after {counts} injections" + (f" (from {never} never)" if never else "")
 
 
 def _find_return(values: pd.Series) -> int | None:

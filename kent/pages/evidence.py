@@ -6,9 +6,18 @@ from html import escape
 from math import isnan
 
 from kent.measure.profiles import Profile
+from kent.pages.axes import label_checkpoints, locate
 from kent.pages.correlations import format_correlation, pool_correlations
 from kent.pages.gates import BY_CONSTRUCTION, FLOOR, NO_FALL, NOT_ACQUIRED, ONE_POINT
-from kent.pages.seeds import READINGS, Seed, format_interval, pool
+from kent.pages.seeds import (
+    CHANGED,
+    READINGS,
+    Seed,
+    format_interval,
+    key_numbers,
+    list_outdated,
+    pool,
+)
 from kent.paper import CLAIMS, Claim, is_effect
 from kent.runs.execution import Result
 from kent.runs.plans import pick_stages
@@ -33,15 +42,10 @@ UNEVEN = ("Gini", "top 1 % share", "top 10 % share", "dormant fraction")
 """Measures of concentration that grow as coefficients grow more uneven; the others fall."""
 
 
-def label_steps(results: Sequence[Result]) -> list[int]:
-    """The pretraining step of each result; its place in the list where a checkpoint names none."""
-    steps = [result.provenance["revision"]["step"] for result in results]
-    return [index if step is None else step for index, step in enumerate(steps)]
-
-
 def pick_results(results: Sequence[Result]) -> dict[str, Result]:
     """For each stage of the paper (`kent.paper.STAGES`) the result of the nearest checkpoint."""
-    return {stage: results[index] for stage, index in pick_stages(label_steps(results)).items()}
+    stages = pick_stages(locate(label_checkpoints(results)))
+    return {stage: results[index] for stage, index in stages.items()}
 
 
 def measure_change(profiles: Sequence[Profile], measure: str = "knowledge") -> tuple[float, float]:
@@ -113,7 +117,7 @@ class Verdicts:
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
         rows = self.list_rows()
-        outdated = [seed.suite for seed in self.seeds if seed.changed]
+        outdated = list_outdated(self.seeds, key_numbers(self.measured, {}))
         tables = [_tabulate(CLAIMS[row["claim"]], row, outdated) for row in rows]
         return {"text/markdown": "\n\n".join(tables)}, {READINGS: rows}
 
@@ -129,7 +133,7 @@ def _tabulate(claim: Claim, found: dict, outdated: Sequence[str]) -> str:
         rows |= {f"mean of {len(seeds['values'])} seeds": format_seeds(claim, seeds)}
     rows |= {"verdict": f"**{found['verdict']}**"}
     if seeds and outdated:
-        rows |= {"note": f"recorded by code that has changed since: {', '.join(outdated)}"}
+        rows |= {"note": CHANGED + ", ".join(outdated)}
     return _table(["", ""], list(rows.items()))
 
 

@@ -3,7 +3,6 @@
 A table has a row per measure and a column per checkpoint, so that other seeds find their rows.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from math import hypot
 
@@ -13,11 +12,11 @@ import pandas as pd
 from kent.measure.familiarity import Familiarity
 from kent.measure.gradients import Gradients
 from kent.measure.profiles import Profile
-from kent.pages.evidence import label_steps
+from kent.pages.axes import Key, name_axis, place_checkpoints
 from kent.runs.execution import Result
 
-STEP, PLACE = "pretraining step", "checkpoint"
-"""What the columns of a table are: where checkpoints name no step, their places in the list."""
+SHUFFLED = ", shuffled"
+"""What a column's name ends with that is the baseline of shuffled tokens."""
 ENTROPY, GAP = "H (nats)", "ln m − H, mean of layers (nats)"
 HEADINGS = {
     "knowledge": ENTROPY,
@@ -34,29 +33,6 @@ UPDATES = {"gradients": "gradient", "sgd": "SGD update", "adamw": "AdamW update"
 Pair = tuple[float, float]
 
 
-def place_checkpoints(results: Sequence[Result]) -> dict[int, Result]:
-    """Each checkpoint once, by its step; by its place where one names none or two are alike."""
-    keyed = {json.dumps(each.provenance["revision"], sort_keys=True): each for each in results}
-    once = [*keyed.values()]
-    steps = label_steps(once)
-    return dict(zip(steps if name_axis(once) == STEP else range(len(once)), once, strict=True))
-
-
-def name_axis(results: Sequence[Result]) -> str:
-    """`STEP` where checkpoints (each once) name their steps and no two are alike, else `PLACE`."""
-    steps = [each.provenance["revision"]["step"] for each in results]
-    return STEP if None not in steps and len(set(steps)) == len(steps) else PLACE
-
-
-def name_checkpoint(axis: str, key: int) -> str:
-    """A column as figures call it.
-
-    >>> name_checkpoint(STEP, 1000), name_checkpoint(PLACE, 0)
-    ('step 1,000', 'checkpoint 0')
-    """
-    return f"{axis.split()[-1]} {key:,}"
-
-
 def tabulate(
     profiles: Sequence[Profile], measures: Sequence[str], shuffled: Profile | None = None
 ) -> pd.DataFrame:
@@ -68,7 +44,7 @@ def tabulate(
     shown = place_checkpoints(profiles)
     table = {key: _measure(each, measures) for key, each in shown.items()}
     if shuffled:
-        table[f"{[*shown][-1]}, shuffled"] = _measure(shuffled, measures)
+        table[f"{[*shown][-1]}{SHUFFLED}"] = _measure(shuffled, measures)
     return _make(table, shown)
 
 
@@ -86,7 +62,7 @@ def _measure(profile: Profile, measures: Sequence[str]) -> dict[str, Pair]:
     }
 
 
-def _make(table: Mapping[object, Mapping[str, Pair]], shown: Mapping[int, Result]) -> pd.DataFrame:
+def _make(table: Mapping[object, Mapping[str, Pair]], shown: Mapping[Key, Result]) -> pd.DataFrame:
     return pd.DataFrame(table).rename_axis(columns=name_axis([*shown.values()]))
 
 
@@ -161,6 +137,20 @@ def tabulate_ways(whole: Profile, ways: Mapping[str, Profile]) -> pd.DataFrame:
         rows[name] = {"H (nats)": (value, own), "moved (nats)": (value - H, hypot(own, error))}
         if alike:
             rows[name]["moved (nats)"] = profile.change_since(whole)
+    return pd.DataFrame(rows).T
+
+
+def tabulate_copies(whole: Profile, copies: Mapping[str, Profile]) -> pd.DataFrame:
+    """A row per changed copy of a model: H, loss, and what they are moved by, in nats.
+
+    The copies read the same sequences as `whole`, so that the errors of what is moved are paired.
+    """
+    rows = {}
+    for name, profile in copies.items():
+        for measure, title in (("knowledge", "H"), ("loss", "loss")):
+            row = rows.setdefault(name, {})
+            row[f"{title} (nats)"] = profile.estimate(measure)
+            row[f"{title}, moved (nats)"] = profile.change_since(whole, measure)
     return pd.DataFrame(rows).T
 
 

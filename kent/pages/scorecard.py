@@ -2,42 +2,59 @@
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from math import nan
 from pathlib import Path
 
 import pandas as pd
 
+from kent.models.suites import SEEDS, SUITES
 from kent.pages.correlations import find_ends
 from kent.pages.evidence import ONE_MODEL, SLUGS, chip, format_statistic, name_slug
 from kent.pages.plots.claims import draw_claim
-from kent.pages.seeds import ESTIMATES, READINGS, collect_outputs, format_interval
+from kent.pages.seeds import ESTIMATES, READINGS, RECORDED, collect_outputs, format_interval
 from kent.paper import CLAIMS
 
 JUDGED = ("agrees", "disagrees at this scale", "too small to tell")
 """The verdicts that count: what was measured could have decided the claim."""
 
 
-def collect_readings(folder: Path) -> list[dict]:
-    """Every row of every page's verdicts in the executed pages under `folder`, a folder per suite.
+def list_recorded(folder: Path = RECORDED) -> list[Path]:
+    """The pages recorded of other models than the small one, which the book shows.
+
+    What was recorded of a suite's other seeds shows in that suite's own pages.
+    """
+    paths = sorted(folder.glob("*/*.ipynb"))
+    return [path for path in paths if path.parent.name not in SEEDS | {"tiny"}]
+
+
+def list_pages(built: Path, recorded: Path = RECORDED) -> list[Path]:
+    """Executed pages, a folder per suite in each folder: built here, then recorded; no seeds'."""
+    here = [path for path in sorted(built.glob("*/*.ipynb")) if path.parent.name not in SEEDS]
+    return [*here, *list_recorded(recorded)]
+
+
+def collect_readings(paths: Iterable[Path]) -> list[dict]:
+    """Every row of the verdicts in executed pages, each in the folder of its suite.
 
     Beside what `kent.pages.evidence.Verdicts.list_rows` says: `suite` and `page`.
     """
     return [
         {**row, "suite": path.parent.name, "page": path.stem}
-        for path in sorted(folder.glob("*/*.ipynb"))
+        for path in paths
         for reading in collect_outputs(path, READINGS)
         for row in reading
     ]
 
 
-def line_up(readings: Sequence[dict], suites: Sequence[str]) -> list[dict]:
+def line_up(readings: Sequence[dict], first: str = "tiny") -> list[dict]:
     """What was found for every claim, in the paper's order; "not run" on the first suite otherwise.
 
     The other suites add a line where they have something to say.
     """
     found = {(row["claim"], row["suite"]): row for row in readings}
+    suites = [*dict.fromkeys([first, *(row["suite"] for row in readings)])]
     lines = []
     for claim in CLAIMS:
         missing = {"claim": claim, "suite": suites[0], "verdict": "not run"}
@@ -75,6 +92,18 @@ def count_verdicts(lines: Sequence[dict]) -> str:
     return said + f": {judged}" * bool(judged) + "." + f" Not counted: {rest}." * bool(rest)
 
 
+def count_by_suite(lines: Sequence[dict]) -> dict[str, str]:
+    """By suite what `count_verdicts` says of its lines, with the model's name but for the small."""
+    by_suite = {}
+    for line in lines:
+        by_suite.setdefault(line["suite"], []).append(line)
+    said = {suite: count_verdicts(each) for suite, each in by_suite.items()}
+    return {
+        suite: each if suite == "tiny" else f"{describe_model(suite)}: {each[0].lower()}{each[1:]}"
+        for suite, each in said.items()
+    }
+
+
 def _count(lines: Sequence[dict]) -> dict[str, int]:
     """Number of lines by verdict, in the order of `SLUGS`; 0 is said of those that count only."""
     found = Counter(line["verdict"].removesuffix(ONE_MODEL) for line in lines)
@@ -104,11 +133,30 @@ def _write_line(line: dict) -> str:
     claim, row, number = CLAIMS[line["claim"]], flatten(line), format_number(line)
     said = f"{number}; the paper's side is {'above' if claim.sign > 0 else 'below'} zero"
     drawn = draw_claim(row["value"], (row["low"], row["high"]), claim.sign, row["seeds"], said)
-    linked = f"[{claim.statement}]({claim.page}.ipynb)" if claim.page else claim.statement
+    linked = f"[{claim.statement}]({_find_page(line)})" if claim.page else claim.statement
+    linked += f" (on {name_model(line['suite'])})" * (line["suite"] != "tiny")
     opened = f'<li class="is-{name_slug(line["verdict"])}" id="claim-{claim.key}">'
     parts = [opened + chip(line["verdict"]) + '<div class="claim">', linked]
     parts += [f'{_describe(row)}</div>{drawn}<span class="number">{number}</span></li>']
     return "\n\n".join(parts)
+
+
+def name_model(suite: str) -> str:
+    """What readers call the model of a suite."""
+    return SUITES[suite].title or suite
+
+
+def describe_model(suite: str) -> str:
+    """The name of a suite's model, with what sets it apart from the paper's."""
+    differs = SUITES[suite].differs
+    return name_model(suite) + f" ({differs})" * bool(differs)
+
+
+def _find_page(line: dict) -> str:
+    """The notebook that a line leads to: where it is recorded its record, shown in the book too."""
+    name = f"{CLAIMS[line['claim']].page}.ipynb"
+    recorded = line["suite"] != "tiny" and (RECORDED / line["suite"] / name).exists()
+    return f"../results/pages/{line['suite']}/{name}" if recorded else name
 
 
 def format_number(line: dict) -> str:
@@ -144,12 +192,12 @@ def offer_files(lines: Sequence[dict], name: str = "claims") -> str:
     return f"<p>Download these lines: {', '.join(links)}</p>"
 
 
-def recall_estimate(page: Path, row: str, column: str) -> str:
+def recall_estimate(page: Path | None, row: str, column: str) -> str:
     """A number of an executed page's table with two standard errors; "not run" without the page.
 
     Raises `ValueError` where the page has no such row or column.
     """
-    if not page.exists():
+    if page is None or not page.exists():
         return "not run"
     for table in collect_outputs(page, ESTIMATES):
         if row in table["rows"] and column in table["columns"]:

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
-from math import floor, isfinite, log10
+from math import floor, isclose, isfinite, isnan, log10, nan
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -18,15 +18,20 @@ from kent.runs.plans import Checkpoints, Plan, describe_plan
 READINGS, ESTIMATES = "kent", "kent-estimates"
 """Keys of an output's metadata: there an executed page keeps the numbers of readings and tables."""
 RECORDED = PACKAGE.parent / "results" / "pages"
-"""Executed pages of other seeds and of larger runs: a folder per suite."""
+"""Executed pages of the book's own seed, of other seeds and of larger runs: a folder per suite."""
+CHANGED = "recorded by code that has changed since: "
+SAME = "other seeds recorded by earlier code, which gave this seed the same numbers"
+"""What is said of seeds that other code recorded: the numbers of now are others, or are not."""
+Numbers = Mapping[tuple[str, ...], tuple[float, float]]
+"""(Value, standard error) by (claim,) and by (row, column)."""
 
 
 @dataclass(frozen=True)
 class Estimates:
     """A page's table of (value, standard error); the page keeps them, for other seeds to be found.
 
-    Shown with two errors; where `seeds` were recorded, their mean and this one's with its interval.
-    More than eight columns are shown as rows.
+    Shown with two errors; where `seeds` were recorded, their mean and this one's with its interval,
+    and whether code has changed since. More than eight columns are shown as rows.
     """
 
     table: pd.DataFrame
@@ -40,6 +45,8 @@ class Estimates:
         shown = table.map(lambda pair: format_interval(*pair))
         shown = shown.T if shown.shape[1] > 8 else shown
         said = _describe_intervals(self.table, self.seeds)
+        if note := describe_code(self.seeds, key_numbers({}, _read_rows(kept))):
+            said = f"{said.removesuffix(':')} ({note}):"
         both = {"text/html": f"<p>{said}</p>\n{shown.to_html()}"}
         return both | {"text/plain": f"{said}\n{shown.to_string()}"}, {ESTIMATES: kept}
 
@@ -93,12 +100,19 @@ class Seed:
 
     `readings` are (value, standard error) by claim, `estimates` by the name of a table's row, then
     of its column; `changed` says whether the code that decides the numbers is another one now.
+    `own` is what the recording code gave the page's own seed; None where that was not recorded.
     """
 
     suite: str
     readings: Mapping[str, tuple[float, float]]
     estimates: Mapping[str, Mapping[str, tuple[float, float]]]
     changed: bool
+    own: "Seed | None" = field(default=None, repr=False)
+
+    @property
+    def numbers(self) -> Numbers:
+        """All that was recorded."""
+        return key_numbers(self.readings, self.estimates)
 
     def list_values(self, row: str, columns: Sequence[object]) -> list[float] | None:
         """Values of a table's row in these columns; None where one of them was not kept."""
@@ -107,25 +121,88 @@ class Seed:
         return [kept[name][0] for name in names] if kept.keys() >= {*names} else None
 
 
+def key_numbers(
+    readings: Mapping[str, tuple[float, float]],
+    estimates: Mapping[str, Mapping[str, tuple[float, float]]],
+) -> Numbers:
+    """Readings by (claim,) and estimates by (row, column), in one."""
+    kept = {(claim,): pair for claim, pair in readings.items()}
+    for row, pairs in estimates.items():
+        kept |= {(row, column): pair for column, pair in pairs.items()}
+    return kept
+
+
+def list_outdated(seeds: Sequence[Seed], now: Numbers) -> list[str]:
+    """The seeds recorded by other code than now, under which the page's own numbers were others.
+
+    Compared are those that the seed has too. One that the own record lacks counts as another.
+    """
+    return [seed.suite for seed in seeds if seed.changed and _has_moved(seed, now)]
+
+
+def _has_moved(seed: Seed, now: Numbers) -> bool:
+    then = seed.own.numbers if seed.own else {}
+    shared = now.keys() & seed.numbers.keys()
+    return any(key not in then or not is_same(now[key], then[key]) for key in shared)
+
+
+def is_same(now: tuple[float, float], then: tuple[float, float]) -> bool:
+    """Whether a value lies within a tenth of the standard error that it had.
+
+    Within 1e-6 of itself where that error is zero or not finite. No value is the same as none.
+    """
+    (value, _), (old, error) = now, then
+    if isnan(value) or isnan(old):
+        return isnan(value) and isnan(old)
+    known = isfinite(error) and error > 0
+    return abs(value - old) <= error / 10 if known else isclose(value, old, rel_tol=1e-6)
+
+
+def describe_code(seeds: Sequence[Seed], now: Numbers) -> str:
+    """What is said of the code that recorded other seeds of these numbers, if it is not today's."""
+    if outdated := list_outdated(seeds, now):
+        return CHANGED + ", ".join(outdated)
+    older = (seed.numbers.keys() & now.keys() for seed in seeds if seed.changed)
+    return SAME if any(older) else ""
+
+
 def recall(plan: Plan, checkpoints: Checkpoints, folder: Path = RECORDED) -> list[Seed]:
-    """The recorded results of this plan for the suite's other seeds; none for other checkpoints."""
+    """The recorded results of this plan for the suite's other seeds; none for other checkpoints.
+
+    Each with those of the suite itself, if the same code made both.
+    """
     suite = SUITES.get(checkpoints) if isinstance(checkpoints, str) else None
-    found = [_recall(describe_plan(plan), name, folder) for name in (suite.seeds if suite else ())]
+    if suite is None:
+        return []
+    asked = describe_plan(plan)
+    (own, code), *others = (_recall(asked, name, folder) for name in (suite.name, *suite.seeds))
+    found = [replace(seed, own=own if code == made else None) for seed, made in others]
     return [seed for seed in found if seed.readings or seed.estimates]
 
 
-def _recall(asked: dict, name: str, folder: Path) -> Seed:
-    """What every page with this plan kept for one seed."""
-    readings, estimates, changed = {}, {}, False
+def _recall(asked: dict, name: str, folder: Path) -> tuple[Seed, set[tuple[str, ...]]]:
+    """What every page with this plan kept for one seed, and the code that decided it."""
+    readings, estimates, code = {}, {}, set()
     for path in sorted((folder / name).glob("*.ipynb")):
         for table in collect_outputs(path, ESTIMATES):
             if table["configurations"] == asked["configurations"]:
-                for row, pairs in table["rows"].items():
-                    estimates[row] = dict(zip(table["columns"], map(tuple, pairs), strict=True))
+                estimates |= _read_rows(table)
                 rows = [row for found in collect_outputs(path, READINGS) for row in found]
-                readings |= {row["claim"]: (row["value"], row["error"]) for row in rows}
-                changed |= table["code"] != asked["code"]
-    return Seed(name, readings, estimates, changed)
+                readings |= {row["claim"]: _read([row["value"], row["error"]]) for row in rows}
+                code.add(tuple(table["code"]))
+    return Seed(name, readings, estimates, bool(code - {tuple(asked["code"])})), code
+
+
+def _read_rows(table: dict) -> dict[str, dict[str, tuple[float, float]]]:
+    """The rows that a table of `Estimates` keeps, by name, then by column."""
+    columns, rows = table["columns"], table["rows"].items()
+    return {name: dict(zip(columns, map(_read, pairs), strict=True)) for name, pairs in rows}
+
+
+def _read(pair: Sequence[float | None]) -> tuple[float, float]:
+    """A pair as written: a record has null where a number is not finite."""
+    value, error = (nan if each is None else each for each in pair)
+    return value, error
 
 
 def collect_outputs(path: Path, key: str) -> list:

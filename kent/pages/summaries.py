@@ -3,14 +3,14 @@
 Axes: sample (the value itself, then its bootstrap samples).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from kent.learning.outcomes import Outcome, estimate
 from kent.measure.profiles import Profile
-from kent.pages.evidence import label_steps
+from kent.pages.axes import Key, label_checkpoints, name_axis, name_checkpoint
 from kent.pages.gates import acquire_net, choose_control, exceed_chance, find_guessing
 from kent.runs.execution import Result
 
@@ -29,20 +29,25 @@ KINDS = {"paraphrased": "paraphrase", "injected once": "once"}
 """Settings of the injected facts, under what pages call them (figure 11)."""
 
 
-def label_models(results: Sequence[Result]) -> list[int]:
-    """The pretraining step of each initial model; their places where two have the same step."""
-    steps = label_steps(results)
-    return steps if len(set(steps)) == len(steps) else [*range(len(steps))]
+def name_models(results: Sequence[Result]) -> list[str]:
+    """What each initial model is called: "step 128", "21B tokens", or its branch."""
+    axis = name_axis(results)
+    return [name_checkpoint(axis, key) for key in label_checkpoints(results)]
+
+
+def _make(outcomes: Sequence[Outcome], columns: Iterable[Mapping]) -> pd.DataFrame:
+    """A table with a column per initial model, as `kent.pages.axes` has them."""
+    table = pd.DataFrame(dict(zip(label_checkpoints(outcomes), columns, strict=True)))
+    return table.rename_axis(columns=name_axis(outcomes))
 
 
 def tabulate_learning(outcomes: Sequence[Outcome], before: Sequence[Profile] = ()) -> pd.DataFrame:
-    """A column per initial model, by its step: A (net too), F, K and P, with standard errors.
+    """A column per initial model, early to late: A (net too), F, K and P, with standard errors.
 
     Beside F what it is, 1 - guessing / P before, for a model that ends where guessing begins. With
     the profiles of the initial models, a row of their knowledge entropy too.
     """
-    steps = label_models(outcomes)
-    table = pd.DataFrame(dict(zip(steps, map(_summarize, outcomes), strict=True)))
+    table = _make(outcomes, map(_summarize, outcomes))
     if before:
         table.loc[ENTROPY] = [each.estimate() for each in before]
     return table
@@ -84,8 +89,7 @@ def estimate_rows(samples: Mapping[str, np.ndarray]) -> dict[str, tuple[float, f
 
 def tabulate_kinds(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """A column per initial model: A (net too) and K after learning of each of `KINDS`."""
-    listed = [_summarize_kinds(each) for each in outcomes]
-    return pd.DataFrame(dict(zip(label_models(outcomes), listed, strict=True)))
+    return _make(outcomes, map(_summarize_kinds, outcomes))
 
 
 def _summarize_kinds(outcome: Outcome) -> dict[str, tuple[float, float]]:
@@ -101,18 +105,22 @@ def _summarize_kinds(outcome: Outcome) -> dict[str, tuple[float, float]]:
 
 
 def join_tables(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Tables one below the other; a row's name begins with its table's."""
+    """Tables one below the other; a row's name begins with its table's.
+
+    NaN where a table has not the column of another.
+    """
     names = {key: [f"{key}, {row}" for row in table.index] for key, table in tables.items()}
-    return pd.concat([table.set_axis(names[key]) for key, table in tables.items()])
+    joined = pd.concat([table.set_axis(names[key]) for key, table in tables.items()])
+    return joined.map(lambda pair: pair if isinstance(pair, tuple) else (np.nan, np.nan))
 
 
-def list_guessing(outcomes: Sequence[Outcome]) -> list[int]:
-    """The steps of initial models that in the end do no better than guessing.
+def list_guessing(outcomes: Sequence[Outcome]) -> list[str]:
+    """The names (`name_models`) of initial models that in the end do no better than guessing.
 
     Within two standard errors: F has no room left there, and says what a model could before.
     """
-    pairs = zip(label_models(outcomes), map(exceed_chance, outcomes), strict=True)
-    return [step for step, (value, error) in pairs if value <= 2 * error]
+    pairs = zip(name_models(outcomes), map(exceed_chance, outcomes), strict=True)
+    return [name for name, (value, error) in pairs if value <= 2 * error]
 
 
 def group_architectures(
@@ -135,13 +143,13 @@ Changed = Mapping[str, tuple[Profile, Outcome]]
 """By label a changed model, "unchanged" first: its profile before learning, and the outcome."""
 
 
-def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[int, Changed]:
-    """Results of `kent.runs.learning_plans.learn_changed`, by the initial model's step and label.
+def group_changes(results: Mapping[str, Sequence[Result]]) -> dict[Key, Changed]:
+    """Results of `kent.runs.learning_plans.learn_changed`, by the initial model's column and label.
 
-    By its place in the list, where two have the same step.
+    Columns as of `kent.pages.axes.label_checkpoints`.
     """
     labels = [label for label in results if f"{label}, learning" in results]
-    steps = label_models(results["unchanged, learning"])
+    keys = label_checkpoints(results["unchanged, learning"])
     listed = [zip(results[label], results[f"{label}, learning"], strict=True) for label in labels]
     models = [dict(zip(labels, pairs, strict=True)) for pairs in zip(*listed, strict=True)]
-    return dict(zip(steps, models, strict=True))
+    return dict(zip(keys, models, strict=True))

@@ -8,6 +8,7 @@ from kent.runs import learning_plans, model_plans, plans
 PAGES = {
     "real_model": model_plans.compare_baselines,
     "real_resuscitation": model_plans.resuscitate_model,
+    "real_knowledge": model_plans.learn_entities,
     "fig01_memory_coefficients": plans.sweep_stages,
     "fig02_knowledge_entropy": plans.sweep_with_baseline,
     "fig03_other_entropies": plans.sweep,

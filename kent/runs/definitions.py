@@ -11,7 +11,7 @@ from kent.change.resuscitation import check_method
 from kent.files import expand
 from kent.measure.familiarity import check_source
 from kent.models import pretraining
-from kent.models.revisions import resolve
+from kent.models.revisions import resolve, spell
 from kent.records import cache_folder, digest, hash_code
 from kent.runs.configurations import make_recipe, read_knowledge
 from kent.settings import Count, Seed, Several, Temperature, Whole, check, checked
@@ -24,7 +24,7 @@ CODE = (
     *("measure/attention.py", "measure/blocks.py", "measure/collection.py", "measure/copies.py"),
     *("measure/decoders.py", "measure/entropy.py", "measure/experts.py", "measure/head.py"),
     *("measure/limits.py", "measure/masks.py", "measure/measurement.py", "measure/memory.py"),
-    *("measure/rotations.py", "measure/streaming.py", "measure/trials.py"),
+    *("measure/rotations.py", "measure/sharing.py", "measure/streaming.py", "measure/trials.py"),
 )
 """Sources that decide the numbers of every run; below, those of some."""
 LEARNING_CODE = (
@@ -34,6 +34,8 @@ LEARNING_CODE = (
 CHANGING_CODE = ("change/rescaling.py", "change/resuscitation.py")
 
 Name = str | Path
+Step = Whole | str | None
+"""Which of a name's checkpoints: at a step, of a branch by its name, or the final one."""
 Texts = str | Sequence[str]
 Dtype = Literal["float32", "bfloat16", "float16", "float64"]
 
@@ -42,8 +44,8 @@ Dtype = Literal["float32", "bfloat16", "float16", "float64"]
 class Run:
     """One unit of work: what to do, the record it leaves in the cache, and the runs before it.
 
-    What decides its numbers, whatever the checkpoint is called, are the `decisive` settings and the
-    `code` (its hash).
+    What decides its numbers, whatever the checkpoint is called and in whatever order rows are
+    learned, are the `decisive` settings and the `code` (its hash).
     """
 
     config: dict
@@ -67,7 +69,7 @@ def plan_pretraining(suite: str) -> Run:
 @checked
 def plan_profile(
     name: Name,
-    step: Whole | None,
+    step: Step,
     *,
     corpus: Texts,
     column: str = "text",
@@ -83,13 +85,14 @@ def plan_profile(
 ) -> Run:
     """The run that profiles one checkpoint on one corpus, its tokens in order or shuffled.
 
-    Arguments as for `kent.load`, `kent.sequences` and `kent.profile`; shuffled tokens are a null
-    baseline. `change` has the checkpoint changed before it is measured: a `method` of
-    `kent.change.resuscitation.METHODS` with its settings, and under `measured` the arguments of
-    this function for the profile of the unchanged checkpoint whose coefficients decide (a run of
-    its own, done before). `learned` are the arguments of `plan_learning` for the same checkpoint:
-    what is measured is the model at the end of that run (done before, too). `temperature` is that
-    of the attention's softmax (`kent.change.temperature.set_temperature`).
+    Arguments as for `kent.load`, `kent.sequences` and `kent.profile`, but `step` may be a branch's
+    name too; shuffled tokens are a null baseline. `change` has the checkpoint changed before it is
+    measured: a `method` of `kent.change.resuscitation.METHODS` with its settings, and under
+    `measured` the arguments of this function for the profile of the unchanged checkpoint whose
+    coefficients decide (a run of its own, done before). `learned` are the arguments of
+    `plan_learning` for the same checkpoint: what is measured is the model at the end of that run
+    (done before, too). `temperature` is that of the attention's softmax
+    (`kent.change.temperature.set_temperature`).
 
     Raises `ValueError` for a setting that is not of its type, for a change that is not one, and
     what `kent.resolve` and `kent.describe` raise.
@@ -104,7 +107,7 @@ def plan_profile(
 @checked
 def plan_familiarity(
     name: Name,
-    step: Whole | None,
+    step: Step,
     *,
     corpus: str,
     column: str = "text",
@@ -112,16 +115,18 @@ def plan_familiarity(
     limit: Count,
     dtype: Dtype = "float32",
     batch_size: Count = 8,
+    skip: Whole = 0,
     learned: Mapping[str, object] | None = None,
 ) -> Run:
     """The run that measures how familiar a corpus's entities are to a checkpoint (figure 10).
 
-    `corpus` and `column` as for `kent.measure.familiarity.read_entities`, `learned` as for
-    `plan_profile`. Raises as `plan_profile`,
-    and `ValueError` for a corpus whose entities are not known.
+    `corpus`, `column` and `skip` as for `kent.measure.familiarity.read_entities`, `learned` as for
+    `plan_profile`. Raises as `plan_profile`, and `ValueError` for a corpus whose entities are not
+    known.
     """
     check_source(corpus)
     read = {"corpus": corpus, "column": column, "length": length, "limit": limit, "dtype": dtype}
+    read |= {"skip": skip} if skip else {}
     code = ("measure/familiarity.py",)
     free = {"batch_size": batch_size}
     return _plan("familiarity", name, step, read, free, code, learned=learned)
@@ -130,7 +135,7 @@ def plan_familiarity(
 @checked
 def plan_gradients(
     name: Name,
-    step: Whole | None,
+    step: Step,
     *,
     corpus: Texts,
     column: str = "text",
@@ -153,7 +158,7 @@ def plan_gradients(
 @checked
 def plan_learning(
     name: Name,
-    step: Whole | None,
+    step: Step,
     *,
     corpus: Texts = "pubmed",
     column: str = "text",
@@ -184,15 +189,16 @@ def plan_learning(
     free = {"rows": settings.pop("rows")}
     settings |= {"corpus": corpus, "column": column, "length": length, "dtype": dtype, "once": once}
     settings |= {"knowledge": [*knowledge], "control": [*control], "paraphrase": paraphrase}
-    settings |= {} if order is None else {"order": order}
     facts = [each.describe() for each in read_knowledge(settings)]
-    return _plan("learning", name, step, settings, free, LEARNING_CODE, change, facts=facts)
+    more = {"facts": facts} if order is None else {"facts": facts, "order": order}
+    free |= {} if order is None else {"order": order}
+    return _plan("learning", name, step, settings, free, LEARNING_CODE, change, **more)
 
 
 @checked
 def plan_probing(
     name: Name,
-    step: Whole | None,
+    step: Step,
     *,
     knowledge: Sequence[str] = (),
     once: Whole = 60,
@@ -212,7 +218,7 @@ def plan_probing(
     return _plan("probing", name, step, asked, free, LEARNING_CODE, change, facts=facts)
 
 
-def plan_coefficients(name: Name, step: int | None, change: Mapping[str, object]) -> Run:
+def plan_coefficients(name: Name, step: Step, change: Mapping[str, object]) -> Run:
     """The profile of the unchanged checkpoint whose coefficients decide a `change`.
 
     Raises `ValueError` for a change (as for `plan_profile`) that does not say how it is measured,
@@ -229,7 +235,7 @@ def plan_coefficients(name: Name, step: int | None, change: Mapping[str, object]
     return _call(plan_profile, {"name": name, "step": step, **measured})
 
 
-def plan_learned(name: Name, step: int | None, learned: Mapping[str, object]) -> Run:
+def plan_learned(name: Name, step: Step, learned: Mapping[str, object]) -> Run:
     """The run in which a checkpoint has `learned`, by the other arguments of `plan_learning`."""
     if others := sorted(learned.keys() & {"name", "step"}):
         raise ValueError(f"what has learned is the checkpoint itself: without {', '.join(others)}")
@@ -239,7 +245,7 @@ def plan_learned(name: Name, step: int | None, learned: Mapping[str, object]) ->
 def _plan(
     kind: str,
     name: Name,
-    step: int | None,
+    step: Step,
     decisive: dict,
     free: dict,
     code: tuple[str, ...],
@@ -259,7 +265,7 @@ def _plan(
     suite = {"suite": name, "commit": pretraining.identify(name)} if local else None
     decisive = {"run": kind, "step": step, **decisive}
     config = {"name": name, **decisive}
-    key = config | {"revision": suite or asdict(resolve(name, step))} | more
+    key = config | {"revision": suite or resolve(name, **spell(step)).identify()} | more
     if "corpus" in decisive:
         key["text"] = _describe_text(decisive["corpus"], decisive["column"])
     if change:

@@ -31,7 +31,7 @@ from kent.measure.measurement import profile
 from kent.measure.profiles import Profile
 from kent.models import pretraining
 from kent.models.checkpoints import load
-from kent.models.revisions import resolve
+from kent.models.revisions import resolve, spell
 from kent.records import (
     cache_folder,
     describe_run,
@@ -68,7 +68,7 @@ def do(run: Run) -> None:
     check_writable(make_room(run.path))
     start = time.perf_counter()
     result = (_learn if kind == "learning" else _measure)(run.config)
-    revision = asdict(resolve(run.config["name"], run.config["step"]))
+    revision = asdict(resolve(run.config["name"], **spell(run.config["step"])))
     result.provenance.update(revision=revision, seconds=round(time.perf_counter() - start, 1))
     _save(result, run.path)
 
@@ -101,11 +101,12 @@ def _save(result: Result, path: Path) -> None:
 
 
 def _compare(run: Run, result: Result) -> Result:
-    """The result, having said so when another step of the model has the same weights."""
-    name, dtype = run.config["name"], run.config["dtype"]
+    """The result, having said so when another step (or branch) of the model has its weights."""
+    name, asked, dtype = (run.config[key] for key in ("name", "step", "dtype"))
     with expect_whole(run.path):
         step = result.provenance["revision"]["step"]
         steps = _SEEN.setdefault((name, dtype, result.provenance["weights_sha256"]), [])
+    step = asked if isinstance(asked, str) else step
     if step is not None and step not in steps:
         steps.append(step)
         if len(steps) > 1:
@@ -114,14 +115,14 @@ def _compare(run: Run, result: Result) -> Result:
     return result
 
 
-_SEEN: dict[tuple[str, str, str], list[int]] = {}
-"""The steps at which a model's weights were met."""
+_SEEN: dict[tuple[str, str, str], list[int | str]] = {}
+"""The steps (or branches) at which a model's weights were met."""
 
 
 def _load(config: dict) -> Loaded:
     """A run's checkpoint; the last one is kept, since several runs in a row measure it."""
     name, step = config["name"], config["step"]
-    return _keep(name, step, config["dtype"], resolve(name, step).commit)
+    return _keep(name, step, config["dtype"], resolve(name, **spell(step)).commit)
 
 
 def _load_learned(config: dict) -> Loaded:
@@ -140,9 +141,9 @@ def _locate_folder(learning: Run) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _keep(name: str, step: int | None, dtype: str, commit: str | None) -> Loaded:
+def _keep(name: str, step: int | str | None, dtype: str, commit: str | None) -> Loaded:
     """A checkpoint, while its `commit` says that it is what it was."""
-    return load(name, step, dtype=getattr(torch, dtype))
+    return load(name, **spell(step), dtype=getattr(torch, dtype))
 
 
 @lru_cache(maxsize=1)
@@ -195,7 +196,8 @@ def _profile(config: dict) -> tuple[Profile, dict]:
 
 def _familiarity(config: dict) -> tuple[Familiarity, dict]:
     corpus, column = config["corpus"], config["column"]
-    documents = read_entities(corpus, limit=config["limit"], column=column)
+    chosen = {"limit": config["limit"], "skip": config.get("skip", 0)}
+    documents = read_entities(corpus, **chosen, column=column)
     model, tokenizer = _load_learned(config)
     size = {"length": config["length"], "batch_size": config["batch_size"]}
     found = measure_familiarity(model, tokenizer, documents, **size)
@@ -244,7 +246,8 @@ def _learn(config: dict) -> Outcome:
 
 def _learn_in(out: Path, config: dict) -> Outcome:
     # loaded afresh: learning changes the weights in place
-    model, tokenizer = load(config["name"], config["step"], dtype=getattr(torch, config["dtype"]))
+    dtype = getattr(torch, config["dtype"])
+    model, tokenizer = load(config["name"], **spell(config["step"]), dtype=dtype)
     stated = {"change": config.get("change"), "weights_sha256": hash_tensors(model.state_dict())}
     model = _change(model, config)
     tokens, text = _draw(config | {"limit": config["steps"] * config["batch"]}, tokenizer)

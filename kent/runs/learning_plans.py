@@ -16,6 +16,7 @@ from kent.runs.plans import (
     find_suite,
     list_corpora,
     list_stages,
+    measure_progress,
     pick_stages,
     sweep_architectures,
     vary,
@@ -140,8 +141,8 @@ def learn_architectures(
     plan, facts = {}, {"knowledge": knowledge, "control": control}
     for name, sweep in sweep_architectures(checkpoints, **both, **measured).items():
         listed = [(run.config["name"], run.config["step"]) for run in sweep]
-        known = all(step is not None for _, step in listed)
-        first = pick_stages([step for _, step in listed])["118k"] if known else 0
+        progress = measure_progress(listed)
+        first = 0 if progress is None else pick_stages(progress)["118k"]
         learning, setting = {f"{name}, learning": facts}, _choose_recipe(name, recipe)
         plan[name] = sweep[first:]
         plan |= vary(listed[first:], learning, plan_learning, **setting)
@@ -273,23 +274,24 @@ def compare_methods(
     *,
     p: Percent = 50.0,
     q: Sequence[Positive] = (0.5, 1.0, 2.0, 3.0),
-    controls: Sequence[str] = ("random", "rescale"),
+    controls: Sequence[str] = ("random", "rescale", "shrink"),
     controlled: Sequence[Positive] = (1.0, 2.0),
     cooled: Sequence[Positive] = (1.5, 2.0, 3.0),
     **settings,
 ) -> Plan:
     """`learn_changed` by Algorithm 1 with each `q`, and by what it is compared with.
 
-    These are its `controls` with each q of `controlled`, shrink and perturb, and temperatures of
-    the attention that are lowered over the run (`cooled`). A suite of plain models is not rescaled:
-    only gated ones have a rescale that changes nothing.
+    These are its `controls`, with each q of `controlled` (shrink and perturb has no q), and
+    temperatures of the attention that are lowered over the run (`cooled`). A suite of plain models
+    is not rescaled: only gated ones have a rescale that changes nothing.
     """
     suite, changes = find_suite(checkpoints), {}
     plain = suite and not suite.gated
     for method, values in [("resuscitate", q), *((each, controlled) for each in controls)]:
-        if method != "rescale" or not plain:
+        if method == "shrink":
+            changes["shrink"] = {"method": "shrink"}
+        elif method != "rescale" or not plain:
             named = _name_changes("q", values, p=float(p), method=method)
             changes |= {f"{method}, {label}": change for label, change in named.items()}
-    changes["shrink"] = {"method": "shrink"}
     changes |= {f"temperature, T = {T:g}": {"temperature": float(T)} for T in cooled}
     return learn_changed(checkpoints, changes=changes, **settings)

@@ -3,11 +3,11 @@
 Its checkpoint is the last of those named, and need not name a step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kent.measure.familiarity import check_source
-from kent.runs.definitions import plan_familiarity, plan_probing
-from kent.runs.learning_plans import change_models
+from kent.runs.definitions import Run, plan_familiarity, plan_probing
+from kent.runs.learning_plans import change_models, compare_methods
 from kent.runs.plans import (
     Checkpoints,
     Corpus,
@@ -19,7 +19,7 @@ from kent.runs.plans import (
     list_stages,
     vary,
 )
-from kent.settings import Count, Percent, Positive, Whole, checked
+from kent.settings import Count, Percent, Positive, Seed, Whole, checked
 
 TRAINED, SHUFFLED, UNTRAINED = "trained", "shuffled tokens", "untrained"
 """The model on text, on the same tokens in another order, and its architecture as initialised."""
@@ -27,6 +27,9 @@ RELU = "ReLU variant"
 FRESH = {"method": "shrink", "shrink": 0.0, "perturb": 1.0}
 """The change that leaves a fresh initialisation, by the model's own configuration and a seed."""
 UNCHANGED, FACTS = "unchanged", "facts"
+READ, UNREAD, LEARNING = "read", "unread", "learning"
+OWN = ("run", "name", "step")
+"""Settings of a run of learning that a run which measures what has learned does not repeat."""
 
 
 @checked
@@ -117,3 +120,58 @@ def resuscitate_model(
         change = {"change": {**changes[label], "measured": measured}} if label in changes else {}
         facts[f"{label}, {FACTS}"] = change
     return plan | vary(last, facts, plan_probing, **asked)
+
+
+@checked
+def learn_entities(
+    checkpoints: Checkpoints,
+    *,
+    read: str = "",
+    unread: str = "",
+    skip: Whole = 0,
+    documents: Count = 200,
+    orders: Sequence[Seed] = (),
+    recipe: Mapping[str, object] | None = None,
+    q: Sequence[Positive] = (1.0, 2.0),
+    controlled: Sequence[Positive] = (1.0,),
+    **settings,
+) -> Plan:
+    """One model learning on, unchanged and changed, and how familiar entities are before and after.
+
+    Under "LABEL, learning" the runs of `kent.runs.learning_plans.compare_methods` (without shrink
+    and temperatures; `settings` are its own), one for each seed of `orders`. Under "read" and
+    "unread" is how familiar the model is with the entities of so many `documents` of each text, and
+    under "LABEL, read" and "LABEL, unread" what has learned. `read` is by default the recipe's
+    corpus, `unread` the same text as `read`, behind `skip` documents.
+    """
+    plan: Plan = {}
+    for order in [*orders] or [None]:
+        own = dict(recipe or {}) | ({} if order is None else {"order": order})
+        methods = {"q": q, "controlled": controlled, "cooled": ()}
+        learnt = compare_methods(checkpoints, recipe=own, **methods, **settings)
+        for label, (run, *_) in learnt.items():
+            if label.endswith(f", {LEARNING}") and not label.startswith("shrink"):
+                plan.setdefault(label, []).append(run)
+    first, *_ = plan[f"{UNCHANGED}, {LEARNING}"]
+    same = {key: settings[key] for key in ("length", "dtype", "batch_size") if key in settings}
+    same |= {"column": first.config["column"], "limit": documents}
+    known = {"corpus": read or first.config["corpus"]} | same
+    other = known | {"corpus": unread or known["corpus"], "skip": skip}
+    return plan | _measure_learned(plan, READ, known) | _measure_learned(plan, UNREAD, other)
+
+
+def _measure_learned(learning: Plan, name: str, text: Mapping[str, object]) -> Plan:
+    """Familiarity with a text before learning, and after each of the runs of learning."""
+    first, *_ = learning[f"{UNCHANGED}, {LEARNING}"]
+    checkpoint = (first.config["name"], first.config["step"])
+    found = {name: [plan_familiarity(*checkpoint, **text)]}
+    for label, runs in learning.items():
+        after = f"{label.removesuffix(f', {LEARNING}')}, {name}"
+        learnt = map(_list_settings, runs)
+        found[after] = [plan_familiarity(*checkpoint, **text, learned=each) for each in learnt]
+    return found
+
+
+def _list_settings(learning: Run) -> dict:
+    """What a run of learning was planned with, but for its checkpoint."""
+    return {key: value for key, value in learning.config.items() if key not in OWN}

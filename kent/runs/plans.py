@@ -5,7 +5,7 @@ One shape is behind all of them (`vary`): checkpoints × variations of a setting
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kent.models.revisions import list_steps
+from kent.models.revisions import choose_count, find_checkpoint, list_places, list_steps, spell
 from kent.models.suites import SUITES, Suite
 from kent.paper import STAGES
 from kent.records import digest
@@ -13,9 +13,10 @@ from kent.runs.definitions import Dtype, Run, plan_familiarity, plan_gradients, 
 from kent.settings import Count, Whole, checked
 
 Checkpoints = str | Sequence[str]
-Steps = Sequence[Whole]
+Steps = Sequence[Whole | str]
+"""Steps, or names of branches."""
 Corpus = str | dict[str, str]
-Checkpoint = tuple[str, int | None]
+Checkpoint = tuple[str, int | str | None]
 Plan = dict[str, list[Run]]
 
 UPDATES = 16
@@ -28,17 +29,48 @@ def find_suite(checkpoints: Checkpoints) -> Suite | None:
 
 
 def list_checkpoints(checkpoints: Checkpoints, steps: Steps) -> list[Checkpoint]:
-    """Name and step of every checkpoint, by name in the order of steps.
+    """Name and step (or branch) of every checkpoint, by name in the order of steps.
 
-    `steps` are those wanted; else a suite's own, else all. Raises `ValueError` for no checkpoints.
+    `steps` are those wanted; else a suite's own, else all that there are. Where branches are among
+    them, they are in the order of their places; as given, where one says none. Raises `ValueError`
+    for no checkpoints.
     """
     names = [checkpoints] if isinstance(checkpoints, str) else list(checkpoints)
     if not names:
         accepted = "a suite, a Hub repository, a folder, or a list of these"
         raise ValueError(f"no checkpoints: name {accepted}")
     own = {name: SUITES[name].steps if name in SUITES else () for name in names}
-    known = {name: steps or own[name] or list_steps(name) for name in names}
-    return [(name, step) for name in names for step in sorted(set(known[name])) or [None]]
+    known = {name: steps or own[name] or _list_all(name) for name in names}
+    return [(name, step) for name in names for step in _sort(name, known[name]) or [None]]
+
+
+def _list_all(name: str) -> Steps:
+    """All checkpoints: by their branches where steps repeat, or there are several stages."""
+    places = list_places(name)
+    steps = {place.step for place in places.values()}
+    stages = {place.stage or 1 for place in places.values()}
+    return [*places] if len(stages) > 1 or len(steps) < len(places) else list_steps(name)
+
+
+def _sort(name: str, steps: Steps) -> Steps:
+    """Each step once, in order."""
+    if not any(isinstance(step, str) for step in steps):
+        return sorted(set(steps))
+    places, steps = [*list_places(name)], [*dict.fromkeys(steps)]
+    return sorted(steps, key=places.index) if {*steps} <= {*places} else steps
+
+
+def measure_progress(listed: Sequence[Checkpoint]) -> list[int] | None:
+    """How far in their pretraining checkpoints are: steps or, where those do not compare, tokens.
+
+    None where neither is known of all.
+    """
+    steps = [step for _, step in listed]
+    if any(isinstance(step, str) for step in steps):
+        found = [vars(find_checkpoint(name, **spell(step))[0]) for name, step in listed]
+        count = choose_count(found)
+        steps = [revision.get(count) for revision in found]
+    return None if None in steps else steps
 
 
 def pick_stages(steps: Sequence[int]) -> dict[str, int]:
@@ -58,12 +90,14 @@ def list_stages(
 ) -> list[Checkpoint]:
     """The checkpoints nearest to stages of the paper, each once.
 
-    Where they do not name their steps, it is all of them, or the last where one stage is wanted.
+    Where it is not known how far they are, it is all of them, or the last where one stage is
+    wanted.
     """
     listed = list_checkpoints(checkpoints, steps)
-    if any(step is None for _, step in listed):
+    progress = measure_progress(listed)
+    if progress is None:
         return listed if len(wanted) > 1 else listed[-1:]
-    stages = pick_stages([step for _, step in listed])
+    stages = pick_stages(progress)
     return [listed[index] for index in sorted({stages[stage] for stage in wanted})]
 
 

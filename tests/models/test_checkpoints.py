@@ -4,15 +4,19 @@ import json
 import pickle
 import shutil
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+import transformers
+from architectures import make
 from hub import Hub, ask, make_byte_tokenizer, silence
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, OlmoConfig
 
+import kent
 from kent import hub as hub_module
 from kent.models import revisions
 from kent.models.checkpoints import load
@@ -438,6 +442,12 @@ def test_files_of_something_else_are_a_value_error_that_names_the_checkpoint(alo
         ({"device": "cuda:99"}, "device is 'cuda:99', and torch finds cpu"),
         ({"device": ""}, "device is '', and torch finds cpu"),
         ({"device": 0}, "device must be"),
+        ({"device_map": "cpu"}, "device_map must be auto, balanced, balanced_low_0, sequential"),
+        ({"device_map": 3}, "device_map must be"),
+        ({"device_map": {}}, "device_map must name a place"),
+        ({"device_map": {"": "cuda:99"}}, "device is 'cuda:99', and torch finds cpu"),
+        ({"device_map": {"": 99}}, "device is 'cuda:99', and torch finds cpu"),
+        ({"device_map": "auto", "device": "cpu"}, "device and device_map both say where"),
     ],
 )
 def test_arguments_that_are_none_are_refused_by_name(steps, arguments, message):
@@ -737,6 +747,7 @@ def test_a_hub_step_is_looked_up_in_the_branches(hub, online):
         "branch": "step512",
         "commit": hub.commit(PYTHIA, "step512"),
         "step": 512,
+        "tokens": 512 * 2_097_152,
     }
     branch = STEPS_117[117850]
     assert online["olmo"] == {
@@ -744,6 +755,7 @@ def test_a_hub_step_is_looked_up_in_the_branches(hub, online):
         "branch": branch,
         "commit": hub.commit(OLMO_1B, branch),
         "step": 117850,
+        "tokens": 494 * 10**9,
     }
     assert online["by repository"]["branch"] == "step1000-tokens4B"
     assert online["steps"] == [1000, 117850, 118000]
@@ -752,8 +764,12 @@ def test_a_hub_step_is_looked_up_in_the_branches(hub, online):
 
 def test_without_a_step_the_hub_gives_main(hub, online):
     assert online["pythia main"] == {
-        "repository": PYTHIA, "branch": "main", "commit": hub.commit(PYTHIA, "main"), "step": None
-    }  # fmt: skip
+        "repository": PYTHIA,
+        "branch": "main",
+        "commit": hub.commit(PYTHIA, "main"),
+        "step": None,
+        "tokens": None,
+    }
 
 
 def test_hub_suites_load_the_branch_asked_for(hub, online):
@@ -871,3 +887,60 @@ def test_what_answers_and_is_not_the_hub_is_a_connection_error(monkeypatch):
 def test_hub_suites_are_the_paper_s_repositories():
     assert SUITES["pythia"].repository == PYTHIA
     assert SUITES["olmo-1b"].repository == OLMO_1B
+
+
+# Over several places, and packed
+
+
+def test_a_device_map_lays_a_checkpoint_over_memory_and_disk(alone):
+    whole = load(alone)[0]
+    places = {f"model.{name}": "cpu" for name, _ in whole.model.named_children()}
+    laid = load(alone, device_map=places | {"lm_head": "cpu", "model.layers": "disk"})[0]
+    assert all(parameter.is_meta for parameter in laid.model.layers.parameters())
+    tokens = torch.arange(40).view(4, 10)
+    assert kent.profile(laid, tokens).loss == kent.profile(whole, tokens).loss
+    assert kent.profile(load(alone, device_map="auto")[0], tokens).vector_norms is not None
+
+
+LIBRARIES = {
+    "awq": ("gptqmodel", "autoawq"),
+    "gptq": ("optimum", "gptqmodel"),
+    "bitsandbytes": ("bitsandbytes", "accelerate"),
+}
+
+
+@pytest.mark.parametrize("method", LIBRARIES)
+def test_a_missing_library_is_named_before_weights_are_read(alone, method):
+    if any(find_spec(name) for name in LIBRARIES[method][:1]):
+        pytest.skip(f"{LIBRARIES[method][0]} is installed")
+    config = json.loads((alone / "config.json").read_text())
+    packing = {"quant_method": method, "bits": 4, "load_in_8bit": method == "bitsandbytes"}
+    (alone / "config.json").write_text(json.dumps(config | {"quantization_config": packing}))
+    (alone / "model.safetensors").write_bytes(b"never read")
+    with pytest.raises(ValueError, match=f"ImportError.*{LIBRARIES[method][0]}"):
+        load(alone)
+
+
+def test_a_packing_that_transformers_does_not_know_is_refused(alone):
+    config = json.loads((alone / "config.json").read_text())
+    packing = {"quant_method": "squeezed"}
+    (alone / "config.json").write_text(json.dumps(config | {"quantization_config": packing}))
+    with pytest.raises(ValueError, match="quantised by 'squeezed', which transformers does not"):
+        load(alone)
+
+
+def test_eight_bits_of_bitsandbytes_are_measured_and_not_changed(tmp_path):
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    model, folder = make("Llama"), tmp_path / "packed"
+    model.save_pretrained(tmp_path / "plain")
+    packing = transformers.BitsAndBytesConfig(load_in_8bit=True)
+    packed = type(model).from_pretrained(tmp_path / "plain", quantization_config=packing)
+    packed.save_pretrained(folder)
+    make_byte_tokenizer().save_pretrained(folder)
+    tokens = torch.randint(3, 200, (6, 24), generator=torch.Generator().manual_seed(0))
+    expected, found = kent.profile(model, tokens), kent.profile(load(folder)[0], tokens)
+    assert not found.left_out and found.vector_norms is None
+    assert found.knowledge_entropy == pytest.approx(expected.knowledge_entropy, abs=0.02)
+    assert found.loss == pytest.approx(expected.loss, abs=0.05)
+    with pytest.raises(ValueError, match=r"stored as torch\.int8: only floating-point"):
+        kent.resuscitate(load(folder)[0], expected.coefficients)

@@ -10,6 +10,7 @@ from hub import make_byte_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import kent
+from kent.change.quantisation import quantise
 from kent.models import gguf_files
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -118,6 +119,13 @@ def test_packed_weights_are_what_they_stand_for(model, cache, tmp_path):
     tokens = kent.sequences(["A text of some words. " * 20], tokenizer, length=20, limit=8)
     before, after = (kent.profile(each, tokens).knowledge_entropy for each in (model, found))
     assert 0 < abs(before - after) < 0.01
+
+
+def test_a_packed_file_is_the_model_that_is_packed_in_place(model, cache, tmp_path):
+    found, _ = kent.load(write(tmp_path / "small.gguf", model, packed=True), device="cpu")
+    expected = quantise(model, "Q8_0").state_dict()
+    for name, weight in found.state_dict().items():
+        assert torch.equal(weight, expected[name]), name
 
 
 def test_the_token_that_begins_a_text_is_what_the_file_says(model, cache, tmp_path):

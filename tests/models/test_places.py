@@ -2,7 +2,7 @@
 
 import pytest
 
-from kent.models.places import Place, read_branch, read_count
+from kent.models.places import Place, add_up, read_branch, read_count
 
 NAMES = {
     # Pythia, OLMo 1, Olmo 3's reinforcement learning
@@ -85,3 +85,22 @@ def test_a_place_says_what_is_known_of_it():
         "stage 2, ingredient 1, step 1,000, tokens 3,000,000,000"
     )
     assert str(Place(step=5, seed="default")) == "step 5, seed default"
+
+
+@pytest.mark.parametrize(
+    ("names", "totals"),
+    [
+        (["step1-tokens4B", "step2-tokens8B"], [4, 8]),
+        # a stage counts its own tokens (OLMo 2), or the run's (Comma)
+        (["stage1-step9-tokens40B", "stage2-ingredient1-step1-tokens3B"], [40, 43]),
+        (["stage1-step9-tokens40B", "stage2-step1-tokens41B", "stage3-step1-tokens1B"],
+         [40, 41, 42]),
+        (["step5-tokens2B", "stage1-step9-tokens40B", "stage2-step1-tokens3B"], [2, 40, 43]),
+        (["240b_tokens"], [240]),
+        (["stage1-step9-tokens40B", "stage2-step1", "stage2-step2-tokens3B"], [40]),
+        (["step1"], []),
+    ],
+)  # fmt: skip
+def test_tokens_are_counted_from_the_start_of_pretraining(names, totals):
+    found = add_up({name: read_branch(name) for name in names})
+    assert found == dict(zip(names, (total * 10**9 for total in totals), strict=False))

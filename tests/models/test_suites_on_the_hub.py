@@ -143,7 +143,7 @@ def test_a_suite_is_listed_with_what_measuring_it_takes(hub, found):
     assert head.startswith("OLMo 2. Steps start again in every ingredient")
     lines = [line.split() for line in table.splitlines()]
     assert lines[0] == ["branch", "stage", "ingredient", "step", "tokens"]
-    assert lines[1] == ["step5000-tokens21B", "5,000", "21,000,000,000"]
+    assert lines[2] == ["step5000-tokens21B", "5,000", "21,000,000,000"]
     assert lines[4] == [BRANCHES["OLMo 2"][2], "2", "2", "1,000", "3,000,000,000"]
     folder = hub.repositories["allenai/OLMo-2-0425-1B"]["step5000-tokens21B"]
     size = (folder / "model.safetensors").stat().st_size

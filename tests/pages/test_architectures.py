@@ -2,7 +2,7 @@
 
 import pytest
 
-from kent.pages import architectures
+from kent.pages import architectures, archive
 
 ROWS = [
     {"type": "one", "class": "One", "layout": "gated", "causal": True, "why": {}},
@@ -94,6 +94,6 @@ def test_the_committed_record_has_a_reason_for_all_that_is_missing():
 
 def test_a_record_that_is_nowhere_is_said(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(architectures, "PACKAGE", tmp_path / "kent")
+    monkeypatch.setattr(archive, "PACKAGE", tmp_path / "kent")
     with pytest.raises(FileNotFoundError, match=r"results.models\.json"):
         architectures.read_record()

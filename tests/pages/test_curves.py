@@ -38,14 +38,14 @@ def keep(table: pd.DataFrame, shift: float) -> Seed:
     ],
 )
 def test_curves_count_from_the_start(table, name, values):
-    row = table.loc[curves.name_curve(name, 768)]
+    row = table.loc[curves.name_curve(name, "step 768")]
     assert [value for value, _ in row] == pytest.approx(values)
     assert [*row.index] == [0, 5, 10, 15] and row[0] == (0, 0)
 
 
 def test_a_run_that_was_stopped_has_no_value_after(learn):
     outcomes = [learn(128, FACTS[:2], CONTROL[:2]), learn(768, FACTS, CONTROL)]
-    row = curves.tabulate_curves(outcomes).loc[curves.name_curve("injected", 128)]
+    row = curves.tabulate_curves(outcomes).loc[curves.name_curve("injected", "step 128")]
     assert [value for value, _ in row] == pytest.approx(
         [0, -2, float("nan"), float("nan")], nan_ok=True
     )

@@ -178,6 +178,7 @@ def test_an_answer_says_that_acquisition_is_net_of_the_control():
 def test_a_badge_says_what_ran():
     assert openings.badge(RUNS | {"runs": 1, "date": ""}, True) == "built here: 1 run, 340 s"
     assert openings.badge(None, True) == ""
+    assert openings.badge(None, True, recorded=True) == "recorded"
     assert openings.badge(None, False) == "no runs of its own"
 
 
@@ -206,7 +207,8 @@ def test_another_word_is_no_verdict():
 def test_links_to_pages_carry_the_first_verdict():
     style = chips.style_links({"speed": "agrees", "status": "no value"})
     assert (
-        '[href$="speed.html"]::after { content: "agrees"; background: var(--chip-agrees)' in style
+        'a:is([href="speed.html"], [href$="/speed.html"])::after { content: "agrees"; '
+        "background: var(--chip-agrees)" in style
     )
     assert style.count("a.current") == 2
 

@@ -3,6 +3,7 @@ means over seeds, and words no stronger than what was compared."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ import torch
 from kent.measure.familiarity import Familiarity
 from kent.measure.gradients import Gradients
 from kent.measure.profiles import Profile
-from kent.pages import comparisons, evidence, measures
+from kent.pages import axes, comparisons, evidence, measures
 from kent.pages.seeds import Seed
 
 SMALL = "tiny"
@@ -58,7 +59,7 @@ def test_a_table_has_a_row_per_measure_and_a_column_per_checkpoint():
     profiles = run(0.0, 0.1, 0.3)
     table = measures.tabulate(profiles, ["knowledge", "gap", "Gini"], profiles[-1])
     assert [*table.index] == [measures.ENTROPY, measures.GAP, "Gini"]
-    assert [*table] == [0, 50, 100, "100, shuffled"] and table.columns.name == measures.STEP
+    assert [*table] == [0, 50, 100, "100, shuffled"] and table.columns.name == axes.STEP
     assert table.loc["H (nats)", 50] == profiles[1].estimate()
     value, error = table.loc[measures.GAP, 100]
     assert value == pytest.approx(math.log(32) - profiles[2].knowledge_entropy / 3)
@@ -68,11 +69,11 @@ def test_a_table_has_a_row_per_measure_and_a_column_per_checkpoint():
 @pytest.mark.parametrize(
     ("checkpoints", "columns", "axis"),
     [
-        ([(0, "a"), (8, "a")], [0, 8], measures.STEP),
-        ([(8, "a"), (8, "a")], [8], measures.STEP),
-        ([(8, "a"), (8, "b")], [0, 1], measures.PLACE),
-        ([(None, "a"), (None, "b")], [0, 1], measures.PLACE),
-        ([(1, "a"), (None, "b")], [0, 1], measures.PLACE),
+        ([(0, "a"), (8, "a")], [0, 8], axes.STEP),
+        ([(8, "a"), (8, "a")], [8], axes.STEP),
+        ([(8, "a"), (8, "b")], [0, 1], axes.PLACE),
+        ([(None, "a"), (None, "b")], [0, 1], axes.PLACE),
+        ([(1, "a"), (None, "b")], [0, 1], axes.PLACE),
     ],
 )
 def test_checkpoints_stand_at_their_steps_once_or_at_their_places(checkpoints, columns, axis):
@@ -99,7 +100,8 @@ def test_updates_are_rows_and_stages_columns():
 
 
 def test_familiarity_has_a_row_per_corpus():
-    found = Familiarity(torch.tensor([1.0, math.e**2]).double(), torch.ones(2).long())
+    found, ones = torch.tensor([1.0, math.e**2]).double(), torch.ones(2).long()
+    found = Familiarity(found, ones, found.log(), ones)
     table = measures.tabulate_familiarity({"far": found})
     assert table.loc["far"].iloc[0][0] == pytest.approx(1.0)
 
@@ -113,6 +115,22 @@ def test_what_a_way_of_measuring_moves_is_paired_where_it_reads_the_same():
     assert moved["other"][0] == pytest.approx(moved["alike"][0])
     errors = whole.standard_error, other.standard_error
     assert moved["other"][1] == pytest.approx(math.hypot(*errors))
+
+
+def test_what_changed_copies_move_is_paired_in_entropy_and_loss():
+    whole, copied = (make_profile(1, slope) for slope in (0.1, 0.2))
+    losses = torch.rand(8, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    whole, copied = (
+        replace(each, loss_blocks=losses + shift) for each, shift in ((whole, 0.0), (copied, 0.5))
+    )
+    table = measures.tabulate_copies(whole, {"as it is": whole, "copy": copied})
+    assert [*table] == ["H (nats)", "H, moved (nats)", "loss (nats)", "loss, moved (nats)"]
+    assert table.loc["copy", "H (nats)"] == copied.estimate()
+    assert table.loc["copy", "H, moved (nats)"] == copied.change_since(whole)
+    assert table.loc["copy", "loss (nats)"] == copied.estimate("loss")
+    value, error = table.loc["copy", "loss, moved (nats)"]
+    assert value == pytest.approx(0.5) and error == pytest.approx(0, abs=1e-12)
+    assert table.loc["as it is", "H, moved (nats)"] == (0.0, 0.0)
 
 
 def test_sizes_are_columns():

@@ -11,6 +11,7 @@ import papermill
 import pytest
 import yaml
 
+from kent.models.suites import SEEDS
 from kent.pages import seeds
 from kent.pages.plots import learning
 from kent.runs import contents
@@ -23,6 +24,7 @@ PAPER_PAGES = [page for page in PAGES if page not in ("scorecard", "models", "sp
 REAL = {"real_model": "smollm2", "real_resuscitation": "smollm2"}
 """Pages on one trained model, and the suite that is their default."""
 BEYOND = (*REAL, "other_measures", "exactness", "table_limits", "learning_curves", "entropy_or_not")
+BEYOND += ("real_knowledge",)
 REREADING = ("table_limits",)  # published numbers only: nothing is measured or to be chosen
 MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
 SECTIONS = ["Claim", "Method", "Figure", "Check", "Verdict", "Full run"]
@@ -30,7 +32,11 @@ MADE = ("google.colab", "page.check_parameters(", "page.estimate_cost(", "page.d
 """What a cell holds that says how a page was made: the book moves it to the page's end."""
 SUITES = sorted((ROOT / "params").glob("*.yaml"))
 REPLAYED = re.search(r"(?m)^REPLAYED := (.+)$", (ROOT / "Makefile").read_text("utf8"))[1].split()
-RECORDED = sorted((ROOT / "results/pages").glob("*/fig11_once_and_paraphrased.ipynb"))
+RECORDED = [
+    path
+    for path in sorted((ROOT / "results/pages").glob("*/fig11_once_and_paraphrased.ipynb"))
+    if path.parent.name in SEEDS
+]
 EXECUTED = ROOT / "_build" / "pages" / "tiny"
 
 

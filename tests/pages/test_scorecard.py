@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
+from kent.models.suites import SUITES
 from kent.pages import evidence, scorecard
+from kent.pages.seeds import READINGS
 from kent.paper import CLAIMS
 
 ROOT = Path(__file__).parents[2]
@@ -21,12 +23,54 @@ POOLED |= {"value": 1.0, "error": 0.1, "seeds": SEEDS, "model": "tiny", "text": 
 ALONE = {"claim": "fig02", "suite": "tiny", "verdict": evidence.ONE_SEED, "value": 0.5}
 ALONE |= {"error": 0.1, "model": "tiny", "text": "world"}
 ELSEWHERE = ALONE | {"suite": "olmo-1b", "verdict": "agrees (one model)", "value": -0.5}
+REAL = ELSEWHERE | {"suite": "smollm2"}
 
 
 def test_every_claim_has_a_line_in_the_papers_order_and_other_suites_add_theirs():
-    lines = scorecard.line_up([POOLED, ELSEWHERE], ["tiny", "olmo-1b"])
+    lines = scorecard.line_up([POOLED, ELSEWHERE])
     assert [line["claim"] for line in lines] == ["fig02", *CLAIMS]
     assert lines[:2] == [{"claim": "fig02", "suite": "tiny", "verdict": "not run"}, ELSEWHERE]
+
+
+def write(folder: Path, row: dict) -> Path:
+    """An executed page with one verdict."""
+    path = folder / row["suite"] / f"{CLAIMS[row['claim']].page}.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"cells": [{"outputs": [{"metadata": {READINGS: [row]}}]}]}))
+    return path
+
+
+def test_what_is_shown_was_built_here_or_is_recorded_of_another_model(tmp_path):
+    built, recorded = tmp_path / "built", tmp_path / "recorded"
+    shown = [write(built, POOLED), write(built, ALONE | {"suite": "pythia"})]
+    shown += [write(recorded, REAL)]
+    for suite in ("tiny-1", "smollm2-2"):
+        write(built, ALONE | {"suite": suite})
+    for suite in ("tiny", "tiny-1", "smollm2-2"):
+        write(recorded, ALONE | {"suite": suite})
+    assert sorted(scorecard.list_pages(built, recorded)) == sorted(shown)
+    rows = scorecard.collect_readings(scorecard.list_pages(built, recorded))
+    assert {row["suite"]: row["page"] for row in rows}["smollm2"] == CLAIMS["fig02"].page
+
+
+def test_a_line_of_another_model_names_it_and_leads_to_its_record(monkeypatch, tmp_path):
+    monkeypatch.setattr(scorecard, "RECORDED", tmp_path)
+    own = "knowledge_entropy.ipynb)"
+    assert f"](fig02_{own} (on SmolLM2-135M)" in scorecard.list_claims([REAL]), "no record yet"
+    write(tmp_path, REAL)
+    write(tmp_path, ALONE)
+    page = f"](../results/pages/smollm2/fig02_{own} (on SmolLM2-135M)"
+    assert page in scorecard.list_claims([REAL])
+    assert f"](fig02_{own}" in scorecard.list_claims([ALONE])
+    assert " (on " not in scorecard.list_claims([ALONE])
+
+
+def test_lines_are_counted_by_model():
+    said = scorecard.count_by_suite([POOLED, ALONE, REAL])
+    assert said["tiny"].startswith("Of 2 claims, **1 could be judged**")
+    judged = "of 1 claims, **1 could be judged**: 1 *agrees*."
+    assert said["smollm2"] == f"SmolLM2-135M ({SUITES['smollm2'].differs}): {judged}"
+    assert scorecard.describe_model("olmo-1b") == "olmo-1b"
 
 
 def test_what_could_not_be_judged_is_not_counted():
@@ -52,7 +96,7 @@ def test_a_correlation_keeps_its_own_interval():
 
 
 def test_a_line_without_a_number_draws_nothing():
-    [line] = scorecard.line_up([], ["tiny"])[:1]
+    [line] = scorecard.line_up([])[:1]
     said = scorecard.list_claims([line])
     assert "not run" in said and "<svg" not in said and "–" in said
 
@@ -68,7 +112,7 @@ def test_details_are_escaped(monkeypatch):
 
 
 def test_the_files_hold_every_line():
-    lines = scorecard.line_up([POOLED, ALONE], ["tiny"])
+    lines = scorecard.line_up([POOLED, ALONE])
     links = BeautifulSoup(scorecard.offer_files(lines), "html.parser").find_all("a")
     data = [base64.b64decode(link["href"].split(",", 1)[1]).decode() for link in links]
     table, rows = [*csv.DictReader(io.StringIO(data[0]))], json.loads(data[1])

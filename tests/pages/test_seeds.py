@@ -3,16 +3,34 @@ pictures."""
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import record
 
+from kent.models.suites import SUITES
 from kent.pages.evidence import Verdicts
-from kent.pages.seeds import Estimates, Seed, format_interval, pool, pool_table, recall
+from kent.pages.seeds import (
+    CHANGED,
+    ESTIMATES,
+    READINGS,
+    RECORDED,
+    SAME,
+    Estimates,
+    Seed,
+    collect_outputs,
+    format_interval,
+    is_same,
+    pool,
+    pool_table,
+    recall,
+)
 from kent.runs import plans
 
+OWN_PAGES = sorted((RECORDED / "tiny").glob("*.ipynb"))
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
 
 
@@ -23,16 +41,32 @@ def kept(micro, monkeypatch, tmp_path):
 
     monkeypatch.setitem(pretraining.RECIPES, "tiny-1", replace(micro, seed=1))
     theirs, ours = (plans.sweep(name, steps=[0, 4], **SMALL) for name in ("tiny-1", "tiny"))
-    table = pd.DataFrame({0: [(1.0, 0.1)], 4: [(2.0, 0.1)]}, index=["A (%)"])
-    shown = [
-        each._repr_mimebundle_()
-        for each in (Estimates(table, theirs), Verdicts({"fig11": (3.0, 1.0)}, "m", "t"))
-    ]
-    cells = [{"outputs": [{"data": data, "metadata": metadata}]} for data, metadata in shown]
-    (tmp_path / "results" / "tiny-1").mkdir(parents=True)
-    path = tmp_path / "results" / "tiny-1" / "page.ipynb"
-    path.write_text(json.dumps({"cells": cells, "metadata": {}}))
+    write(tmp_path / "results" / "tiny-1", TABLE, theirs, (3.0, 1.0))
     return tmp_path / "results", ours
+
+
+TABLE = pd.DataFrame({0: [(1.0, 0.1)], 4: [(2.0, 0.0)]}, index=["A (%)"])
+
+
+def write(folder: Path, table: pd.DataFrame, plan: plans.Plan, found: tuple[float, float]) -> None:
+    """A page as recorded: a table and a verdict."""
+    shown = [Estimates(table, plan), Verdicts({"fig11": found}, "m", "t")]
+    kept = [each._repr_mimebundle_() for each in shown]
+    cells = [{"outputs": [{"data": data, "metadata": metadata}]} for data, metadata in kept]
+    folder.mkdir(parents=True)
+    (folder / "page.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}}))
+
+
+def edit(path: Path, change: Callable[[dict], object]) -> None:
+    """Change what the outputs of a recorded page keep."""
+    page = json.loads(path.read_text())
+    for cell in page["cells"]:
+        change(cell["outputs"][0]["metadata"])
+    path.write_text(json.dumps(page))
+
+
+def change_code(metadata: dict, name: str = "other") -> None:
+    metadata.get(ESTIMATES, {})["code"] = [name]
 
 
 def test_a_recorded_seed_is_found_by_the_plan_alone(kept):
@@ -40,21 +74,140 @@ def test_a_recorded_seed_is_found_by_the_plan_alone(kept):
     [seed] = recall(plan, "tiny", folder)
     assert (seed.suite, seed.changed) == ("tiny-1", False)
     assert seed.readings == {"fig11": (3.0, 1.0)}
-    assert seed.estimates == {"A (%)": {"0": (1.0, 0.1), "4": (2.0, 0.1)}}
+    assert seed.estimates == {"A (%)": {"0": (1.0, 0.1), "4": (2.0, 0.0)}}
     assert recall(plan, ["tiny"], folder) == [], "checkpoints that are no suite have no seeds"
     assert recall(plans.sweep("tiny", steps=[4], **SMALL), "tiny", folder) == [], "another plan"
 
 
-def test_code_that_has_changed_since_is_said(kept):
+@pytest.fixture
+def outdated(kept):
+    """As `kept`, with the own seed recorded too, both by other code."""
     folder, plan = kept
+    write(folder / "tiny", TABLE, plan, (3.0, 1.0))
+    for name in ("tiny", "tiny-1"):
+        edit(folder / name / "page.ipynb", change_code)
+    return folder, plan
+
+
+def show(
+    folder: Path, plan: plans.Plan, table: pd.DataFrame = TABLE, found: float = 3.0
+) -> tuple[str, str]:
+    """What is shown of a table and of a verdict of today."""
+    seeds = recall(plan, "tiny", folder)
+    assert [seed.suite for seed in seeds] == ["tiny-1"], "the own seed is none of the others"
+    shown, _ = Estimates(table, plan, seeds)._repr_mimebundle_()
+    judged, _ = Verdicts({"fig11": (found, 1.0)}, "m", "t", seeds)._repr_mimebundle_()
+    assert "mean of 2 seeds" in judged["text/markdown"]
+    return shown["text/html"], judged["text/markdown"]
+
+
+def test_of_code_as_it_was_nothing_is_said(kept):
+    folder, plan = kept
+    assert not any(word in said for said in show(folder, plan) for word in (CHANGED, SAME))
+
+
+def test_code_that_changed_no_number_is_said_of_the_table_and_of_no_verdict(outdated):
+    shown, judged = show(*outdated, TABLE.map(lambda pair: (pair[0] + pair[1] / 11, 9.0)), 3.09)
+    assert f"Means of 2 seeds ± half of their 95 % interval ({SAME}):" in shown
+    assert CHANGED not in shown and CHANGED not in judged and SAME not in judged
+
+
+def test_a_verdict_whose_number_moved_says_that_code_has_changed(outdated):
+    shown, judged = show(*outdated, found=3.11)
+    assert f"| note | {CHANGED}tiny-1 |" in judged
+    assert CHANGED not in shown
+
+
+@pytest.mark.parametrize(("step", "pair"), [(0, (1.011, 0.1)), (4, (2.0001, 0.0))])
+def test_a_table_with_a_number_that_moved_says_that_code_has_changed(outdated, step, pair):
+    table = TABLE.copy()
+    table.at["A (%)", step] = pair
+    shown, judged = show(*outdated, table)
+    assert f"({CHANGED}tiny-1)" in shown and SAME not in shown
+    assert CHANGED not in judged
+
+
+def test_numbers_that_no_other_seed_has_do_not_count(outdated):
+    table = pd.concat([TABLE, TABLE.rename({"A (%)": "F (%)"})])
+    shown, _ = show(*outdated, table)
+    assert SAME in shown and CHANGED not in shown
+    seeds = recall(outdated[1], "tiny", outdated[0])
+    alone, _ = Estimates(table.loc[["F (%)"]], {}, seeds)._repr_mimebundle_()
+    assert SAME not in alone["text/html"], "no number of another seed is shown"
+
+
+def lose_rows(metadata: dict) -> None:
+    metadata.get(ESTIMATES, {})["rows"] = {}
+    metadata.get(READINGS, []).clear()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.unlink(),
+        lambda path: edit(path, lose_rows),
+        lambda path: edit(path, lambda metadata: change_code(metadata, "a third")),
+    ],
+    ids=["not recorded", "numbers missing", "recorded by a third code"],
+)
+def test_numbers_that_cannot_be_compared_count_as_moved(outdated, change):
+    change(outdated[0] / "tiny" / "page.ipynb")
+    assert all(f"{CHANGED}tiny-1" in said for said in show(*outdated))
+
+
+def test_the_own_record_of_today_does_not_vouch_for_older_seeds(outdated):
+    folder, plan = outdated
+    code = plans.describe_plan(plan)["code"][0]
+    edit(folder / "tiny" / "page.ipynb", lambda metadata: change_code(metadata, code))
+    assert all(f"{CHANGED}tiny-1" in said for said in show(folder, plan))
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "same"),
+    [
+        ((1.0, 9.0), (1.0999, 1.0), True),
+        ((1.0, 9.0), (1.1001, 1.0), False),
+        ((1.0, 1.0), (1.0 + 9e-7, 0.0), True),
+        ((1.0, 1.0), (1.0 + 2e-6, 0.0), False),
+        ((1.0, 1.0), (1.0 + 9e-7, math.nan), True),
+        ((1.0, 1.0), (1.0 + 2e-6, math.inf), False),
+        ((0.0, 1.0), (0.0, 0.0), True),
+        ((1.0, 1.0), (1.0 + 9e-7, 1e-7), False),
+        ((math.nan, math.nan), (math.nan, math.nan), True),
+        ((math.nan, 1.0), (1.0, 1.0), False),
+        ((1.0, 1.0), (math.nan, 1.0), False),
+    ],
+)
+def test_a_number_is_the_same_within_a_tenth_of_its_error(now, then, same):
+    assert is_same(now, then) == same
+
+
+def test_a_number_that_was_not_finite_is_read_as_none(outdated):
+    """A record has null for it."""
+    folder, plan = outdated
     path = folder / "tiny-1" / "page.ipynb"
-    page = json.loads(path.read_text())
-    page["cells"][0]["outputs"][0]["metadata"]["kent-estimates"]["code"] = ["other"]
-    path.write_text(json.dumps(page))
+    edit(path, lambda kept: kept.get(READINGS, [{}])[0].update(value=None))
     [seed] = recall(plan, "tiny", folder)
-    assert seed.changed
-    shown, _ = Verdicts({"fig11": (4.0, 1.0)}, "m", "t", [seed])._repr_mimebundle_()
-    assert "recorded by code that has changed since: tiny-1" in shown["text/markdown"]
+    assert math.isnan(seed.readings["fig11"][0])
+
+
+@pytest.mark.parametrize("path", OWN_PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("name", SUITES["tiny"].seeds)
+def test_the_own_record_was_made_with_those_of_the_seeds(path, name):
+    """Otherwise it could not say whether code that has changed since gives other numbers."""
+    own, other = (
+        [
+            (table["configurations"], table["code"], table["columns"], [*table["rows"]])
+            for table in collect_outputs(each, ESTIMATES)
+        ]
+        for each in (path, RECORDED / name / path.name)
+    )
+    assert own == other
+
+
+def test_the_own_record_has_every_page_of_the_seeds():
+    pages = {path.name for name in SUITES["tiny"].seeds for path in (RECORDED / name).iterdir()}
+    assert {path.name for path in OWN_PAGES} == pages
 
 
 def test_a_reading_pools_the_seeds():
@@ -135,8 +288,10 @@ def test_many_columns_are_shown_as_rows():
 
 def test_a_record_holds_parameters_and_what_carries_numbers():
     data = {"image/svg+xml": "x", "text/html": "y", "text/plain": "z"}
+    markdown = {"text/markdown": "w", "text/plain": "Verdicts(...)"}
     outputs = [
         {"data": data, "metadata": {"kent": []}},
+        {"data": markdown, "metadata": {"kent": []}},
         {"data": data, "metadata": {"kent-narrow": "x"}},
         {"name": "stderr"},
     ]
@@ -144,10 +299,10 @@ def test_a_record_holds_parameters_and_what_carries_numbers():
         {"metadata": {"tags": ["parameters"]}, "outputs": [], "source": "checkpoints = 'tiny'"},
         {"metadata": {}, "outputs": outputs},
         {"metadata": {}, "source": "prose"},
-        {"metadata": {}, "outputs": outputs[1:]},
+        {"metadata": {}, "outputs": outputs[2:]},
     ]
-    page = record.strip({"cells": cells, "metadata": {"widgets": {}, "kernelspec": {}}})
+    page = record.strip({"cells": cells, "metadata": {}})
     parameters, reading = page["cells"]
     assert parameters["source"] == "checkpoints = 'tiny'"
-    assert reading["outputs"] == [{"data": {"text/plain": "z"}, "metadata": {"kent": []}}]
-    assert page["metadata"] == {"kernelspec": {}}
+    kept = [{"text/plain": "z"}, {"text/markdown": "w"}]
+    assert reading["outputs"] == [{"data": data, "metadata": {"kent": []}} for data in kept]

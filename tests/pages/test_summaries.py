@@ -1,5 +1,7 @@
 """Tables of what learning came to; changed models beside the unchanged one."""
 
+import math
+
 import pytest
 import torch
 
@@ -36,7 +38,7 @@ def test_each_setting_has_its_own_net_and_control(learn):
 
 
 def test_initial_models_of_one_step_are_kept_apart(learn):
-    assert summaries.label_models([learn(128), learn(768)]) == [128, 768]
+    assert list(tabulate_learning([learn(128), learn(768)])) == [128, 768]
     assert list(tabulate_learning([learn(128), learn(128)])) == [0, 1]
 
 
@@ -45,6 +47,8 @@ def test_joined_tables_have_rows_under_both_names(learn):
     joined = summaries.join_tables({"far": table, "near": table})
     assert len(joined) == 2 * len(table) and joined.index.is_unique
     assert joined.loc[f"near, {NET}", 128] == table.loc[NET, 128]
+    other = summaries.join_tables({"far": table, "near": tabulate_learning([learn(768)])})
+    assert all(math.isnan(each) for each in other.loc[f"near, {NET}", 128])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_models_go_by_their_architecture(learn, kinds, names):
 def test_models_that_do_no_better_than_guessing_are_listed():
     able, guessing, worse = [1] * 90 + [0] * 10, [1, 0, 0, 0] * 25, [0] * 100
     cases = ((1, able), (2, guessing), (4, worse))
-    assert list_guessing([answer(step, able, rows) for step, rows in cases]) == [2, 4]
+    assert list_guessing([answer(step, able, rows) for step, rows in cases]) == ["step 2", "step 4"]
 
 
 PROFILE = Profile(torch.tensor([1]))

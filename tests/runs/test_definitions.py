@@ -265,7 +265,7 @@ def test_settings_of_learning_that_do_not_exist_are_refused(micro):
     [
         ({"steps": 15}, "must be a multiple of 10 injections, not 15"),
         ({"batch": 5, "rows": 2}, "a batch of 5 rows is not a multiple of 2 rows at once"),
-        ({"tasks": "worlds"}, "tasks may be 'paper', 'world' or .*, not 'worlds'"),
+        ({"tasks": "worlds"}, "tasks may be 'paper', 'world', 'english' or .*, not 'worlds'"),
         ({"epochs": 0}, "epochs must be greater than or equal to 1, not 0"),
         ({"warmup": 1.0}, "warmup must be less than 1, not 1.0"),
     ],
@@ -369,7 +369,7 @@ def test_words_and_numbers_are_read_as_their_writer_meant_them(tmp_path):
         *(("limit", value) for value in (8.0, "8", True, 10.0, None, 0, [8])),
         ("limit", 10**20),
         ("length", 1),
-        *(("step", value) for value in (-1, 1.5, "4", True)),
+        *(("step", value) for value in (-1, 1.5, ["4"], True)),
         *(("shuffled", value) for value in ("no", 0, None)),
         *(("batch_size", value) for value in (0, 2.0, "2")),
         *(("column", value) for value in (1, None)),

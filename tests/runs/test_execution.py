@@ -242,3 +242,11 @@ def test_entities_are_read_before_the_model_is_loaded(micro, tmp_path, monkeypat
     monkeypatch.setattr(execution, "load", pytest.fail)
     with pytest.raises(ValueError, match=r"an entity is two integers \[start, end\)"):
         execution.do(run)
+
+
+def test_familiarity_passes_over_as_many_documents_as_it_is_told(finished, lessons):
+    whole, settings = finished["familiarity"], lessons["familiarity"]
+    other = definitions.plan_familiarity("tiny", 4, **settings | {"limit": 1, "skip": 1})
+    found, both = execution.fetch(other), execution.fetch(whole)
+    assert found.surprisals.tolist() == pytest.approx(both.surprisals[1:].tolist())
+    assert definitions.plan_familiarity("tiny", 4, **settings, skip=0).path == whole.path

@@ -11,7 +11,7 @@ import kent
 from kent.models.pretraining import RECIPES
 from kent.models.suites import SUITES
 from kent.paper import STAGES
-from kent.runs import contents, definitions, learning_plans, plans
+from kent.runs import contents, definitions, execution, learning_plans, model_plans, plans
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
@@ -331,3 +331,67 @@ def test_bad_sweeps_are_refused_before_anything_is_loaded(micro):
 def test_a_page_without_tasks_is_refused_before_any_work(micro):
     with pytest.raises(ValueError, match="its recipe needs tasks"):
         learning_plans.learn_stages("tiny", recipe={"tasks": ""}, steps=[0, 4], **SMALL)
+
+
+STAGED = ("stage1-step1-tokens1B", "stage1-step4-tokens4B", "stage2-step1-tokens3B")
+
+
+@pytest.fixture
+def staged(pretrained, tmp_path) -> str:
+    """A folder of two stages that count their own steps and tokens."""
+    for name in (*STAGED, "owl"):
+        for part in kent.load("tiny", 4):
+            part.save_pretrained(tmp_path / "staged" / name)
+    return str(tmp_path / "staged")
+
+
+def test_branches_stand_for_steps_in_the_order_of_their_places(staged):
+    every = plans.sweep(staged, **SMALL)
+    assert settings(every["in order"], "step") == [(name,) for name in STAGED]
+    assert plans.sweep(staged, steps=[*STAGED[::-1], STAGED[0]], **SMALL) == every
+    kept = plans.sweep(staged, steps=["owl", STAGED[0]], **SMALL)["in order"]
+    assert settings(kept, "step") == [("owl",), (STAGED[0],)], "as given: an owl has no place"
+    with pytest.raises(ValueError, match="has no branch owls"):
+        plans.sweep(staged, steps=["owls"], **SMALL)
+
+
+def test_stages_of_the_paper_are_found_by_tokens_where_steps_do_not_compare(staged):
+    listed = plans.list_checkpoints(staged, [])
+    assert plans.measure_progress(listed) == [each * 10**9 for each in (1, 4, 7)]
+    stages = plans.sweep_stages(staged, **SMALL)["stages"]
+    assert settings(stages, "step") == [(name,) for name in STAGED]
+    assert plans.list_stages(staged, [], ["369k"]) == [(staged, STAGED[1])]
+    unknown = plans.list_checkpoints(staged, ["owl", STAGED[2]])
+    assert plans.measure_progress(unknown) is None
+    assert plans.list_stages(staged, ["owl", STAGED[2]], ["738k"]) == unknown[1:]
+
+
+def test_a_run_of_a_branch_reads_it_and_says_so(staged):
+    run = definitions.plan_profile(staged, STAGED[2], **SMALL)
+    found = execution.fetch(run).provenance["revision"]
+    expected = {"branch": STAGED[2], "step": 1, "tokens": 7 * 10**9}
+    assert expected.items() <= found.items()
+    assert definitions.from_config(run.config).path == run.path
+
+
+def test_entities_are_measured_before_and_after_the_runs_of_learning_that_other_pages_share(micro):
+    asked = {"q": [2.0], "controls": ["random"], "controlled": [2.0]}
+    plan = model_plans.learn_entities(
+        "tiny", **asked, **SMALL, orders=[1, 2], skip=9, documents=5, recipe={"steps": 20}
+    )
+    labels = ["unchanged", "resuscitate, q = 2", "random, q = 2"]
+    learnt = [f"{label}, learning" for label in labels]
+    after = [[name, *(f"{label}, {name}" for label in labels)] for name in ("read", "unread")]
+    assert [*plan] == [*learnt, *after[0], *after[1]]
+    for order, place in ((1, 0), (2, 1)):
+        own = {"recipe": {"steps": 20, "order": order}}
+        shared = learning_plans.compare_methods("tiny", cooled=[], **asked, **SMALL, **own)
+        for label in labels:
+            assert plan[f"{label}, learning"][place].path == shared[f"{label}, learning"][0].path
+            for name in ("read", "unread"):
+                run = plan[f"{label}, {name}"][place]
+                assert shared[f"{label}, learning"][0] in run.needs
+    assert settings(plan["read"], "corpus", "limit", "length") == [("world-far", 5, 16)]
+    assert "skip" not in plan["read"][0].config and settings(plan["unread"], "skip") == [(9,)]
+    (alone,) = model_plans.learn_entities("tiny", **SMALL, unread="pydoc")["unread"]
+    assert (alone.config["corpus"], alone.config["limit"]) == ("pydoc", 200)

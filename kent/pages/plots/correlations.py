@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from kent.learning.outcomes import Outcome
 from kent.measure.profiles import Profile
-from kent.pages.correlations import correlate, format_correlation, measure_steps, pool_correlations
+from kent.pages.axes import locate, measure_progress, name_checkpoint, name_progress
+from kent.pages.correlations import correlate, format_correlation, pool_correlations
 from kent.pages.measures import GAP, measure_gap
-from kent.pages.plots.learning import STAGE, draw_acquisition, name_styles
+from kent.pages.plots.learning import draw_acquisition, name_initial, name_styles
 from kent.pages.plots.panels import (
     draw_line,
     draw_seeds,
@@ -36,11 +37,12 @@ def plot_architectures(models: Models, seeds: Sequence[Seed] = ()) -> Figure:
         table = join_tables({label: tabulate_learning(outcomes, profiles)})
         others = [_measure_gaps(profiles, seed, label, table) for seed in seeds]
         gaps = [measure_gap(each) for each in profiles]
-        draw_seeds(top, [*table.columns], gaps, others, number, label)
+        draw_seeds(top, locate(table.columns), gaps, others, number, label)
         draw_acquisition(bottom, table, seeds, number, label, f"{label}, ")
     name_styles(bottom)
     top.set_ylabel(GAP)
-    bottom.set(xlabel=STAGE, ylabel="acquisition A (%)")
+    bottom.set(ylabel="acquisition A (%)")
+    name_initial(bottom, table.columns)
     name_lines(figure)
     return figure
 
@@ -59,7 +61,7 @@ def plot_correlations(models: Models, seeds: Sequence[Seed] = ()) -> Figure:
     """Footnote 11: net A and F (%) against knowledge entropy (nats), a row of panels per model.
 
     A mark per initial model, thin lines for each seed. Over each panel the correlation that is
-    judged, partial to ln of the step.
+    judged, partial to ln of the step, or to what compares instead (`kent.pages.axes`).
     """
     figure, panels = make_panels(len(models), 2, height=3.0)
     cells = product(models.items(), (NET, "F (%)"))
@@ -89,9 +91,9 @@ def _draw_pair(
         style = {"color": "black", "linestyle": "", "marker": "x", "markersize": 6}
         lost = [value for value, _ in fall]
         axes.plot(middle, lost, label="F of a fall to guessing", **style)
-    _name_ends(axes, middle, values, [*table.columns])
-    said = format_correlation(*_pool_partial(series, [*table.columns]))
-    axes.set_title(f"r given ln step: {said}", fontsize=8.5, loc="right")
+    _name_ends(axes, middle, values, table.columns)
+    said = format_correlation(*_pool_partial(series, table.columns))
+    axes.set_title(f"r given {name_progress(table.columns)}: {said}", fontsize=8.5, loc="right")
 
 
 def _list_series(
@@ -104,17 +106,18 @@ def _list_series(
 
 
 def _pool_partial(
-    series: Sequence[Sequence[Sequence[float]]], steps: Sequence[int]
+    series: Sequence[Sequence[Sequence[float]]], columns: pd.Index
 ) -> tuple[float, float]:
     """The partial correlation, over seeds where there are several."""
-    found = [correlate(x, y, given=measure_steps(steps)) for x, y in series]
+    found = [correlate(x, y, given=measure_progress(columns)) for x, y in series]
     return pool_correlations([r for r, _ in found]) if len(found) > 1 else found[0]
 
 
-def _name_ends(axes: Axes, x: np.ndarray, y: np.ndarray, steps: Sequence[int]) -> None:
-    """The first and the last step beside their marks."""
+def _name_ends(axes: Axes, x: np.ndarray, y: np.ndarray, columns: pd.Index) -> None:
+    """The first and the last checkpoint beside their marks."""
+    names = [name_checkpoint(columns.name, key) for key in columns]
     for end in (0, -1):
         side, way = ("left", 5) if x[end] == min(x) else ("right", -5)
         style = {"textcoords": "offset points", "fontsize": 8, "ha": side, "xytext": (way, -12)}
         style["bbox"] = {"color": "white", "alpha": 0.8, "pad": 1}
-        axes.annotate(f"step {steps[end]:,}", (x[end], y[end]), **style)
+        axes.annotate(names[end], (x[end], y[end]), **style)

@@ -16,7 +16,7 @@ from kent.pages.curves import (
 )
 from kent.pages.plots.panels import THIN, draw_seeds, make_panels, name_lines, styled
 from kent.pages.seeds import Seed
-from kent.pages.summaries import label_models
+from kent.pages.summaries import name_models
 
 
 def _mark_start(axes: Axes, first: int) -> None:
@@ -33,10 +33,10 @@ def plot_learning_curves(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()
     figure, panels = make_panels(2, 2, height=2.6, sharex=True, sharey=True)
     for axes, name in zip(panels, CURVES[1:], strict=True):
         _mark_start(axes, int(table.columns[1]))
-        for number, step in enumerate(label_models(outcomes)):
-            row = name_curve(name, step)
+        for number, start in enumerate(name_models(outcomes)):
+            row = name_curve(name, start)
             others = [seed.list_values(row, [*table.columns]) for seed in seeds]
-            pairs, label = [*table.loc[row]], f"from step {step:,}"
+            pairs, label = [*table.loc[row]], f"from {start}"
             draw_seeds(axes, [*table.columns], pairs, others, number, label, markersize=3)
         axes.set_title(name, fontsize=10)
     figure.supxlabel("step of continual learning, scored after every injection", fontsize=10)
@@ -51,11 +51,11 @@ def plot_injections(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()) -> 
     table = tabulate_injections(outcomes)
     figure, (axes,) = make_panels(1, height=3.0)
     axes.axhline(0, **THIN)
-    for number, step in enumerate(label_models(outcomes)):
-        row = name_injection(step)
+    for number, start in enumerate(name_models(outcomes)):
+        row = name_injection(start)
         others = [seed.list_values(row, [*table.columns]) for seed in seeds]
         places = np.array([*table.columns]) + (0 if seeds else 0.05 * number)
-        draw_seeds(axes, places, [*table.loc[row]], others, number, f"from step {step:,}")
+        draw_seeds(axes, places, [*table.loc[row]], others, number, f"from {start}")
     axes.set(xlabel="injections since its own", ylabel="K gained over the control (nats)")
     name_lines(figure)
     return figure

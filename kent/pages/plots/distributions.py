@@ -15,7 +15,7 @@ from kent.measure.entropy import measure_entropy
 from kent.measure.familiarity import Familiarity
 from kent.measure.gradients import Gradients
 from kent.measure.profiles import Profile
-from kent.pages.measures import name_axis, name_checkpoint, place_checkpoints
+from kent.pages.axes import Key, name_axis, name_checkpoint, name_key, place_checkpoints
 from kent.pages.plots.panels import (
     GREY,
     THIN,
@@ -124,7 +124,7 @@ def _accumulate(profile: Profile) -> Float64[np.ndarray, " percent"]:
     return 100 * np.mean(held, axis=0)
 
 
-def _dot_shares(axes: Axes, step: int, seeds: Sequence[Seed], color: str) -> None:
+def _dot_shares(axes: Axes, step: Key, seeds: Sequence[Seed], color: str) -> None:
     for row, percent in SHARES.items():
         found = filter(None, [seed.list_values(row, [step]) for seed in seeds])
         values = [100 * value for (value,) in found]
@@ -173,6 +173,7 @@ def plot_gradients(last: Gradients, table: pd.DataFrame, seeds: Sequence[Seed] =
         draw_seeds(bottom, places, [*table.loc[row]], others, number, row)
     bottom.axhline(0, **THIN)
     bottom.set(xlabel=table.columns.name, ylabel="rank correlation with |coefficient|")
-    bottom.set_xticks(range(len(steps)), labels=[f"{step:,}" for step in steps])
+    names = [name_key(table.columns.name, step) for step in steps]
+    bottom.set_xticks(range(len(steps)), labels=names)
     bottom.legend()
     return figure

@@ -3,14 +3,15 @@
 A table has (value, standard error) by measure and checkpoint: see `kent.pages.measures`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import log
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kent.pages.measures import ENTROPY, GAP, HEADINGS, STEP, name_checkpoint
+from kent.pages.axes import PLACE, STEP, Key, locate, name_checkpoint, name_key
+from kent.pages.measures import ENTROPY, GAP, HEADINGS, SHUFFLED
 from kent.pages.plots.panels import (
     GREY,
     ORANGE,
@@ -18,28 +19,44 @@ from kent.pages.plots.panels import (
     draw_seeds,
     make_panels,
     name_lines,
+    name_places,
     styled,
 )
 from kent.pages.seeds import Seed, pool_table
 from kent.paper import AXES, ENTROPIES
 
 
-def _list_steps(table: pd.DataFrame) -> list[int]:
+def _list_keys(table: pd.DataFrame) -> list[Key]:
     """The columns that are checkpoints, not the shuffled baseline."""
-    return [column for column in table if isinstance(column, int)]
+    return [column for column in table if not str(column).endswith(SHUFFLED)]
 
 
-def _scale_steps(axes: Axes, *tables: pd.DataFrame) -> None:
-    """A logarithmic axis of pretraining steps; a plain one of places where none are named."""
+def _find_axis(tables: Iterable[pd.DataFrame]) -> str:
+    """What the columns of all tables are; places where they differ."""
     names = {table.columns.name for table in tables}
-    steps = [step for table in tables for step in _list_steps(table)]
-    if names == {STEP}:
-        axes.set_xscale("symlog", linthresh=1, linscale=0.5)
-        axes.set_xlim(left=-0.2, right=max(*steps, 1) * 1.4)
-        axes.set_xlabel(f"{STEP} (logarithmic from 1)")
+    return names.pop() if len(names) == 1 else PLACE
+
+
+def _scale(axes: Axes, *tables: pd.DataFrame) -> None:
+    """A logarithmic axis of steps or tokens; a plain one of places, with branches' names."""
+    axis, keys = _find_axis(tables), [_list_keys(table) for table in tables]
+    if axis != PLACE:
+        return _scale_counts(axes, axis, [each for listed in keys for each in listed])
+    longest = max(keys, key=len)
+    named = isinstance(longest[0], str) and all(each == longest for each in keys)
+    name_places(axes, longest) if named else axes.set_xticks(range(len(longest)))
+    axes.set_xlabel(PLACE if named else f"{PLACE}, in the order given")
+
+
+def _scale_counts(axes: Axes, axis: str, counts: Sequence[int]) -> None:
+    """An axis that has room for the untrained model: always of steps, of tokens where it is one."""
+    first = 1 if axis == STEP else min(filter(None, counts), default=1)
+    if axis == STEP or 0 in counts:
+        axes.set_xscale("symlog", linthresh=first, linscale=0.5)
+        axes.set_xlim(left=-0.2 * first, right=max(*counts, first) * 1.4)
+        axes.set_xlabel(f"{axis} (logarithmic from {name_key(axis, first)})")
     else:
-        axes.set_xticks(range(max(steps) + 1))
-        axes.set_xlabel("checkpoint, in the order given")
+        axes.set(xscale="log", xlabel=f"{axis} (logarithmic)")
 
 
 def _draw_row(
@@ -49,26 +66,29 @@ def _draw_row(
     seeds: Sequence[Seed] = (),
     number: int = 0,
     label: str = "",
+    axis: str = "",
 ) -> None:
     """A row of a table over its checkpoints; over seeds where they kept it.
 
-    `label` is the line's name, and what stands before the row's name in what seeds kept.
+    `label` is the line's name, and what stands before the row's name in what seeds kept; `axis`
+    is the figure's, where it may be another than the table's.
     """
-    steps = _list_steps(table)
+    keys = _list_keys(table)
     kept = ", ".join(filter(None, [label, row]))
-    others = [seed.list_values(kept, steps) for seed in seeds]
-    draw_seeds(axes, steps, [*table.loc[row, steps]], others, number, label)
+    others = [seed.list_values(kept, keys) for seed in seeds]
+    x = range(len(keys)) if axis == PLACE else locate(keys)
+    draw_seeds(axes, x, [*table.loc[row, keys]], others, number, label)
 
 
 def _mark_shuffled(axes: Axes, pooled: pd.DataFrame, row: str, label: str = "") -> None:
     """The last checkpoint on shuffled tokens, as a diamond."""
     value, _ = pooled[_find_shuffled(pooled)][row]
-    axes.plot(_list_steps(pooled)[-1], value, "D", color=ORANGE, markersize=6, label=label)
+    axes.plot(locate(_list_keys(pooled))[-1], value, "D", color=ORANGE, markersize=6, label=label)
 
 
 def _find_shuffled(table: pd.DataFrame) -> str:
     """The column of the shuffled baseline."""
-    return next(column for column in table if isinstance(column, str))
+    return next(column for column in table if str(column).endswith(SHUFFLED))
 
 
 def mark_published(axes: Axes, *figures: str) -> None:
@@ -94,7 +114,7 @@ def plot_knowledge_entropy(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> F
     pooled = pool_table(table, seeds)
     figure, (top, bottom) = make_panels(2, sharex=True)
     _draw_row(top, table, ENTROPY, seeds)
-    first, *_ = _list_steps(table)
+    first, *_ = _list_keys(table)
     style = {
         "color": GREY,
         "linestyle": ":",
@@ -107,7 +127,7 @@ def plot_knowledge_entropy(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> F
     _mark_shuffled(bottom, pooled, GAP)
     mark_published(bottom, "figure 2")
     bottom.set(ylabel=GAP, yscale="log")
-    _scale_steps(bottom, table)
+    _scale(bottom, table)
     name_lines(figure, 2)
     return figure
 
@@ -123,7 +143,7 @@ def plot_entropies(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figure:
         style = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9, "color": ORANGE}
         axes.text(0.02, 0.05, published, **style)
         axes.set_ylabel(f"{title} (nats)")
-    _scale_steps(panels[-1], table)
+    _scale(panels[-1], table)
     return figure
 
 
@@ -137,10 +157,10 @@ def plot_gaps(
     """
     figure, (axes,) = make_panels(1, height=4.0)
     for number, (label, table) in enumerate(tables.items()):
-        _draw_row(axes, table, GAP, seeds, number, label)
+        _draw_row(axes, table, GAP, seeds, number, label, _find_axis(tables.values()))
     mark_published(axes, *published)
     axes.set(ylabel=GAP, yscale="log")
-    _scale_steps(axes, *tables.values())
+    _scale(axes, *tables.values())
     name_lines(figure, 2)
     return figure
 
@@ -152,7 +172,7 @@ def plot_layers(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figure:
     The table's first checkpoint is the baseline, where there are others.
     """
     figure, (axes,) = make_panels(1, height=4.0)
-    first, *stages = _list_steps(table)
+    first, *stages = _list_keys(table)
     for number, step in enumerate(stages or [first]):
         kept = [[seed.list_values(row, [step]) for row in table.index] for seed in seeds]
         others = [[value for (value,) in rows] for rows in kept if None not in rows]
@@ -179,7 +199,7 @@ def plot_other_measures(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figu
         _draw_row(axes, table, row, seeds)
         _mark_shuffled(axes, pooled, row)
         axes.set_title(row if "nats" in row else f"{row}, mean of layers", fontsize=10)
-        _scale_steps(axes, table)
+        _scale(axes, table)
         axes.label_outer()
     return figure
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kent.learning.outcomes import Outcome
+from kent.pages.axes import STEP, locate, name_key
 from kent.pages.gates import find_guessing
 from kent.pages.plots.panels import (
     GREY,
@@ -18,6 +19,7 @@ from kent.pages.plots.panels import (
     draw_seeds,
     make_panels,
     name_lines,
+    name_places,
     pick_color,
     styled,
 )
@@ -25,7 +27,7 @@ from kent.pages.seeds import Seed, pool_table
 from kent.pages.summaries import FALL, KINDS, NET, join_tables, tabulate_kinds, tabulate_learning
 from kent.paper import TABLES, infer_before
 
-STAGE = "initial model (pretraining step)"
+STAGE = f"initial model ({STEP})"
 GROSS, CONTROL = "injected facts", "control"
 THINNER = {GROSS: "--", CONTROL: ":"}
 """How a thin line is drawn: what all of the injected facts gain, and what the control gains."""
@@ -39,9 +41,9 @@ def draw_row(
     number: int = 0,
     label: str = "",
 ) -> None:
-    """A row of (value, standard error) against the columns, which are steps, over seeds."""
+    """A row of (value, standard error) against the columns, which are checkpoints, over seeds."""
     others = [seed.list_values(row, [*table.columns]) for seed in seeds]
-    draw_seeds(axes, [*table.columns], [*table.loc[row]], others, number, label)
+    draw_seeds(axes, locate(table.columns), [*table.loc[row]], others, number, label)
 
 
 def draw_mean(
@@ -56,7 +58,7 @@ def draw_mean(
     """A row's values alone as a thin line: their means where other seeds were recorded."""
     values = [value for value, _ in pool_table(table.loc[[row]], seeds).loc[row]]
     thin = {"color": pick_color(number), "linestyle": style, "linewidth": 1}
-    axes.plot([*table.columns], values, label=label, **thin)
+    axes.plot(locate(table.columns), values, label=label, **thin)
 
 
 def draw_acquisition(
@@ -89,13 +91,22 @@ def mark_fall(
     """F (%) of models that end where guessing begins: no parameter of it is free."""
     row = f"{prefix}{FALL}"
     values = [value for value, _ in pool_table(table.loc[[row]], seeds).loc[row]]
-    axes.plot([*table.columns], values, **GUESSING)
+    axes.plot(locate(table.columns), values, **GUESSING)
 
 
 def name_stages(axes: Axes, table: pd.DataFrame, name: str) -> None:
     """The axes of a panel by initial model; `name` is the vertical one's."""
-    axes.set_xticks([*table.columns], labels=[f"{step:,}" for step in table.columns])
-    axes.set(xlabel=STAGE, ylabel=name)
+    labels = [name_key(table.columns.name, key) for key in table.columns]
+    axes.set_xticks(locate(table.columns), labels=labels)
+    axes.set(ylabel=name)
+    name_initial(axes, table.columns)
+
+
+def name_initial(axes: Axes, columns: pd.Index) -> None:
+    """The horizontal axis by initial model; at each tick a branch, where these tell them apart."""
+    axes.set_xlabel(f"initial model ({columns.name})")
+    if isinstance(columns[0], str):
+        name_places(axes, [*columns])
 
 
 def _mark_baseline(
@@ -108,7 +119,7 @@ def _mark_baseline(
     """The paper's values by stage, where there is an outcome for every stage."""
     if table.shape[1] == len(published):
         values, label = [*published.values()], f"paper: OLMo-1B{when}"
-        axes.plot([*table.columns], values, color=GREY, linestyle=style, label=label)
+        axes.plot(locate(table.columns), values, color=GREY, linestyle=style, label=label)
 
 
 def _mark_chance(axes: Axes, outcomes: Sequence[Outcome]) -> None:

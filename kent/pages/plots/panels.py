@@ -157,6 +157,13 @@ def name_lines(figure: Figure, columns: int = 4, title: str | None = None) -> No
     figure.legend(handles.values(), handles, **place)
 
 
+def name_places(axes: Axes, names: Sequence[str]) -> None:
+    """Ticks at 0, 1, … with long names, which lean."""
+    axes.set_xticks(range(len(names)), labels=names)
+    style = {"rotation": 30 if len(names) < 6 else 60, "rotation_mode": "anchor"}
+    plt.setp(axes.get_xticklabels(), ha="right", **style)
+
+
 def label_decades(*axes: Axis) -> None:
     """Plain numbers at 1, 2 and 5 of every power of ten of logarithmic axes."""
     for axis in axes:

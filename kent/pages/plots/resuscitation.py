@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
@@ -21,6 +20,7 @@ from kent.pages.plots.panels import (
     label_decades,
     make_panels,
     name_lines,
+    name_places,
     pick_color,
     styled,
 )
@@ -87,7 +87,7 @@ def plot_edit(table: pd.DataFrame, seeds: Sequence[Seed] = (), name: str = "") -
     for axes, row in zip(panels, table.index, strict=False):
         _draw_marks(axes, places, [*pooled.loc[row]], _list_singles(table, name, row, seeds))
         axes.set_ylabel(row.replace(" before", "").replace(" entropy", "\nentropy"))
-        _name_places(axes, [*table])
+        name_places(axes, [*table])
     for axes in panels[len(table) :]:
         axes.remove()
     return figure
@@ -122,12 +122,6 @@ def _draw_marks(
         axes.plot([place + 0.12] * len(values), values, color=pick_color(number), **DOT)
 
 
-def _name_places(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_xticks(range(len(names)), labels=names)
-    style = {"rotation": 30 if len(names) < 6 else 60, "rotation_mode": "anchor"}
-    plt.setp(axes.get_xticklabels(), ha="right", **style)
-
-
 @styled
 def plot_changes(
     tables: Mapping[object, pd.DataFrame], seeds: Sequence[Seed] = (), xlabel: str = ""
@@ -135,7 +129,8 @@ def plot_changes(
     """What changing a model before it learns changes: a panel for each of `PANELS`.
 
     All minus the unchanged model's. A table has the rows of `kent.pages.changes.compare_changes`;
-    its columns are changes, a place on the axis each, or steps of pretraining, which are joined.
+    its columns are changes or branches, a place on the axis each, or steps (or tokens) of
+    pretraining, which are joined.
     Bold: the mean over seeds with its interval, where others kept the table as "LABEL, minus
     unchanged" (small: each seed); else this model's value with two standard errors.
     """
@@ -149,7 +144,7 @@ def plot_changes(
             x = np.array(names) if joined else np.arange(len(names)) + aside
             _draw_change(axes, x, row, number, str(label), table, seeds)
         axes.set(xlabel=xlabel, ylabel=PANELS[row][0])
-        axes.set_xticks(names) if joined else _name_places(axes, names)
+        axes.set_xticks(names) if joined else name_places(axes, names)
     name_lines(figure)
     return figure
 
@@ -178,7 +173,8 @@ def _draw_change(
     if row == "F (%)":
         style = {"color": pick_color(number), "linestyle": ":", "label": "" if number else ENDS}
         ends = [value for value, _ in pooled.loc[FALL]]
-        axes.plot(x, ends, **style) if joined else axes.axhline(ends[0], **style)
+        several = joined or len({*ends}) > 1
+        axes.plot(x, ends, **style) if several else axes.axhline(ends[0], **style)
 
 
 @styled

@@ -153,3 +153,21 @@ def test_a_correlation_stands_beside_the_fall_to_guessing(models):
     assert find_lines(right, "F of a fall to guessing") == list_values(table, FALL)
     assert find_lines(left, "Olmo") == list_values(table, NET)
     assert left.get_title("right") == "r given ln step: not known", "four points are too few"
+
+
+def test_models_without_comparable_steps_stand_in_order_under_their_branches(models):
+    names = ["kestrel", "ocelot", "jellyfish", "phoenix"]
+    for listed in models["Olmo"]:
+        for each, name in zip(listed, names, strict=True):
+            each.provenance["revision"] = {"step": None, "branch": name}
+    outcomes, line = models["Olmo"][1], "A net of the control"
+    panel = learning.plot_learning(outcomes).figure.axes[0]
+    assert [each.get_text() for each in panel.get_xticklabels()] == names
+    assert panel.get_xlabel() == "initial model (checkpoint)" and len(find_lines(panel, line)) == 4
+    _, bottom = correlations.plot_architectures(models).figure.axes
+    assert [each.get_text() for each in bottom.get_xticklabels()] == names
+    left, _ = correlations.plot_correlations(models).figure.axes
+    assert left.get_title("right").startswith("r given place: ")
+    assert {each.get_text() for each in left.texts} == {names[0], names[-1]}
+    followed = curves.plot_learning_curves(outcomes).figure.axes[0]
+    assert "from kestrel" in followed.get_legend_handles_labels()[1]

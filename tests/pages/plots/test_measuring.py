@@ -9,7 +9,8 @@ import torch
 from kent.measure.familiarity import Familiarity
 from kent.measure.gradients import Gradients
 from kent.measure.profiles import Profile
-from kent.pages.measures import ENTROPY, GAP, PLACE, STEP
+from kent.pages.axes import PLACE, STEP, TOKENS
+from kent.pages.measures import ENTROPY, GAP
 from kent.pages.plots import distributions, entropies
 from kent.pages.seeds import Seed
 
@@ -76,6 +77,19 @@ def test_places_are_not_called_steps():
     table = make([ENTROPY, GAP], [0, 1], PLACE)
     [axes] = entropies.plot_gaps({"one": table}).figure.axes
     assert axes.get_xlabel() == "checkpoint, in the order given" and axes.get_xscale() == "linear"
+
+
+def test_tokens_are_a_logarithmic_axis_and_branches_ticks_with_names():
+    table = make([ENTROPY, GAP], [0, 3 * 10**9, 6 * 10**9], TOKENS)
+    [axes] = entropies.plot_gaps({"one": table}).figure.axes
+    assert axes.get_xlabel() == f"{TOKENS} (logarithmic from 3B)" and axes.get_xscale() == "symlog"
+    named = make([ENTROPY, GAP], ["kestrel", "ocelot", "ocelot, shuffled"], PLACE)
+    panels = entropies.plot_knowledge_entropy(named, record(named)).figure.axes
+    assert [each.get_text() for each in panels[1].get_xticklabels()] == ["kestrel", "ocelot"]
+    assert find_bold(panels[0])[0].get_xdata().tolist() == [0, 1]
+    mixed = entropies.plot_gaps({"one": table, "other": named}).figure.axes[0]
+    lines = [each.lines[0].get_xdata().tolist() for each in mixed.containers]
+    assert lines == [[0, 1, 2], [0, 1]] and mixed.get_xscale() == "linear"
 
 
 def test_layers_are_places_and_checkpoints_lines():
@@ -152,10 +166,10 @@ def test_the_picture_of_evenness_says_what_it_draws():
 
 
 def test_figure_10_has_a_line_for_every_seed():
-    corpora = {
-        name: Familiarity(torch.tensor([low, 10 * low]).double(), torch.ones(2).long())
-        for name, low in (("near", 10.0), ("far", 1000.0))
-    }
+    corpora = {}
+    for name, low in (("near", 10.0), ("far", 1000.0)):
+        found, ones = torch.tensor([low, 10 * low]).double(), torch.ones(2).long()
+        corpora[name] = Familiarity(found, ones, found.log(), ones)
     kept = {"far": {"mean ln perplexity (nats)": (np.log(500.0), 0.1)}}
     drawing = distributions.plot_familiarity(corpora, [Seed("tiny-1", {}, kept, False)])
     places = [line.get_xdata()[0] for line in drawing.figure.axes[0].lines]
