@@ -45,7 +45,7 @@ def gathered(planned):
     """
     runs = {run.path: run for plan in planned for listed in plan.values() for run in listed}
     runs = {need.path: need for run in runs.values() for need in run.needs} | runs
-    jobs, steps, learning = {}, {}, Counter()
+    jobs, steps, learning, packaged = {}, {}, Counter(), Counter()
     for run in runs.values():
         name, step = run.config.get("name"), run.config.get("step")
         known = steps.setdefault(name, [])
@@ -55,6 +55,9 @@ def gathered(planned):
             learning[name, step] += 1
         elif "learned" in run.config:  # after the learning, which comes after what is measured
             job = (name, step, "learned")
+        elif name in SUITES and SUITES[name].package:
+            job = (name, step, f"measured {packaged[name] // TOGETHER}")
+            packaged[name] += 1
         elif name in SUITES and not SUITES[name].repository:
             job = (name, known.index(step) // TOGETHER)
         else:

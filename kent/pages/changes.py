@@ -36,9 +36,15 @@ def tabulate_changes(models: Changed) -> pd.DataFrame:
     (_, unchanged), *_ = models.values()
     table = {}
     for label, (before, outcome) in models.items():
-        measured = {row: before.estimate(measure) for row, measure in ENTROPIES.items()}
+        measured = {row: before.estimate(name) for row, name in _list_entropies(models).items()}
         table[label] = estimate_rows(_collect(outcome, unchanged)) | measured
     return pd.DataFrame(table)
+
+
+def _list_entropies(models: Changed) -> dict[str, str]:
+    """Rows and names of the entropies that every model was measured for."""
+    missing = {name for before, _ in models.values() for name in before.left_out}
+    return {row: name for row, name in ENTROPIES.items() if name not in missing}
 
 
 def _collect(outcome: Outcome, unchanged: Outcome) -> dict[str, Float64[np.ndarray, " sample"]]:
@@ -70,7 +76,7 @@ def compare_changes(models: Changed) -> pd.DataFrame:
         # sample by sample, since all models answer the same redrawn paragraphs and documents
         samples = {row: each - own[row] for row, each in _collect(outcome, unchanged).items()}
         moved = {FALL: _miss_guessing(unchanged)} | {
-            row: before.change_since(profile, name) for row, name in ENTROPIES.items()
+            row: before.change_since(profile, name) for row, name in _list_entropies(models).items()
         }
         table[label] = estimate_rows(samples) | moved
     return pd.DataFrame(table)

@@ -6,7 +6,7 @@ from functools import cache
 from kent.text.templates import Document
 
 NAME = re.compile(r"""["`]([A-Za-z_][\w.]*(?:\(\))?)["`]""")
-"""A name in the marks that the reference sets code in, such as "None" or "object.__new__()"."""
+"""A name in the marks that the reference sets code in, such as "None" or "__new__()"."""
 
 
 @cache

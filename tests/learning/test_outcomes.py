@@ -216,7 +216,10 @@ def make_injected(paragraphs: int = 20, injections: int = 10) -> Outcome:
         control=measures,
         answers={"exam": torch.tensor([[1, 1], [1, 0]]).double()},
         curve=torch.zeros(injections, 3, dtype=torch.float64),
-        provenance={"probes": {"knowledge": probes, "control": probes}, "revision": {"step": 7}},
+        provenance={
+            **{"probes": {"knowledge": probes, "control": probes}},
+            **{"revision": {"step": 7}, "recipe": {}},
+        },
     )
 
 

@@ -82,7 +82,7 @@ def test_texts_and_names_are_set_beside_the_first():
 
 def make_names(scale: float) -> Familiarity:
     values = scale * torch.linspace(1, 1.2, 9, dtype=torch.float64)
-    return Familiarity(values, torch.ones(9, dtype=torch.int64), values.log(), torch.arange(9))
+    return Familiarity(values, torch.ones(9).long(), values.log(), torch.arange(9))
 
 
 def test_layers_are_drawn_a_line_per_model_beside_the_papers():

@@ -116,35 +116,24 @@ def test_every_run_is_done_in_one_job_after_what_it_needs_with_parameters_as_the
     assert len(configs) == sum(len(paths) for *_, paths in jobs) > 100, "no run twice"
     assert all(sum(configs[path]["run"] == "learning" for path in paths) <= 6 for *_, paths in jobs)
     found = [(needed, stamp, paths, path) for needed, stamp, paths in jobs for path in paths]
-    plain = {
-        configs[path]["step"]: (stamp, path)
-        for _, stamp, _, path in found
-        if is_measured(configs[path])
-    }
     changed = [each for each in found if configs[each[-1]].get("change")]
     assert len(changed) > 20
     for needed, stamp, paths, path in changed:
-        home, source = plain[configs[path]["step"]]
+        decides = describe_source(configs[path])
+        [(home, source)] = [
+            (other, source)
+            for _, other, _, source in found
+            if decides.items() <= configs[source].items() and "change" not in configs[source]
+        ]
         assert paths.index(source) < paths.index(path) if home == stamp else home in needed, (
             "coefficients come first"
         )
 
 
-def is_measured(config: dict) -> bool:
-    """Whether this is the plain profile of tiny on the pages' own text, whose coefficients decide
-    changes."""
-    usual = {
-        "run": "profile",
-        "name": "tiny",
-        "corpus": "world",
-        "limit": 256,
-        "length": 128,
-        "dtype": "float32",
-        "activation": "abs",
-        "shuffled": False,
-        "temperature": 1.0,
-    }
-    return usual.items() <= config.items() and "change" not in config
+def describe_source(config: dict) -> dict:
+    """The settings of the profile whose coefficients decide a change."""
+    own = {"run": "profile", "activation": "abs", "shuffled": False, "temperature": 1.0}
+    return own | {key: config[key] for key in ("name", "step")} | config["change"]["measured"]
 
 
 def copy_page(folder: Path, name: str) -> Path:

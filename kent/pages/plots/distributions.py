@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from kent.measure.entropy import measure_entropy
 from kent.measure.familiarity import Familiarity
@@ -87,6 +88,7 @@ def plot_uses(models: Mapping[str, Profile]) -> Figure:
         left.hist(relative[label], bins=bins, histtype="step", **style)
         right.plot(_accumulate(profile), **style)
     _finish_uses(left, right)
+    left.xaxis.set_major_locator(LogLocator())  # over more decades than have room for 2 and 5
     return figure
 
 

@@ -39,10 +39,10 @@ def plot_price(moved: pd.DataFrame, series: Mapping[str, Mapping[str, str]]) -> 
     axes.plot(0, 0, "k*", markersize=9, label="unchanged")
     for number, (name, labels) in enumerate(series.items()):
         _draw_series(axes, moved[[*labels]], number, name)
-        for label, said in labels.items():
+        for index, (label, said) in enumerate(labels.items()):
             place = tuple(moved.loc[row, label][0] for row in (ENTROPY, LOSS))
-            above = (5, -10 if number % 2 else 4)
-            style = {"color": pick_color(number), "fontsize": 8, "xytext": above}
+            aside = (5, -11 if (number + index) % 2 else 4)  # neighbours on either side
+            style = {"color": pick_color(number), "fontsize": 8, "xytext": aside}
             axes.annotate(said, place, textcoords="offset points", **style)
     axes.set(xlabel="Δ knowledge entropy H (nats)", ylabel="Δ loss (nats)")
     axes.set_yscale("symlog", linthresh=0.1)
@@ -72,11 +72,15 @@ def plot_models(table: pd.DataFrame) -> Figure:
         axes.axvline(values[0], **THIN)
         bars = {"xerr": [2 * each for each in errors], "color": pick_color(0)}
         axes.errorbar(values, range(lines), marker="o", linestyle="none", **bars)
-        axes.set_xlabel(row.replace(" entropy", "\nentropy"), fontsize=9)
+        axes.set_xlabel(_break_line(row), fontsize=9)
         axes.locator_params(axis="x", nbins=4)
     panels[0].set_yticks(range(lines), labels=[*table])
     panels[0].invert_yaxis()
     return figure
+
+
+def _break_line(row: str) -> str:
+    return row.replace(" entropy", "\nentropy").replace(" of ", "\nof ")
 
 
 @styled
