@@ -19,6 +19,7 @@
 
 # %% tags=["hide-input", "made"]
 from itertools import product
+from pathlib import Path
 
 from IPython.display import HTML, Markdown
 
@@ -26,6 +27,7 @@ from kent import records
 from kent.models.suites import RECIPES, SUITES
 from kent.pages import evidence, page, regressions, scorecard
 from kent.pages.plots import claims
+from kent.pages.summaries import NET
 from kent.paper import CLAIMS
 
 # %% tags=["hide-input", "made"]
@@ -86,6 +88,14 @@ for name, (key, change) in product(names, changes.items()):
     row = f"change of {name} (nats)"
     moved = scorecard.recall_estimate(real[0] if real else None, row, change)
     page.share(**{f"real-{key}-{name}": moved})
+
+# %% tags=["hide-input", "made"]
+figure5, rows = Path("smollm2", "fig05_resuscitation.ipynb"), {"F": "F (%)"}
+learned = [x for x in scorecard.list_pages(built) if x.parts[-2:] == figure5.parts]
+for q, (key, row) in product((1, 2), {"net": NET, **rows}.items()):
+    row = f"final model, minus unchanged, {row}"
+    moved = scorecard.recall_estimate(learned[0] if learned else None, row, f"q = {q}")
+    page.share(**{f"real-learned-{q}-{key}": moved})
 
 # %% tags=["hide-input", "made"]
 cells = regressions.tabulate_cells()
