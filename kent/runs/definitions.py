@@ -190,9 +190,13 @@ def plan_learning(
     settings |= {"corpus": corpus, "column": column, "length": length, "dtype": dtype, "once": once}
     settings |= {"knowledge": [*knowledge], "control": [*control], "paraphrase": paraphrase}
     facts = [each.describe() for each in read_knowledge(settings)]
-    more = {"facts": facts} if order is None else {"facts": facts, "order": order}
-    free |= {} if order is None else {"order": order}
-    return _plan("learning", name, step, settings, free, LEARNING_CODE, change, **more)
+    # Named, but not decisive: orders are seeds, and pages recorded before there was a choice of
+    # when probes are scored asked for the same.
+    kept = {} if order is None else {"order": order}
+    if settings["probes_every"] == 1:
+        kept["probes_every"] = settings.pop("probes_every")
+    more = {"facts": facts, **kept}
+    return _plan("learning", name, step, settings, free | kept, LEARNING_CODE, change, **more)
 
 
 @checked
