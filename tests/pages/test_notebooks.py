@@ -142,6 +142,15 @@ def test_a_page_that_measures_declares_plain_parameters(page):
         ast.literal_eval(line.value)
 
 
+@pytest.mark.parametrize(
+    "page", sorted(path.stem for path in (ROOT / "results/pages/tiny-1").glob("*.ipynb"))
+)
+def test_a_page_finds_what_other_seeds_recorded(page):
+    """A new setting of a run must not part a page from what was recorded of it."""
+    chosen = {line.targets[0].id: ast.literal_eval(line.value) for line in parameters(page)}
+    assert len(seeds.recall(contents.plan(page, chosen), "tiny")) == 3
+
+
 @pytest.mark.parametrize("page", REREADING)
 def test_a_page_that_measures_nothing_has_neither_parameters_nor_runs(page):
     assert not parameters(page)
