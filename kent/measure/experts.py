@@ -1,8 +1,8 @@
 """Mixtures of experts, read while the model computes with them, one expert at a time.
 
 The output of such a layer is Σₑ gₑ Σᵢ aₑᵢ·vₑᵢ: its memory is the vectors of all experts together,
-and |gₑ·aₑᵢ| is a coefficient, 0 where the router did not choose the expert. That definition is this
-package's; the paper has no experts.
+and the magnitude of gₑ·aₑᵢ is a coefficient, 0 where the router did not choose the expert. That
+definition is this package's; the paper has no experts.
 
 Axes: instance, token (positions of all instances, in one row), choice (experts that a token is
 given to), row (tokens of one expert), expert, neuron (memory vectors of an expert), width.
