@@ -8,9 +8,6 @@ from sphinx.application import Sphinx
 
 def strip_ranges(app: Sphinx, documented: object, bound: bool) -> None:
     """Before a signature is written: `Count`, int from 1 on with a reader for NumPy's, is int."""
-    if inspect.isclass(documented):
-        documented.__annotations__ = get_type_hints(documented)
-        documented = documented.__init__
     if not inspect.isfunction(function := inspect.unwrap(documented)):
         return
     types = get_type_hints(function)
