@@ -13,8 +13,7 @@ from kent.runs.definitions import Dtype, Run, plan_familiarity, plan_gradients, 
 from kent.settings import Count, Whole, checked
 
 Checkpoints = str | Sequence[str]
-Steps = Sequence[Whole | str]
-"""Steps, or names of branches."""
+Steps = Sequence[Whole | str]  # steps, or names of branches
 Corpus = str | dict[str, str]
 Checkpoint = tuple[str, int | str | None]
 Plan = dict[str, list[Run]]
