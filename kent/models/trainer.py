@@ -4,16 +4,21 @@ Imported only where a suite is pretrained: transformers' Trainer needs the extra
 Axes: row (sequences of the run, in its order), position (tokens of a sequence).
 """
 
+import json
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
 from jaxtyping import Int64
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerFast
 from transformers.trainer import Trainer
 from transformers.trainer_callback import TrainerCallback
@@ -27,12 +32,36 @@ from kent.text.corpora import PRETRAINING_SEED, WORLD_SEED, sequences
 from kent.text.world import World
 
 END_OF_TEXT = "<|endoftext|>"
+MOMENTS = "optimizer.safetensors"
+"""AdamW's two moments of each parameter, as PARAMETER.exp_avg and PARAMETER.exp_avg_sq."""
+STATE, SECONDS = "trainer_state.json", "seconds.json"
+HISTORY = ("step", "loss", "grad_norm", "learning_rate")
+"""What a long run notes of itself, in the manifest's `history`."""
+
+
+class Rows(Dataset):
+    """Rows [row, position] as the Trainer takes them, each made when it is asked for."""
+
+    def __init__(self, rows: Tensor):
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        row = self.rows[index].long()
+        return {"input_ids": row, "labels": row}
 
 
 @keep_precision()
-def train(recipe: Pretraining, folder: Path) -> None:
-    """Pretrain a model into `folder`: weights and tokenizer at each step, and a manifest."""
-    start = time.perf_counter()
+def train(recipe: Pretraining, folder: Path, *, every: int | None = None) -> None:
+    """Pretrain a model into `folder`: weights and tokenizer at each step, and a manifest.
+
+    With `every`, a long run may be cut short: each so many steps its state is kept in the folder's
+    `run`, from which the same call goes on, and its loss is noted. The Trainer reads that state as
+    tensors alone.
+    """
+    start = time.perf_counter() - _read_seconds(folder)
     documents = World(WORLD_SEED).documents("pretraining", seed=PRETRAINING_SEED)
     more = (document.text for document in documents)
     texts = list(islice(more, recipe.tokenizer_documents))
@@ -40,14 +69,15 @@ def train(recipe: Pretraining, folder: Path) -> None:
     rows = _collect_rows(texts, more, tokenizer, recipe)
     set_seed(recipe.seed)  # behind the tokenizer and the rows, so that these move no weight
     model = AutoModelForCausalLM.from_config(configure(recipe, tokenizer))
-    with TemporaryDirectory() as outputs:
-        Trainer(
+    with nullcontext(folder / "run") if every else TemporaryDirectory() as outputs:
+        trainer = Trainer(
             model=model,
-            args=_schedule(recipe, outputs),
-            train_dataset=[{"input_ids": row, "labels": row} for row in rows],
-            callbacks=[_Keeper(recipe.steps, folder, tokenizer)],
-        ).train()
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+            args=_schedule(recipe, outputs, every),
+            train_dataset=Rows(rows),
+            callbacks=[_Keeper(recipe, folder, tokenizer, start)],
+        )
+        trainer.train(resume_from_checkpoint=_find_state(Path(outputs)))
+    paths = sorted(path for path in folder.glob("step*/*") if path.is_file())
     manifest = {
         "recipe": asdict(recipe),
         "tokens": rows.numel(),
@@ -56,7 +86,16 @@ def train(recipe: Pretraining, folder: Path) -> None:
         **describe_run(),
         "files": {path.relative_to(folder).as_posix(): hash_file(path) for path in paths},
     }
+    noted = [each for each in trainer.state.log_history if "loss" in each]
+    manifest |= {"history": [[each.get(key) for key in HISTORY] for each in noted]} if every else {}
     save_json(manifest, folder / "manifest.json")
+
+
+def _find_state(run: Path) -> str | None:
+    """The newest state of a run that was written to its end."""
+    whole = [path.parent for path in run.glob(f"checkpoint-*/{STATE}")]
+    newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    return newest and str(newest)
 
 
 def _train_tokenizer(texts: list[str], recipe: Pretraining) -> PreTrainedTokenizerFast:
@@ -103,9 +142,12 @@ def configure(recipe: Pretraining, tokenizer: PreTrainedTokenizerFast) -> Pretra
     )
 
 
-def _schedule(recipe: Pretraining, outputs: str) -> TrainingArguments:
+def _schedule(recipe: Pretraining, outputs: str | Path, every: int | None) -> TrainingArguments:
+    kept = {"save_strategy": "no", "logging_strategy": "no"}
+    if every:
+        kept = {"save_steps": every, "save_total_limit": 2, "logging_steps": max(every // 5, 1)}
     return TrainingArguments(
-        output_dir=outputs,
+        output_dir=str(outputs),
         max_steps=recipe.steps[-1],
         per_device_train_batch_size=recipe.batch,
         learning_rate=recipe.learning_rate,
@@ -117,23 +159,50 @@ def _schedule(recipe: Pretraining, outputs: str) -> TrainingArguments:
         warmup_steps=recipe.warmup,
         seed=recipe.seed,
         use_cpu=True,
-        save_strategy="no",
-        logging_strategy="no",
         report_to="none",
         dataloader_pin_memory=False,
+        **kept,
     )
 
 
 class _Keeper(TrainerCallback):
     """Saves the model at the steps of the recipe, the untrained one among them."""
 
-    def __init__(self, steps: tuple[int, ...], folder: Path, tokenizer: PreTrainedTokenizerFast):
-        self.steps, self.folder, self.tokenizer = steps, folder, tokenizer
+    def __init__(
+        self, recipe: Pretraining, folder: Path, tokenizer: PreTrainedTokenizerFast, start: float
+    ):
+        self.recipe, self.folder = recipe, folder
+        self.tokenizer, self.start = tokenizer, start
 
-    def on_step_end(self, args, state, control, *, model, **kwargs) -> None:
+    def on_step_end(self, args, state, control, *, model, optimizer=None, **kwargs) -> None:
         """Save after a step of the recipe, or before the first one."""
-        if state.global_step in self.steps:
-            for part in (model, self.tokenizer):
-                part.save_pretrained(self.folder / f"step{state.global_step}")
+        if state.global_step not in self.recipe.steps:
+            return
+        folder = self.folder / f"step{state.global_step}"
+        for part in (model, self.tokenizer):
+            part.save_pretrained(folder)
+        if state.global_step in self.recipe.moments:
+            save_file(_collect_moments(model, optimizer), folder / MOMENTS)
 
     on_train_begin = on_step_end
+
+    def on_save(self, args, state, control, **kwargs) -> None:
+        """Note the seconds spent so far, beside the state of the run."""
+        spent = {"seconds": time.perf_counter() - self.start}
+        save_json(spent, self.folder / "run" / SECONDS)
+
+
+def _collect_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """AdamW's moments by the parameter's name."""
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    return {
+        f"{names[parameter]}.{moment}": state[moment].contiguous()
+        for parameter, state in optimizer.state.items()
+        for moment in ("exp_avg", "exp_avg_sq")
+    }
+
+
+def _read_seconds(folder: Path) -> float:
+    """What a run had taken when its state was last kept; 0 for a new one."""
+    noted = folder / "run" / SECONDS
+    return json.loads(noted.read_text("utf-8"))["seconds"] if noted.exists() else 0.0

@@ -15,6 +15,7 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 from hub import ask
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 import kent
@@ -92,6 +93,34 @@ def test_another_recipe_has_another_folder(micro, monkeypatch):
     here = pretraining.locate_manifest("tiny")
     monkeypatch.setitem(pretraining.RECIPES, "tiny", replace(micro, seed=1))
     assert pretraining.locate_manifest("tiny") != here
+
+
+def test_a_long_run_that_was_cut_short_goes_on_as_if_it_had_not_been(micro, tmp_path):
+    recipe = replace(micro, moments=(1, 4))
+    trainer.train(recipe, whole := tmp_path / "whole", every=5)
+
+    class Stop(trainer._Keeper):
+        def on_save(self, args, state, control, **kwargs) -> None:
+            super().on_save(args, state, control, **kwargs)
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer, "_Keeper", Stop)
+        trainer.train(recipe, cut := tmp_path / "cut", every=2)
+    state = cut / "run/checkpoint-2"
+    assert not (cut / "step4").exists() and (state / trainer.STATE).exists()
+    torn = shutil.copytree(state, cut / "run/checkpoint-3")
+    (torn / trainer.STATE).unlink()
+    (cut / "run" / trainer.SECONDS).write_text('{"seconds": 1000.0}')
+    trainer.train(recipe, cut, every=2)
+    said = json.loads((cut / "manifest.json").read_text())
+    assert said["files"] == read_hashes(whole) and 1000 < said["seconds"] < 1060
+    assert [row[0] for row in said["history"]] == [1, 2, 3, 4]
+    moments = load_file(cut / "step4" / trainer.MOMENTS)
+    model, _ = kent.load(cut, 4)
+    kinds = ("exp_avg", "exp_avg_sq")
+    assert moments.keys() == {f"{name}.{x}" for name, _ in model.named_parameters() for x in kinds}
+    assert not (cut / "step0" / trainer.MOMENTS).exists()
 
 
 # Damage
