@@ -4,9 +4,11 @@
     python scripts/publish.py NAME       a draft of the prose and this one page, to look at
 
 Pages come from _build/pages/tiny, those that _toc.yml names as results/pages/SUITE/NAME from there
-(recorded.py; left out where there is no record yet), and prose from book/. The staging folder,
-which Sphinx reads, has them as published: the answer first, how a page was made at its end
-(layout.py), pages that are nested in _toc.yml as sections of their chapter (nesting.py).
+(recorded.py; left out where there is no record yet), and prose from book/. A page that could not
+run because the package with its model is missing comes from its record in results/pages/tiny, and
+says so. The staging folder, which Sphinx reads, has them as published: the answer first, how a page
+was made at its end (layout.py), pages that are nested in _toc.yml as sections of their chapter
+(nesting.py).
 """
 
 import argparse
@@ -18,6 +20,7 @@ import sys
 from pathlib import Path
 
 import nesting
+import recorded
 import yaml
 from cells import source_of
 from staging import compile_site
@@ -25,6 +28,7 @@ from staging import compile_site
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
 PAGES = BUILD / "pages" / "tiny"
+RECORDS = ROOT / "results" / "pages" / "tiny"
 INJECTED = "injected-parameters"
 """papermill's tag of the cell that holds what it was given."""
 
@@ -88,12 +92,20 @@ def read(table: dict) -> dict[str, dict]:
     """
     executed, faults = {}, []
     for name, file in nesting.list_notebooks(table).items():
-        notebook, recorded = ROOT / f"{file}.ipynb", nesting.is_recorded(file)
-        executed[name] = notebook if recorded else PAGES / f"{name}.ipynb"
-        faults.append((name, fault(executed[name], None if recorded else notebook)))
+        notebook, elsewhere = ROOT / f"{file}.ipynb", nesting.is_recorded(file)
+        executed[name] = notebook if elsewhere else find_executed(name, notebook)
+        faults.append((name, fault(executed[name], None if elsewhere else notebook)))
     if faults := [f"page {name}: {why}" for name, why in faults if why]:
         raise ValueError("\n".join(faults))
-    return {name: json.loads(path.read_text("utf8")) for name, path in executed.items()}
+    pages = {name: json.loads(path.read_text("utf8")) for name, path in executed.items()}
+    kept = [name for name, path in executed.items() if path.parent == RECORDS]
+    return pages | {name: recorded.mark(pages[name]) for name in kept}
+
+
+def find_executed(name: str, notebook: Path) -> Path:
+    """Where a page is that ran here, or else was recorded whole from today's notebook."""
+    built, kept = PAGES / f"{name}.ipynb", RECORDS / f"{name}.ipynb"
+    return built if built.exists() or fault(kept, notebook) else kept
 
 
 def stage(site: Path, table: dict) -> list[Path]:

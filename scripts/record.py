@@ -2,7 +2,8 @@
 
 `make record` calls it. Of the book's own suite and of other seeds of a suite, results/pages/SUITE/
 holds a page's parameters and the outputs that carry numbers: verdicts, tables, and how they were
-made. Of any other suite it holds the page, which the book shows where _toc.yml names it.
+made. Of any other suite it holds the page, which the book shows where _toc.yml names it; and so it
+does of pages that ask for no other seeds, which the book shows where their model cannot be had.
 """
 
 import json
@@ -10,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 
+from cells import source_of
 from downloads import change_texts, clean_cell, hide_folders
 from narrow import KEY
 from publish import fault
@@ -18,6 +20,8 @@ from kent.models.suites import SEEDS
 from kent.records import save_json
 
 ROOT = Path(__file__).parents[1]
+RECALLED = "seeds.recall"
+"""What a page calls that asks for other seeds' numbers."""
 SHOWN = ("text/html", "image/", "application/")
 """What an output shows beside its numbers: not kept of a page that the book does not show."""
 PICTURE = "image/svg+xml"
@@ -30,7 +34,8 @@ PATH = re.compile(rf"(?<![\w./~:<-])/(?:{FOLDERS})/(?:[\w.@+~-]+/)*(?=[\w.@+~-])
 
 def keep(page: dict, suite: str) -> dict:
     """What is kept of an executed page: its numbers, or all that the book shows of it."""
-    kept = strip(page) if suite in SEEDS | {"tiny"} else keep_shown(page)
+    recalled = any(RECALLED in source_of(cell) for cell in page["cells"])
+    kept = strip(page) if recalled and suite in SEEDS | {"tiny"} else keep_shown(page)
     return kept | {"metadata": _keep_metadata(page["metadata"])}
 
 

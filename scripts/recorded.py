@@ -29,16 +29,29 @@ def adapt(page: dict, name: str, suite: str, names: Collection[str]) -> dict:
     return {**page, "cells": [opening, *(_rename_figure(cell, suite) for cell in rest)]}
 
 
+def mark(page: dict) -> dict:
+    """A page shown from its record, since the package with its model is missing, which it says."""
+    first, *rest = page["cells"]
+    said = "This page could not run when the book was built, since the package with its model was"
+    said += " not installed: it is shown as recorded, when and on what stands at the end."
+    return {**page, "cells": [{**first, "source": _say(source_of(first), said)}, *rest]}
+
+
 def _introduce(text: str, name: str, suite: str) -> str:
     """A page's first cell with the model in its title, and what it is behind its question."""
-    title, *paragraphs = text.split("\n\n")
-    asked = 1 + next((place for place, each in enumerate(paragraphs) if "?" in each), -1)
+    title, line, paragraphs = text.partition("\n\n")
     page = name.removeprefix(f"{suite}-")
     said = f"Recorded on {describe_model(suite)} by the notebook of [this page]({page}.ipynb)."
     said += " What the text says of the tiny suite is that notebook's default; the parameters used"
     said += " stand at the end."
-    opened = [retitle(title, name_model(suite)), *paragraphs[:asked], said, *paragraphs[asked:]]
-    return "\n\n".join(opened)
+    return _say(retitle(title, name_model(suite)) + line + paragraphs, said)
+
+
+def _say(text: str, said: str) -> str:
+    """A page's first cell with a paragraph behind its question."""
+    title, *paragraphs = text.split("\n\n")
+    asked = 1 + next((place for place, each in enumerate(paragraphs) if "?" in each), -1)
+    return "\n\n".join([title, *paragraphs[:asked], said, *paragraphs[asked:]])
 
 
 def retitle(title: str, model: str) -> str:

@@ -97,6 +97,7 @@ def test_a_record_of_another_model_holds_what_the_book_shows(executed):
 
 @pytest.mark.parametrize("suite", ["tiny", "tiny-1", "smollm2-2"])
 def test_a_record_of_a_seed_holds_numbers_alone(executed, suite):
+    executed["cells"].append(code("recorded = seeds.recall(plan, checkpoints)"))
     parameters, made = record.keep(executed, suite)["cells"]
     assert parameters["metadata"]["tags"] == ["injected-parameters"]
     assert [*made["outputs"][0]["metadata"]] == ["kent-runs"]
@@ -129,6 +130,43 @@ def test_recorded_pages_of_the_book_are_notebooks_on_models_that_are_nobodys_see
     for name, suite in nesting.find_suites(table).items():
         assert suite in SUITES and suite not in SEEDS | {"tiny"}
         assert (ROOT / "notebooks" / f"{name.removeprefix(suite + '-')}.py").exists()
+
+
+def test_a_record_of_a_page_that_asks_for_no_seeds_is_whole_whatever_its_suite(executed):
+    assert len(record.keep(executed, "tiny")["cells"]) == len(executed["cells"])
+    assert record.keep(executed, "tiny") == record.keep(executed, "smollm2")
+
+
+def test_a_page_whose_model_is_missing_is_shown_as_recorded_and_says_so(
+    executed, monkeypatch, tmp_path
+):
+    for name in ("ROOT", "PAGES", "RECORDS"):
+        monkeypatch.setattr(publish, name, tmp_path / name)
+    built, kept = (tmp_path / name / "real.ipynb" for name in ("PAGES", "RECORDS"))
+    notebook = tmp_path / "ROOT/notebooks/real.ipynb"
+    page = record.keep(executed, "tiny")
+    own = [cell for cell in page["cells"] if "injected-parameters" not in str(cell["metadata"])]
+    for path, held in ((notebook, {**page, "cells": own}), (kept, page)):
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(held))
+    table = {"parts": [{"chapters": [{"file": "notebooks/real"}]}]}
+    shown = publish.read(table)["real"]
+    opening = cells.source_of(shown["cells"][0]).split("\n\n")
+    assert opening[2] == "Does it help?" and opening[3].startswith("This page could not run when")
+    built.parent.mkdir()
+    built.write_text(json.dumps(page))
+    assert publish.read(table)["real"] == page, "what ran here comes first"
+    built.unlink()
+    notebook.write_text(json.dumps({**page, "cells": own[1:]}))
+    with pytest.raises(ValueError, match="page real: it has not run"):
+        publish.read(table)
+
+
+@pytest.mark.parametrize("page", ["real_model", "real_resuscitation"])
+def test_pages_whose_model_may_be_missing_have_a_record_of_today(page):
+    kept = publish.RECORDS / f"{page}.ipynb"
+    assert publish.fault(kept, ROOT / "notebooks" / f"{page}.ipynb") is None
+    assert kept.stat().st_size < 600_000
 
 
 def test_a_page_that_did_not_run_to_its_end_is_not_recorded(executed, monkeypatch, tmp_path):
