@@ -238,13 +238,15 @@ if not imported:
 # Nothing in this table is measured. It takes 2,048 sequences of 2,048 tokens, two operations per parameter and token, and an
 # assumed 40 % of the matrix rate that is published for NVIDIA's H100 and H200 (67 · 10¹² operations per second in float32,
 # 989 · 10¹² in bfloat16). Loading and downloading come on top. *One pass* is one checkpoint on one text; *figure 2* is all
-# checkpoints of the suite and one pass more. How many passes another page takes is said in its section *Full run*. Beside the
-# weights, a batch needs the activations of one layer: a smaller `batch_size` needs less.
+# checkpoints of the suite and one pass more; *learning* is one run of continual learning by the paper's whole recipe, 1,600
+# steps of 128 rows of 1,024 tokens at three times the operations, without its probes and tasks. How many of them another page
+# takes is said in its section *Full run*. Beside the weights, a batch needs the activations of one layer: a smaller
+# `batch_size` needs less; learning needs gradients and two moments as well.
 
 # %% tags=["hide-input"]
 full = costs.estimate_full_runs()
-ends = ["one pass (s)", "figure 2 (min)"]  # first, since a phone shows the first columns
-full[[*ends, *full.columns.drop(ends)]].map("{:,.1f}".format)
+ends = ["one pass (s)", "figure 2 (min)", "learning (h)"]  # first, since a phone shows the first columns
+full[[*ends, *full.columns.drop(ends)]].map("{:,.2f}".format)
 
 # %% [markdown]
 # ## Check

@@ -16,7 +16,8 @@ from safetensors import safe_open
 
 from kent.files import expand
 from kent.hub import UNREACHABLE
-from kent.models.suites import SUITES
+from kent.learning.recipes import Recipe
+from kent.models.suites import SEEDS, SUITES
 from kent.pages.seeds import collect_outputs
 from kent.runs import times
 from kent.runs.definitions import Run
@@ -30,6 +31,8 @@ NEAR = 1.5
 RATES = {"float32": 67e12, "bfloat16": 989e12}
 """Operations per second of matrix products, by dtype, as published for NVIDIA's H100 and H200
 (SXM, dense, no TF32)."""
+PAPER_LENGTH = 1024
+"""Tokens of a row that the paper's models learn from (section 4.1)."""
 SHARE = 0.4
 """Share of `RATES` that a pass is assumed to reach."""
 
@@ -227,21 +230,27 @@ def describe_costs(table: pd.DataFrame) -> str:
 
 
 def estimate_full_runs(*, length: int = 2048, limit: int = 2048) -> pd.DataFrame:
-    """What the Hub's suites would take on a large GPU: one pass over the text, and figure 2's page.
+    """What real models would take on a large GPU: a pass over the text, figure 2's page, learning.
 
-    Nothing is measured: two operations per parameter and token, at `SHARE` of the card's `RATES`.
+    Nothing is measured: two operations per parameter and token, three times as many to learn, at
+    `SHARE` of the card's `RATES`. Learning is one run of the paper's recipe, without probes and
+    tasks.
     """
-    hub = [suite for suite in SUITES.values() if suite.repository]
+    recipe, read = Recipe(), length * limit
+    taught = recipe.steps * recipe.epochs * recipe.batch * PAPER_LENGTH
+    real = [suite for suite in SUITES.values() if suite.repository or suite.package]
     rows = [
         {
             "suite": suite.name,
             "dtype": dtype,
-            "checkpoints": len(suite.steps),
-            "download (GB, at most)": 4 * suite.parameters * len(suite.steps) / 1e9,
+            "checkpoints": (count := len(suite.steps) or 1),
+            "download (GB, at most)": 4e-9 * suite.parameters * count if suite.repository else 0.0,
             "weights in memory (GB)": getattr(torch, dtype).itemsize * suite.parameters / 1e9,
-            "one pass (s)": (seconds := 2 * suite.parameters * length * limit / (SHARE * rate)),
-            "figure 2 (min)": (len(suite.steps) + 1) * seconds / 60,
+            "one pass (s)": (seconds := 2 * suite.parameters * read / (SHARE * rate)),
+            "figure 2 (min)": (count + 1) * seconds / 60,
+            "learning (h)": 6 * suite.parameters * taught / (SHARE * rate) / 3600,
         }
-        for suite, (dtype, rate) in product(hub, RATES.items())
+        for suite, (dtype, rate) in product(real, RATES.items())
+        if suite.name not in SEEDS
     ]
     return pd.DataFrame(rows).set_index(["suite", "dtype"])

@@ -145,7 +145,11 @@ def test_a_page_keeps_how_many_runs_it_shows_and_how_long_they_took(pretrained):
 
 def test_a_full_run_is_estimated_from_the_size_of_the_model():
     table = costs.estimate_full_runs()
-    assert list(table.index.unique("suite")) == ["pythia", "olmo-1b"]
+    assert list(table.index.unique("suite")) == ["pythia", "olmo-1b", "smollm2"]
+    small = table.loc["smollm2", "bfloat16"]
+    assert (small["checkpoints"], small["download (GB, at most)"]) == (1, 0)
+    taught = 6 * 134_515_008 * 128 * 1024 * 1600  # 210 million tokens
+    assert small["learning (h)"] == pytest.approx(taught / (0.4 * 989e12) / 3600)
     row = table.loc["olmo-1b", "bfloat16"]
     assert row["one pass (s)"] == pytest.approx(2 * 1.177e9 * 2048 * 2048 / (0.4 * 989e12))
     assert row["figure 2 (min)"] == pytest.approx(7 * row["one pass (s)"] / 60)
