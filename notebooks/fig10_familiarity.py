@@ -45,7 +45,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["made", "hide-input"]
-from kent.models.suites import RECIPES
+from kent.models.suites import OWN
 from kent.pages import gates, measures, page, seeds
 from kent.pages.plots import distributions
 from kent.runs import plans
@@ -103,7 +103,7 @@ for found in corpora.values():
 
 # %% tags=["nbval-check-output"]
 *_, known, new = corpora.values()
-small = new.provenance["revision"]["repository"] in RECIPES
+small = new.provenance["revision"]["repository"] in OWN
 missed = {"fig10": gates.BY_CONSTRUCTION if small else None}
 change = {"fig10": new.difference_from(known)}
 page.judge(change, [*corpora.values()], recorded, missed)

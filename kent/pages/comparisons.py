@@ -7,7 +7,7 @@ import pandas as pd
 
 from kent.measure.gradients import Gradients
 from kent.measure.profiles import Profile
-from kent.models.suites import RECIPES
+from kent.models.suites import OWN
 from kent.pages.evidence import ONE_SEED, name_direction, pick_results
 from kent.pages.measures import HEADINGS, UPDATES, Pair
 from kent.pages.seeds import Seed, format_interval, pool
@@ -72,7 +72,7 @@ def name_basis(results: Sequence[Result], seeds: Sequence[Seed] = ()) -> str:
     if seeds:
         return f"mean of {1 + len(seeds)} seeds"
     names = {each.provenance["revision"]["repository"] for each in results}
-    return "one seed" if names & RECIPES.keys() else "one model"
+    return "one seed" if names & OWN.keys() else "one model"
 
 
 def name_change(profiles: Sequence[Profile], measure: str, seeds: Sequence[Seed] = ()) -> str:

@@ -10,7 +10,7 @@ from IPython import get_ipython
 from tqdm.auto import tqdm
 
 from kent.learning.outcomes import Outcome
-from kent.models.suites import RECIPES
+from kent.models.suites import OWN
 from kent.pages.costs import RUNS, Noted
 from kent.pages.costs import estimate_cost as estimate_cost  # pages call it here
 from kent.pages.evidence import Verdicts, format_statistic
@@ -169,7 +169,7 @@ def judge(
     provenances = [result.provenance for result in results]
     model, text = (_join(map(name, provenances)) for name in (_name_model, _name_text))
     missed = {key: gate for key, gate in (gates or {}).items() if gate and key in measured}
-    one_model = not {each["revision"]["repository"] for each in provenances} & RECIPES.keys()
+    one_model = not {each["revision"]["repository"] for each in provenances} & OWN.keys()
     reading = Verdicts(measured, model, text, seeds, missed, one_model)
     for row in reading.list_rows():
         key, found = row["claim"], row.get("seeds", row)

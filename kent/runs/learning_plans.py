@@ -7,7 +7,7 @@ from kent.learning.knowledge import INJECTIONS
 from kent.learning.recipes import Recipe
 from kent.paper import STAGES, TABLES, Setting
 from kent.runs.configurations import SETTINGS, make_recipe
-from kent.runs.definitions import plan_learning
+from kent.runs.definitions import Run, plan_learning, plan_profile
 from kent.runs.plans import (
     Checkpoints,
     Corpus,
@@ -27,6 +27,12 @@ Changes = Mapping[str, Mapping[str, object]]
 """By label a `method` with its settings (`kent.change.resuscitation.METHODS`), or a `temperature`
 of the attention, which may say by `cooling` whether it is lowered while the model learns."""
 Settings = Mapping[str, object]
+
+UNCHANGED = "unchanged"
+BEFORE, LEARNING, LEARNED = "before", "learning", "learned"
+"""What the label of a run ends with: a profile before learning, the learning, one after it."""
+OWN = ("run", "name", "step")
+"""Settings of a run of learning that a run which measures what has learned does not repeat."""
 
 
 def _choose_recipe(checkpoints: Checkpoints, recipe: Settings | None) -> dict:
@@ -295,3 +301,43 @@ def compare_methods(
             changes |= {f"{method}, {label}": change for label, change in named.items()}
     changes |= {f"temperature, T = {T:g}": {"temperature": float(T)} for T in cooled}
     return learn_changed(checkpoints, changes=changes, **settings)
+
+
+@checked
+def measure_learned(
+    checkpoints: Checkpoints,
+    *,
+    p: Percent = 50.0,
+    q: Sequence[Positive] = (1.0, 2.0),
+    controls: Sequence[str] = ("random", "rescale"),
+    controlled: Sequence[Positive] = (1.0,),
+    steps: Steps = (),
+    recipe: Settings | None = None,
+    knowledge: Sequence[str] = (),
+    control: Sequence[str] = (),
+    **measured,
+) -> Plan:
+    """`learn_stages` and `compare_methods` without temperatures, each run profiled at its end too.
+
+    Under "learned" what stages came to, under "LABEL, learned" what changed models did.
+    """
+    taught = {"steps": steps, "recipe": recipe, "knowledge": knowledge, "control": control}
+    varied = {"p": p, "q": q, "controls": controls, "controlled": controlled, "cooled": ()}
+    plan = learn_stages(checkpoints, **taught, **measured)
+    plan |= compare_methods(checkpoints, **varied, **taught, **measured)
+    learning = {label: runs for label, runs in plan.items() if label.endswith(LEARNING)}
+    return plan | {
+        label.removesuffix(LEARNING) + LEARNED: [_measure_learned(run, measured) for run in runs]
+        for label, runs in learning.items()
+    }
+
+
+def _measure_learned(run: Run, measured: Settings) -> Run:
+    """The profile of what a run of learning leaves."""
+    checkpoint = (run.config["name"], run.config["step"])
+    return plan_profile(*checkpoint, **measured, learned=list_settings(run))
+
+
+def list_settings(learning: Run) -> dict:
+    """What a run of learning was planned with, but for its checkpoint."""
+    return {key: value for key, value in learning.config.items() if key not in OWN}

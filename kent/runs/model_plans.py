@@ -6,8 +6,14 @@ Its checkpoint is the last of those named, and need not name a step.
 from collections.abc import Mapping, Sequence
 
 from kent.measure.familiarity import check_source
-from kent.runs.definitions import Run, plan_familiarity, plan_probing
-from kent.runs.learning_plans import change_models, compare_methods
+from kent.runs.definitions import plan_familiarity, plan_probing
+from kent.runs.learning_plans import (
+    LEARNING,
+    UNCHANGED,
+    change_models,
+    compare_methods,
+    list_settings,
+)
 from kent.runs.plans import (
     Checkpoints,
     Corpus,
@@ -26,10 +32,8 @@ TRAINED, SHUFFLED, UNTRAINED = "trained", "shuffled tokens", "untrained"
 RELU = "ReLU variant"
 FRESH = {"method": "shrink", "shrink": 0.0, "perturb": 1.0}
 """The change that leaves a fresh initialisation, by the model's own configuration and a seed."""
-UNCHANGED, FACTS = "unchanged", "facts"
-READ, UNREAD, LEARNING = "read", "unread", "learning"
-OWN = ("run", "name", "step")
-"""Settings of a run of learning that a run which measures what has learned does not repeat."""
+FACTS = "facts"
+READ, UNREAD = "read", "unread"
 
 
 @checked
@@ -167,11 +171,6 @@ def _measure_learned(learning: Plan, name: str, text: Mapping[str, object]) -> P
     found = {name: [plan_familiarity(*checkpoint, **text)]}
     for label, runs in learning.items():
         after = f"{label.removesuffix(f', {LEARNING}')}, {name}"
-        learnt = map(_list_settings, runs)
+        learnt = map(list_settings, runs)
         found[after] = [plan_familiarity(*checkpoint, **text, learned=each) for each in learnt]
     return found
-
-
-def _list_settings(learning: Run) -> dict:
-    """What a run of learning was planned with, but for its checkpoint."""
-    return {key: value for key, value in learning.config.items() if key not in OWN}
