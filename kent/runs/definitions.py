@@ -14,7 +14,8 @@ from kent.models import pretraining
 from kent.models.revisions import resolve, spell
 from kent.records import cache_folder, digest, hash_code
 from kent.runs.configurations import make_recipe, read_knowledge
-from kent.settings import Count, Seed, Several, Temperature, Whole, check, checked
+from kent.runs.rows import place_rows
+from kent.settings import Count, Seed, Several, ShareBelowOne, Temperature, Whole, check, checked
 from kent.text.corpora import describe
 from kent.text.documents import looks_like_path
 
@@ -29,7 +30,7 @@ CODE = (
 """Sources that decide the numbers of every run; below, those of some."""
 LEARNING_CODE = (
     *("learning/*.py", "learning/knowledge.yaml", "learning/tasks/*.yaml"),
-    "change/temperature.py",
+    *("change/temperature.py", "runs/rows.py"),
 )
 CHANGING_CODE = ("change/rescaling.py", "change/resuscitation.py")
 
@@ -169,6 +170,7 @@ def plan_learning(
     paraphrase: Whole = 70,
     dtype: Literal["float32", "bfloat16", "float64"] = "float32",
     change: Mapping[str, object] | None = None,
+    mix: Mapping[str, ShareBelowOne] | None = None,
     order: Seed | None = None,
     **recipe,
 ) -> Run:
@@ -178,24 +180,30 @@ def plan_learning(
     `kent.Knowledge.from_json`; without files, facts of the synthetic world, so many injected `once`
     and so many paraphrased. `recipe` as for `kent.learning.recipes.Recipe`; `corpus`, `column` and
     `length` as for `kent.sequences`. The defaults are the paper's. `change` (as for `plan_profile`)
-    has the checkpoint changed before it learns. `order` is a seed that shuffles the rows, which
-    otherwise come in the order of the corpus. The weights at the end stay in the cache, in a
+    has the checkpoint changed before it learns. `mix` has rows of further corpora among those of
+    `corpus`, each with its share of all rows. `order` is a seed that shuffles the rows, which
+    otherwise come in the order of the corpora. The weights at the end stay in the cache, in a
     folder of `learning/` named like the record.
 
     Raises `ValueError` for settings of the recipe that do not exist, for files that are not two,
-    and as `plan_profile`.
+    for shares that leave a corpus no row, and as `plan_profile`.
     """
     settings = asdict(taught := make_recipe(recipe)) | {"betas": list(taught.betas)}
     free = {"rows": settings.pop("rows")}
     settings |= {"corpus": corpus, "column": column, "length": length, "dtype": dtype, "once": once}
     settings |= {"knowledge": [*knowledge], "control": [*control], "paraphrase": paraphrase}
+    more = {}
+    if mix:
+        settings["mix"] = dict(mix)
+        place_rows(settings)
+        more["mixed"] = [_describe_text(source, column) for source in mix]
     facts = [each.describe() for each in read_knowledge(settings)]
     # Named, but not decisive: orders are seeds, and pages recorded before there was a choice of
     # when probes are scored asked for the same.
     kept = {} if order is None else {"order": order}
     if settings["probes_every"] == 1:
         kept["probes_every"] = settings.pop("probes_every")
-    more = {"facts": facts, **kept}
+    more |= {"facts": facts, **kept}
     return _plan("learning", name, step, settings, free | kept, LEARNING_CODE, change, **more)
 
 

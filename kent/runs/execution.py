@@ -42,6 +42,7 @@ from kent.records import (
 )
 from kent.runs.configurations import SETTINGS, make_recipe, read_knowledge
 from kent.runs.definitions import Run, from_config, plan_coefficients, plan_learned
+from kent.runs.rows import arrange_rows, read_rows
 from kent.text.corpora import describe, sequences
 
 logger = logging.getLogger(__name__)
@@ -250,9 +251,10 @@ def _learn_in(out: Path, config: dict) -> Outcome:
     model, tokenizer = load(config["name"], **spell(config["step"]), dtype=dtype)
     stated = {"change": config.get("change"), "weights_sha256": hash_tensors(model.state_dict())}
     model = _change(model, config)
-    tokens, text = _draw(config | {"limit": config["steps"] * config["batch"]}, tokenizer)
-    if (order := config.get("order")) is not None:
-        tokens = tokens[torch.randperm(len(tokens), generator=torch.Generator().manual_seed(order))]
+    rows = read_rows(config, tokenizer)
+    text = describe(config["corpus"], column=config["column"], tokens=rows[0])
+    text |= {"mix": dict(config["mix"])} if "mix" in config else {}
+    tokens = arrange_rows(config, rows)
     knowledge, control = read_knowledge(config)
     recipe = make_recipe({name: config[name] for name in SETTINGS})
     outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import product
 
 from kent.learning.knowledge import INJECTIONS
 from kent.learning.recipes import Recipe
@@ -21,7 +22,7 @@ from kent.runs.plans import (
     sweep_architectures,
     vary,
 )
-from kent.settings import Percent, Positive, Whole, checked
+from kent.settings import Count, Percent, Positive, ShareBelowOne, Whole, checked
 
 Changes = Mapping[str, Mapping[str, object]]
 """By label a `method` with its settings (`kent.change.resuscitation.METHODS`), or a `temperature`
@@ -301,6 +302,50 @@ def compare_methods(
             changes |= {f"{method}, {label}": change for label, change in named.items()}
     changes |= {f"temperature, T = {T:g}": {"temperature": float(T)} for T in cooled}
     return learn_changed(checkpoints, changes=changes, **settings)
+
+
+def name_point(corpus: str, share: float, rate: float, epochs: int) -> str:
+    """What a setting of continual learning is called.
+
+    >>> name_point("world-far", 0.5, 1e-3, 3)
+    'world-far, half old text, peak rate 0.001, 3 epochs'
+    """
+    old = {0: "", 0.5: ", half old text"}.get(share, f", {share:.0%} old text")
+    return f"{corpus}{old}, peak rate {rate:g}, {epochs} epoch{'s' * (epochs > 1)}"
+
+
+@checked
+def search_points(
+    checkpoints: Checkpoints,
+    *,
+    corpora: Sequence[str] = (),
+    shares: Sequence[ShareBelowOne] = (0.0, 0.5),
+    rates: Sequence[Positive] = (1e-3, 3e-3),
+    epochs: Sequence[Count] = (1,),
+    steps: Steps = (),
+    recipe: Settings | None = None,
+    knowledge: Sequence[str] = (),
+    control: Sequence[str] = (),
+    **measured,
+) -> Plan:
+    """The last checkpoint learning on at every setting, and profiled "before" and at its end.
+
+    Under "SETTING, learning" and "SETTING, learned", for each of the `corpora` (by default the
+    recipe's), each share of rows from the page's own corpus among its rows, each peak rate, and
+    each number of epochs.
+    """
+    last, own = list_stages(checkpoints, steps, ("738k",)), _choose_recipe(checkpoints, recipe)
+    facts, old = {"knowledge": knowledge, "control": control}, measured["corpus"]
+    plan = vary(last, {BEFORE: {}}, **measured)
+    for point in product([*corpora] or [own["corpus"]], shares, rates, epochs):
+        corpus, share, rate, count = point
+        settings = own | {"corpus": corpus, "learning_rate": rate, "epochs": count}
+        settings |= {"mix": {old: share}} if share else {}
+        [run] = vary(last, {LEARNING: facts}, plan_learning, **settings)[LEARNING]
+        name = name_point(*point)
+        plan[f"{name}, {LEARNING}"] = [run]
+        plan[f"{name}, {LEARNED}"] = [_measure_learned(run, measured)]
+    return plan
 
 
 @checked

@@ -76,6 +76,23 @@ def test_exposure_is_what_the_trainer_was_fed(tokenise, monkeypatch, tmp_path, o
     assert {0.0, 1.0} < {*found}, "some are fed whole, some in part, some not at all"
 
 
+def test_exposure_is_what_was_fed_of_each_corpus_of_a_mixture(tokenise, monkeypatch, tmp_path):
+    tokenizer, texts = tokenise(), write_texts()
+    half = len(texts) // 2
+    plan(other := tmp_path / "other.jsonl", texts[half:])
+    run = plan(tmp_path / "texts.jsonl", texts[:half], mix={str(other): 0.5}, order=3)
+    keep_what_is_fed(tmp_path, monkeypatch.setattr)
+    execution.do(run)
+    rows = load_file(tmp_path / "fed0.safetensors")["rows"]
+    fed = {tokenizer.decode([token]) for token in rows.unique().tolist()}
+    words = [text.split() for text in texts]
+    expected = [sum(word in fed for word in each) / len(each) for each in words]
+    found = exposure.measure_exposure(run, [Document(text, ()) for text in texts]).tolist()
+    assert found == pytest.approx(expected)
+    assert max(found[:half]) == max(found[half:]) == 1.0
+    assert execution.fetch(run).provenance["corpus"]["mix"] == {str(other): 0.5}
+
+
 def test_of_copies_the_one_counts_of_which_most_was_fed(tokenise, tmp_path):
     tokenise()
     texts = [" ".join(WORDS[at : at + 44]) for at in range(0, 5400, 44)]
