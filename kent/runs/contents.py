@@ -35,6 +35,7 @@ PAGES = {
     "correlations": learning_plans.learn_architectures,
     "learning_curves": learning_plans.learn_stages,
     "appendix_a1_gradients": plans.compare_gradients,
+    "when_entropy_falls": plans.sweep,
     "other_measures": plans.sweep_with_baseline,
     "exactness": plans.sweep_sizes,
 }

@@ -24,7 +24,7 @@ PAPER_PAGES = [page for page in PAGES if page not in ("scorecard", "models", "sp
 REAL = {"real_model": "smollm2", "real_resuscitation": "smollm2"}
 """Pages on one trained model, and the suite that is their default."""
 BEYOND = (*REAL, "other_measures", "exactness", "table_limits", "learning_curves", "entropy_or_not")
-BEYOND += ("real_knowledge", "held_out_loss", "operating_point")
+BEYOND += ("real_knowledge", "held_out_loss", "operating_point", "when_entropy_falls")
 REREADING = ("table_limits",)  # published numbers only: nothing is measured or to be chosen
 MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
 SECTIONS = ["Claim", "Method", "Figure", "Check", "Verdict", "Full run"]
