@@ -14,7 +14,7 @@
 #
 # At which peak rate, text and length of continual learning does a model acquire facts and forget some, but not all, of its skills?
 #
-# By default on the **tiny** suite and a few settings.
+# By default on the suite **small**, whose pages on learning run at the setting that is chosen here.
 
 # %% [markdown]
 # ## Claim
@@ -31,7 +31,7 @@
 # informative.
 
 # %% tags=["parameters"]
-checkpoints = "tiny"
+checkpoints = "small"
 steps = []
 corpus = "world"
 column = "text"

@@ -14,7 +14,7 @@
 #
 # After how many tokens per parameter does knowledge entropy rise or fall, and what else changes there?
 #
-# By default on the **tiny** suite, which ends at two tokens per parameter; the suite **small** goes on to a thousand.
+# By default on the suite **small**, which goes on to a thousand tokens per parameter; the tiny suite ends at two.
 
 # %% [markdown]
 # ## Claim
@@ -25,7 +25,7 @@
 # *What would contradict it:* on the stretch that the paper covers, a knowledge entropy that rises, beyond two standard errors.
 
 # %% tags=["parameters"]
-checkpoints = "tiny"
+checkpoints = "small"
 steps = []
 corpus = "world"
 column = "text"
@@ -110,7 +110,7 @@ Markdown(histories.describe_phases(phases, table))
 # ## Full run
 #
 # ```bash
-# papermill notebooks/when_entropy_falls.ipynb out.ipynb -f params/small.yaml
+# papermill notebooks/when_entropy_falls.ipynb out.ipynb -f params/tiny.yaml
 # papermill notebooks/when_entropy_falls.ipynb out.ipynb -f params/olmo-1b.yaml
 # ```
 #

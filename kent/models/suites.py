@@ -1,6 +1,8 @@
 """Suites as data: a model's checkpoints, its texts, and how a small one is pretrained."""
 
+from collections import ChainMap
 from dataclasses import dataclass, field, replace
+from math import cos, pi
 from pathlib import Path
 
 WEIGHTS = Path(__file__).with_name("weights")
@@ -66,6 +68,13 @@ class Pretraining:
     tokenizer_documents: int = 4000
     seed: int = 0
     moments: tuple[int, ...] = ()
+
+    def follow_rate(self, step: int) -> float:
+        """The learning rate at a step."""
+        if step < self.warmup:
+            return self.learning_rate * step / self.warmup
+        done = (step - self.warmup) / (self.steps[-1] - self.warmup)
+        return self.learning_rate * (0.1 + 0.9 * (1 + cos(pi * done)) / 2)
 
 
 # The paper's setting at a small model's size: the peak rate of pretraining, which 4e-4 is in
@@ -154,5 +163,5 @@ SMALL = Pretraining(
 )
 KEPT = {name: replace(SMALL, seed=seed) for seed, name in enumerate(SMALL_SEEDS)}
 """Of the suites whose checkpoints kent brings along; `scripts/pretrain.py` made them."""
-OWN = {**RECIPES, **KEPT}
+OWN = ChainMap(RECIPES, KEPT)
 """Of the book's own models: with another seed each would have been another one."""

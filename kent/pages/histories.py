@@ -6,12 +6,11 @@ A table has (value, standard error) by row and checkpoint; what is known exactly
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import cos, pi
 
 import pandas as pd
 
 from kent.measure.profiles import Profile
-from kent.models.suites import OWN, SUITES, Pretraining
+from kent.models.suites import OWN, SUITES
 from kent.pages.measures import HEADINGS, measure_layer_gaps, tabulate
 from kent.pages.seeds import format_interval
 from kent.paper import is_effect
@@ -48,15 +47,7 @@ def find_rate(profile: Profile) -> float | None:
     """The learning rate of a checkpoint's step as a share of the peak; None for others' models."""
     revision = profile.provenance["revision"]
     recipe = OWN.get(revision["repository"])
-    return recipe and follow_schedule(recipe, revision["step"])
-
-
-def follow_schedule(recipe: Pretraining, step: int) -> float:
-    """Linear warm-up, then cosine to 10 % of the peak: the share of it at a step."""
-    if step < recipe.warmup:
-        return step / recipe.warmup
-    done = (step - recipe.warmup) / (recipe.steps[-1] - recipe.warmup)
-    return 0.1 + 0.9 * (1 + cos(pi * done)) / 2
+    return recipe and recipe.follow_rate(revision["step"]) / recipe.learning_rate
 
 
 def tabulate_history(profiles: Sequence[Profile]) -> pd.DataFrame:

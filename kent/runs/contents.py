@@ -29,6 +29,7 @@ PAGES = {
     "fig17_amplification_by_stage": partial(learning_plans.vary_q, stages=("369k", "554k")),
     "fig18_attention_temperature": learning_plans.vary_temperature,
     "entropy_or_not": learning_plans.compare_methods,
+    "optimizer_memory": learning_plans.compare_starts,
     "operating_point": learning_plans.search_points,
     "held_out_loss": learning_plans.measure_learned,
     "table1_hyperparameters": learning_plans.learn_settings,

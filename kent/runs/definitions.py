@@ -171,6 +171,7 @@ def plan_learning(
     dtype: Literal["float32", "bfloat16", "float64"] = "float32",
     change: Mapping[str, object] | None = None,
     mix: Mapping[str, ShareBelowOne] | None = None,
+    memory: bool = False,
     order: Seed | None = None,
     **recipe,
 ) -> Run:
@@ -181,12 +182,13 @@ def plan_learning(
     and so many paraphrased. `recipe` as for `kent.learning.recipes.Recipe`; `corpus`, `column` and
     `length` as for `kent.sequences`. The defaults are the paper's. `change` (as for `plan_profile`)
     has the checkpoint changed before it learns. `mix` has rows of further corpora among those of
-    `corpus`, each with its share of all rows. `order` is a seed that shuffles the rows, which
-    otherwise come in the order of the corpora. The weights at the end stay in the cache, in a
-    folder of `learning/` named like the record.
+    `corpus`, each with its share of all rows. With `memory` the optimizer goes on from the moments
+    that lie beside the checkpoint (`kent.learning.moments`). `order` is a seed that shuffles the
+    rows, which otherwise come in the order of the corpora. The weights at the end stay in the
+    cache, in a folder of `learning/` named like the record.
 
     Raises `ValueError` for settings of the recipe that do not exist, for files that are not two,
-    for shares that leave a corpus no row, and as `plan_profile`.
+    for shares that leave a corpus no row, for the memory of a changed model, and as `plan_profile`.
     """
     settings = asdict(taught := make_recipe(recipe)) | {"betas": list(taught.betas)}
     free = {"rows": settings.pop("rows")}
@@ -197,6 +199,9 @@ def plan_learning(
         settings["mix"] = dict(mix)
         place_rows(settings)
         more["mixed"] = [_describe_text(source, column) for source in mix]
+    if memory and change:
+        raise ValueError("the optimizer's memory is of the checkpoint as it was: without a change")
+    settings |= {"memory": True} if memory else {}
     facts = [each.describe() for each in read_knowledge(settings)]
     # Named, but not decisive: orders are seeds, and pages recorded before there was a choice of
     # when probes are scored asked for the same.

@@ -20,6 +20,7 @@ from kent.change.temperature import set_temperature
 from kent.errors import DamagedError
 from kent.files import check_writable
 from kent.learning.folder import RECIPE
+from kent.learning.moments import Moments, read_moments
 from kent.learning.outcomes import Outcome
 from kent.learning.probes import MEASURES as SCORES
 from kent.learning.probes import probe
@@ -31,7 +32,7 @@ from kent.measure.measurement import profile
 from kent.measure.profiles import Profile
 from kent.models import pretraining
 from kent.models.checkpoints import load
-from kent.models.revisions import resolve, spell
+from kent.models.revisions import find_checkpoint, resolve, spell
 from kent.records import (
     cache_folder,
     describe_run,
@@ -257,9 +258,18 @@ def _learn_in(out: Path, config: dict) -> Outcome:
     tokens = arrange_rows(config, rows)
     knowledge, control = read_knowledge(config)
     recipe = make_recipe({name: config[name] for name in SETTINGS})
-    outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)
+    facts, moments = {"control": control}, _remember(config)
+    outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, **facts, moments=moments)
     outcome.provenance.update(corpus=text, seed=recipe.seed, **stated)
     return outcome
+
+
+def _remember(config: dict) -> Moments | None:
+    """The optimizer's memory of a checkpoint, where a run begins with it."""
+    if not config.get("memory"):
+        return None
+    _, folder = find_checkpoint(config["name"], **spell(config["step"]))
+    return read_moments(folder, config["step"])
 
 
 MEASURES = {

@@ -6,6 +6,7 @@ from itertools import product
 
 from kent.learning.knowledge import INJECTIONS
 from kent.learning.recipes import Recipe
+from kent.models.suites import OWN
 from kent.paper import STAGES, TABLES, Setting
 from kent.runs.configurations import SETTINGS, make_recipe
 from kent.runs.definitions import Run, plan_learning, plan_profile
@@ -32,7 +33,7 @@ Settings = Mapping[str, object]
 UNCHANGED = "unchanged"
 BEFORE, LEARNING, LEARNED = "before", "learning", "learned"
 """What the label of a run ends with: a profile before learning, the learning, one after it."""
-OWN = ("run", "name", "step")
+NOT_REPEATED = ("run", "name", "step")
 """Settings of a run of learning that a run which measures what has learned does not repeat."""
 
 
@@ -304,6 +305,48 @@ def compare_methods(
     return learn_changed(checkpoints, changes=changes, **settings)
 
 
+FRESH, OWN_RATE, MEMORY = "fresh start", "own rate", "own rate and memory"
+"""How learning begins: as in the paper; at the rate that pretraining had, constant; and so with the
+optimizer's moments too."""
+
+
+@checked
+def compare_starts(
+    checkpoints: Checkpoints,
+    *,
+    steps: Steps = (),
+    recipe: Settings | None = None,
+    knowledge: Sequence[str] = (),
+    control: Sequence[str] = (),
+    **measured,
+) -> Plan:
+    """The four stages learning on from each start, profiled "before" and at the end of each.
+
+    Under "START, learning" and "START, learned". Raises `ValueError` for checkpoints that are not
+    the book's own, whose rates are not known.
+    """
+    if not isinstance(checkpoints, str) or checkpoints not in OWN:
+        fault = f"the learning rates of {checkpoints!r} are not known"
+        raise ValueError(f"{fault}; known are those of {', '.join(OWN)}")
+    stages, own = (
+        list_stages(checkpoints, steps, tuple(STAGES)),
+        _choose_recipe(checkpoints, recipe),
+    )
+    facts = {"knowledge": knowledge, "control": control}
+    runs = {FRESH: [], OWN_RATE: [], MEMORY: []}
+    for name, step in stages:
+        constant = {"learning_rate": OWN[name].follow_rate(step), "min_rate": 1.0}
+        constant |= {"warmup": 0.0, "warmup_from": 0.0}
+        varied = {FRESH: {}, OWN_RATE: constant, MEMORY: constant | {"memory": True}}
+        for label, settings in varied.items():
+            runs[label].append(plan_learning(name, step, **own | settings, **facts))
+    plan = vary(stages, {BEFORE: {}}, **measured)
+    for label, learning in runs.items():
+        plan[f"{label}, {LEARNING}"] = learning
+        plan[f"{label}, {LEARNED}"] = [_measure_learned(run, measured) for run in learning]
+    return plan
+
+
 def name_point(corpus: str, share: float, rate: float, epochs: int) -> str:
     """What a setting of continual learning is called.
 
@@ -385,4 +428,4 @@ def _measure_learned(run: Run, measured: Settings) -> Run:
 
 def list_settings(learning: Run) -> dict:
     """What a run of learning was planned with, but for its checkpoint."""
-    return {key: value for key, value in learning.config.items() if key not in OWN}
+    return {key: value for key, value in learning.config.items() if key not in NOT_REPEATED}

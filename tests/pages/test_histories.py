@@ -62,8 +62,10 @@ def test_what_has_been_read_is_known_of_the_books_own_models_and_where_branches_
 
 def test_the_rate_is_that_of_the_schedule():
     recipe = OWN["tiny"]
-    rates = [histories.follow_schedule(recipe, step) for step in (0, 32, 64, 416, 768)]
-    assert rates == pytest.approx([0, 0.5, 1, 0.1 + 0.9 * (1 + cos(pi / 2)) / 2, 0.1])
+    rates = [recipe.follow_rate(step) for step in (0, 32, 64, 416, 768)]
+    shares = [0, 0.5, 1, 0.1 + 0.9 * (1 + cos(pi / 2)) / 2, 0.1]
+    assert rates == pytest.approx([recipe.learning_rate * share for share in shares])
+    assert histories.find_rate(make_profile(0, 32)) == pytest.approx(0.5)
 
 
 def test_what_is_not_known_of_all_is_left_out():
