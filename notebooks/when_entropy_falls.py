@@ -88,8 +88,10 @@ seeds.Estimates(table, plan, recorded)
 # Phases join, alternate, and add up to the change from the first checkpoint to the last turn.
 
 # %%
+from itertools import pairwise
+
 phases = histories.find_phases(profiles)
-for one, other in zip(phases, phases[1:]):
+for one, other in pairwise(phases):
     assert one.end == other.start and one.change * other.change < 0
 if phases:
     ends = [profiles[place] for place in (phases[0].start, phases[-1].end)]

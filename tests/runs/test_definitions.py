@@ -265,7 +265,10 @@ def test_settings_of_learning_that_do_not_exist_are_refused(micro):
     [
         ({"steps": 15}, "must be a multiple of 10 injections, not 15"),
         ({"batch": 5, "rows": 2}, "a batch of 5 rows is not a multiple of 2 rows at once"),
-        ({"tasks": "worlds"}, "tasks may be 'paper', 'world', 'english' or .*, not 'worlds'"),
+        (
+            {"tasks": "worlds"},
+            "tasks may be 'paper', 'world', 'rare', 'english' or .*, not 'worlds'",
+        ),
         ({"epochs": 0}, "epochs must be greater than or equal to 1, not 0"),
         ({"warmup": 1.0}, "warmup must be less than 1, not 1.0"),
     ],
