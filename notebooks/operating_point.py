@@ -39,10 +39,10 @@ length = 128
 limit = 256
 dtype = "float32"
 batch_size = 8
-corpora = []
+corpora = ["world-far", "world-near"]
 shares = [0.0, 0.5]
-rates = [1e-3, 3e-3]
-epochs = [1]
+rates = [3e-4, 1e-3, 3e-3]
+epochs = [1, 3]
 recipe = {}
 knowledge = []
 control = []
@@ -127,8 +127,9 @@ Markdown(f"{said} Of {len(table)} settings {count} are eligible.")
 # ## Full run
 #
 # ```bash
-# papermill notebooks/operating_point.ipynb out.ipynb -f params/small.yaml \
-#     -y "{corpora: [world-far, world-near], epochs: [1, 3], rates: [3e-4, 1e-3, 3e-3]}"
+# papermill notebooks/operating_point.ipynb out.ipynb
+# papermill notebooks/operating_point.ipynb out.ipynb -f params/tiny.yaml \
+#     -y "{corpora: [world-far], epochs: [1]}"
 # ```
 #
 # A run of learning for each setting.

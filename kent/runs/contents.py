@@ -41,6 +41,9 @@ PAGES = {
     "exactness": plans.sweep_sizes,
 }
 
+RECORDED = ("operating_point", "optimizer_memory")
+"""Pages that take long: the book shows what their last run kept, which `make book` does not do."""
+
 
 def plan(page: str, parameters: dict) -> plans.Plan:
     """The runs a page asks for with these parameters; none for a page that measures nothing."""
