@@ -24,7 +24,7 @@ from pathlib import Path
 from IPython.display import HTML, Markdown
 
 from kent import records
-from kent.models.suites import RECIPES, SUITES
+from kent.models.suites import OWN, SUITES
 from kent.pages import evidence, page, regressions, scorecard
 from kent.pages.plots import claims
 from kent.pages.summaries import NET
@@ -107,9 +107,11 @@ for outcome in "AF":
 page.share(**{"limits-r": f"{cells['stage'].corr(cells['log own']):.2f}".replace("-", "−")})
 
 # %% tags=["hide-input", "made"]
-recipe, size = RECIPES["tiny"], SUITES["tiny"].parameters
-seen = {step: recipe.batch * recipe.length * step / size for step in (128, 768)}
-page.share(**{f"tokens-{step}": f"{ratio:.1f}" for step, ratio in seen.items()})
+for suite, steps in {"tiny": (128, 768), "small": (8_000, 50_000)}.items():
+    recipe, size = OWN[suite], SUITES[suite].parameters
+    for name, step in zip(("first", "last"), steps, strict=True):
+        ratio = recipe.batch * recipe.length * step / size
+        page.share(**{f"tokens-{suite}-{name}": f"{ratio:,.2g}" if ratio < 10 else f"{ratio:,.0f}"})
 page.share(picture=HTML(claims.draw_use()))
 for suite, said in counted.items():
     key = "counts" if suite == "tiny" else f"{suite}-counts"

@@ -1,70 +1,28 @@
-"""What a run is: its configuration, and its record, named by all that decides its numbers."""
+"""What a run is asked for: the settings of each kind, and the run that they name."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cache
-from pathlib import Path
+from dataclasses import asdict
 from typing import Literal
 
 from kent.change.resuscitation import check_method
-from kent.files import expand
 from kent.measure.familiarity import check_source
-from kent.models import pretraining
-from kent.models.revisions import resolve, spell
-from kent.records import cache_folder, digest, hash_code
 from kent.runs.configurations import make_recipe, read_knowledge
+from kent.runs.names import (
+    LEARNING_CODE,
+    Name,
+    Run,
+    Source,
+    Step,
+    Texts,
+    describe_text,
+    name_run,
+    plan_pretraining,
+)
 from kent.runs.rows import place_rows
 from kent.settings import Count, Seed, Several, ShareBelowOne, Temperature, Whole, check, checked
-from kent.text.corpora import describe
-from kent.text.documents import looks_like_path
 
-CODE = (
-    *("precision.py", "text/*.py", "text/*.yaml", "models/checkpoints.py", "runs/execution.py"),
-    *("models/gguf_files.py", "models/older_olmo.py"),
-    *("measure/attention.py", "measure/blocks.py", "measure/collection.py", "measure/copies.py"),
-    *("measure/decoders.py", "measure/entropy.py", "measure/experts.py", "measure/head.py"),
-    *("measure/limits.py", "measure/masks.py", "measure/measurement.py", "measure/memory.py"),
-    *("measure/rotations.py", "measure/sharing.py", "measure/streaming.py", "measure/trials.py"),
-)
-"""Sources that decide the numbers of every run; below, those of some."""
-LEARNING_CODE = (
-    *("learning/*.py", "learning/knowledge.yaml", "learning/tasks/*.yaml"),
-    *("change/temperature.py", "runs/rows.py"),
-)
-CHANGING_CODE = ("change/rescaling.py", "change/resuscitation.py")
-
-Name = str | Path
-Step = Whole | str | None
-"""Which of a name's checkpoints: at a step, of a branch by its name, or the final one."""
-Texts = str | Sequence[str]
 Dtype = Literal["float32", "bfloat16", "float16", "float64"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One unit of work: what to do, the record it leaves in the cache, and the runs before it.
-
-    What decides its numbers, whatever the checkpoint is called and in whatever order rows are
-    learned, are the `decisive` settings and the `code` (its hash).
-    """
-
-    config: dict
-    path: Path
-    needs: list["Run"] = field(default_factory=list)
-    decisive: dict = field(default_factory=dict)
-    code: str = ""
-
-    @property
-    def done(self) -> bool:
-        """Whether the record is there."""
-        return self.path.is_file()
-
-
-@checked
-def plan_pretraining(suite: str) -> Run:
-    """The run that pretrains a suite on the spot."""
-    return Run({"run": "pretrain", "suite": suite}, pretraining.locate_manifest(suite))
 
 
 @checked
@@ -198,7 +156,7 @@ def plan_learning(
     if mix:
         settings["mix"] = dict(mix)
         place_rows(settings)
-        more["mixed"] = [_describe_text(source, column) for source in mix]
+        more["mixed"] = [describe_text(source, column) for source in mix]
     if memory and change:
         raise ValueError("the optimizer's memory is of the checkpoint as it was: without a change")
     settings |= {"memory": True} if memory else {}
@@ -270,52 +228,14 @@ def _plan(
     learned: Mapping[str, object] | None = None,
     **more: object,
 ) -> Run:
-    """A run named by the hash of what moves its numbers, which `free` settings do not.
-
-    That is `decisive`, checkpoint, text, code, `more`, the profile that decides a change, and the
-    run that a model has learned in.
-    """
-    if isinstance(name, Path):  # a folder, also where a suite is called so
-        name = str(name.absolute())
-    local = name in pretraining.RECIPES
-    needs = [plan_pretraining(name)] if local else []
-    suite = {"suite": name, "commit": pretraining.identify(name)} if local else None
-    decisive = {"run": kind, "step": step, **decisive}
-    config = {"name": name, **decisive}
-    key = config | {"revision": suite or resolve(name, **spell(step)).identify()} | more
-    if "corpus" in decisive:
-        key["text"] = _describe_text(decisive["corpus"], decisive["column"])
+    """The run of these settings, with the runs before it that a change or a learning names."""
+    if change and learned:
+        raise ValueError("a change before learning is one of the learning's settings")
     if change:
-        source = plan_coefficients(name, step, change)
-        needs, code = [*needs, source], (*code, *CHANGING_CODE)
-        config["change"] = dict(change)
-        # the profile's record is named by its text and code too, which its settings leave open
-        key["change"] = {**change, "measured": source.path.name}
-        decisive["change"] = {**change, "measured": source.decisive}
+        more["change"] = Source(change, plan_coefficients(name, step, change))
     if learned:
-        if change:
-            raise ValueError("a change before learning is one of the learning's settings")
-        source = plan_learned(name, step, learned)
-        needs, config["learned"] = [*needs, source], dict(learned)
-        key["learned"], decisive["learned"] = source.path.name, source.decisive
-        code = (*code, *LEARNING_CODE)
-    key["code"] = hash_code(*CODE, *code)
-    path = cache_folder() / "records" / f"{kind}-{digest(key)}.safetensors"
-    return Run(config | free, path, needs, decisive, key["code"])
-
-
-def _describe_text(corpus: Texts, column: str) -> dict:
-    """What a run reads; read again where a file was written since."""
-    items = (corpus,) if isinstance(corpus, str) else tuple(corpus)
-    files = [path for path in map(expand, filter(looks_like_path, items)) if path.is_file()]
-    states = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in files)
-    return _describe(corpus if isinstance(corpus, str) else items, column, states)
-
-
-@cache
-def _describe(corpus: str | tuple[str, ...], column: str, states: tuple) -> dict:
-    """As `kent.describe`, once for each of the files' `states`: when written, and their bytes."""
-    return describe(corpus, column=column)
+        more["learned"] = Source(learned, plan_learned(name, step, learned))
+    return name_run(kind, name, step, decisive, free, code, **more)
 
 
 PLANS: dict[str, Callable[..., Run]] = {

@@ -42,7 +42,8 @@ from kent.records import (
     set_aside,
 )
 from kent.runs.configurations import SETTINGS, make_recipe, read_knowledge
-from kent.runs.definitions import Run, from_config, plan_coefficients, plan_learned
+from kent.runs.definitions import from_config, plan_coefficients, plan_learned
+from kent.runs.names import Run
 from kent.runs.rows import arrange_rows, read_rows
 from kent.text.corpora import describe, sequences
 

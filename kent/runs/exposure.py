@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from kent.learning.injection import InjectedRows
 from kent.models.checkpoints import load
 from kent.runs.configurations import read_knowledge
-from kent.runs.definitions import Run
+from kent.runs.names import Run
 from kent.runs.rows import arrange_rows, place_rows, read_rows
 from kent.text.templates import Document
 

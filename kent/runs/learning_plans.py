@@ -9,7 +9,8 @@ from kent.learning.recipes import Recipe
 from kent.models.suites import OWN
 from kent.paper import STAGES, TABLES, Setting
 from kent.runs.configurations import SETTINGS, make_recipe
-from kent.runs.definitions import Run, plan_learning, plan_profile
+from kent.runs.definitions import plan_learning, plan_profile
+from kent.runs.names import Run
 from kent.runs.plans import (
     Checkpoints,
     Corpus,

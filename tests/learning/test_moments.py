@@ -51,7 +51,7 @@ def test_a_run_begins_with_them_and_is_another_run_than_one_without(tmp_path):
     went_on = run(tmp_path / "memory", recipe, moments=kept)
     assert went_on.curve[0, 0] == plain.curve[0, 0], "the same model and the same rows"
     assert not torch.equal(went_on.curve[2:, 0], plain.curve[2:, 0])
-    with pytest.raises(ValueError, match="holds another run, with {'moments'"):
+    with pytest.raises(ValueError, match=r"holds another run, with \{.moments"):
         run(tmp_path / "memory", recipe, moments=replace(kept, steps=6))
 
 

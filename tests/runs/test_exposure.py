@@ -11,7 +11,7 @@ from sizes import LESSON, SMALL
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from kent.runs import definitions, execution, exposure
+from kent.runs import definitions, execution, exposure, names
 from kent.text.templates import Document
 
 END, BOS = "<|end|>", "<s>"
@@ -39,7 +39,7 @@ def write_texts() -> list[str]:
     return texts
 
 
-def plan(path: Path, texts: list[str], **settings) -> definitions.Run:
+def plan(path: Path, texts: list[str], **settings) -> names.Run:
     path.write_text("".join(f"{json.dumps({'text': text})}\n" for text in texts))
     shape = {"length": LENGTH, "batch": BATCH, "steps": STEPS, "rows": BATCH}
     return definitions.plan_learning("tiny", 4, **LESSON | shape | {"corpus": str(path)} | settings)
