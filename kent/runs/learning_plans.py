@@ -329,11 +329,9 @@ def compare_starts(
     if not isinstance(checkpoints, str) or checkpoints not in OWN:
         fault = f"the learning rates of {checkpoints!r} are not known"
         raise ValueError(f"{fault}; known are those of {', '.join(OWN)}")
-    stages, own = (
-        list_stages(checkpoints, steps, tuple(STAGES)),
-        _choose_recipe(checkpoints, recipe),
-    )
-    facts = {"knowledge": knowledge, "control": control}
+    stages = list_stages(checkpoints, steps, tuple(STAGES))
+    stages = [(name, step) for name, step in stages if step]  # the untrained has no rate
+    own, facts = _choose_recipe(checkpoints, recipe), {"knowledge": knowledge, "control": control}
     runs = {FRESH: [], OWN_RATE: [], MEMORY: []}
     for name, step in stages:
         constant = {"learning_rate": OWN[name].follow_rate(step), "min_rate": 1.0}
