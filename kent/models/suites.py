@@ -159,8 +159,8 @@ RECIPES = {
 }
 """Of the suites that are pretrained on the spot."""
 
-# 1,042 tokens per parameter, where the paper's stages are at 420 to 2,600. Of the sizes that were
-# tried it is the smallest that answers the tasks above guessing after 3 % of that.
+# 1,042 tokens per parameter, where the paper's stages are at 420 to 2,630. How the size was chosen:
+# book/data.md.
 SMALL = Pretraining(
     SMALL_STEPS,
     **{"layers": 2, "width": 64, "neurons": 256, "heads": 4, "vocabulary": 1024},

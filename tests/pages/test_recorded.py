@@ -99,6 +99,7 @@ def test_a_record_of_another_model_holds_what_the_book_shows(executed):
 @pytest.mark.parametrize("suite", ["tiny", "tiny-1", "smollm2-2"])
 def test_a_record_of_a_seed_holds_numbers_alone(executed, suite):
     executed["cells"].append(code("recorded = seeds.recall(plan, checkpoints)"))
+    assert record.keep(executed, "tiny", contents.RECORDED[0]) == record.keep(executed, "smollm2")
     parameters, made = record.keep(executed, suite)["cells"]
     assert parameters["metadata"]["tags"] == ["injected-parameters"]
     assert [*made["outputs"][0]["metadata"]] == ["kent-runs"]
