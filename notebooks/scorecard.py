@@ -25,7 +25,7 @@ from IPython.display import HTML, Markdown
 
 from kent import records
 from kent.models.suites import OWN, SUITES
-from kent.pages import evidence, losses, page, regressions, scorecard
+from kent.pages import entities, evidence, losses, page, regressions, scorecard
 from kent.pages.plots import claims
 from kent.pages.seeds import RECORDED
 from kent.pages.summaries import NET
@@ -93,11 +93,14 @@ for name, (key, change) in product(names, changes.items()):
 # %% tags=["hide-input", "made"]
 real, beside = RECORDED / "smollm2", losses.FINAL + losses.BESIDE
 controlled, lost = real / "entropy_or_not.ipynb", real / "held_out_loss.ipynb"
+read = real / "real_knowledge.ipynb"
 for change in ("resuscitate-1", "resuscitate-2", "random-1", "rescale-1"):
     name = change.replace("-", ", q = ")
     net = scorecard.recall_estimate(controlled, f"minus unchanged, {name}", NET)
     loss = scorecard.recall_estimate(lost, beside, name)
+    known = scorecard.recall_estimate(read, entities.BESIDE, name)
     page.share(**{f"real-learned-{change}": net, f"real-lost-{change}": loss})
+    page.share(**{f"real-read-{change}": known})
 
 # %% tags=["hide-input", "made"]
 cells = regressions.tabulate_cells()
