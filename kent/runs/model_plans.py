@@ -4,8 +4,10 @@ Its checkpoint is the last of those named, and need not name a step.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from kent.measure.familiarity import check_source
+from kent.models.suites import SUITES
 from kent.runs.definitions import plan_familiarity, plan_probing
 from kent.runs.learning_plans import (
     LEARNING,
@@ -15,6 +17,7 @@ from kent.runs.learning_plans import (
     list_settings,
 )
 from kent.runs.plans import (
+    Checkpoint,
     Checkpoints,
     Corpus,
     Plan,
@@ -34,6 +37,8 @@ FRESH = {"method": "shrink", "shrink": 0.0, "perturb": 1.0}
 """The change that leaves a fresh initialisation, by the model's own configuration and a seed."""
 FACTS = "facts"
 READ, UNREAD = "read", "unread"
+FURTHER = {"smollm2": {"corpus": "pydoc", "length": 256, "limit": 24, "dtype": "float32"}}
+"""Suites that pages show beside their own, and what each is measured on: as its own page does."""
 
 
 @checked
@@ -69,6 +74,42 @@ def _has_entities(text: dict) -> bool:
     except ValueError:
         return False
     return True
+
+
+def name_suites(names: Sequence[str]) -> list[str]:
+    """What readers call the models of suites; other names stay."""
+    return [(name in SUITES and SUITES[name].title) or name for name in names]
+
+
+@checked
+def show_models(
+    checkpoints: Checkpoints,
+    *,
+    others: Sequence[str] = tuple(FURTHER),
+    steps: Steps = (),
+    **measured,
+) -> Plan:
+    """Every checkpoint, under the model's name; then those of `others`, which are in `FURTHER`.
+
+    Beside a suite of one checkpoint is its architecture, untrained. Other suites whose package is
+    not installed are left out. Raises `ValueError` for one that is not known.
+    """
+    if unknown := [name for name in others if name not in FURTHER]:
+        raise ValueError(f"others are among {', '.join(FURTHER)}, not {unknown[0]!r}")
+    name = checkpoints if isinstance(checkpoints, str) else ", ".join(checkpoints)
+    plan = _show_model(name, list_checkpoints(checkpoints, steps), measured)
+    for other in others:
+        with suppress(ImportError):
+            plan |= _show_model(other, list_checkpoints(other, ()), FURTHER[other])
+    return plan
+
+
+def _show_model(name: str, listed: Sequence[Checkpoint], measured: Mapping[str, object]) -> Plan:
+    [title], plan = name_suites([name]), {}
+    if name in SUITES and len(listed) == 1:
+        fresh = {"change": {**FRESH, "measured": measured}}
+        plan = vary(listed, {f"{title}, {UNTRAINED}": fresh}, **measured)
+    return vary(listed, {title: {}}, **measured) | plan
 
 
 def name_change(p: float | int, q: float | int, method: str = "resuscitate") -> str:
