@@ -45,9 +45,9 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["made", "hide-input"]
 from IPython.display import Markdown
 
-from kent.pages import comparisons, measures, page, seeds
+from kent.pages import comparisons, live, measures, page, seeds
 from kent.pages.plots import distributions
-from kent.runs import plans
+from kent.runs import model_plans, plans
 
 page.check_parameters()
 
@@ -78,8 +78,19 @@ profiles, (first,) = results["stages"], results["first"]
 recorded = seeds.recall(plan, checkpoints)
 page.describe_runs([first, *profiles])
 
+# %% tags=["made"]
+pictured = model_plans.show_models(checkpoints, steps=steps, **measured)
+models = live.collect(page.fetch_all(pictured))
+
 # %% [markdown]
 # ## Figure
+#
+# In the book a picture to play with comes first: one layer's coefficients, sorted. Even is a row of bars as high as the dashed line, and an
+# entropy at its bound; uneven is a few high bars beside many low ones.
+
+# %% tags=["live", "hide-input"]
+further = model_plans.name_suites([*model_plans.FURTHER])
+live.Picture(models, wanted=further)
 
 # %% mystnb={"figure": {"name": "fig-memory-coefficients", "caption": "Mean coefficients of all memory vectors relative to the mean of their layer (top), and the share that the most used ones hold, mean of layers (bottom); dots: the largest 1 and 10 % in other seeds. The entropy of these distributions is {numref}`fig-knowledge-entropy`. The paper's figure 1 is a drawing without numbers."}, "image": {"alt": "Top: histograms of the mean coefficient over its layer's mean on a logarithmic axis for an early, a middle and the final checkpoint, with the first as a dotted line. Bottom: share of all coefficients against the share of memory vectors, most used first, above the diagonal of even use.", "width": "100%"}} tags=["figure", "hide-input"]
 distributions.plot_coefficients(profiles, first, recorded)

@@ -25,7 +25,7 @@ from IPython.display import HTML, Markdown
 
 from kent import records
 from kent.models.suites import RECIPES, SUITES
-from kent.pages import evidence, page, regressions, scorecard
+from kent.pages import evidence, live, page, regressions, scorecard
 from kent.pages.plots import claims
 from kent.pages.summaries import NET
 from kent.paper import CLAIMS
@@ -110,7 +110,11 @@ page.share(**{"limits-r": f"{cells['stage'].corr(cells['log own']):.2f}".replace
 recipe, size = RECIPES["tiny"], SUITES["tiny"].parameters
 seen = {step: recipe.batch * recipe.length * step / size for step in (128, 768)}
 page.share(**{f"tokens-{step}": f"{ratio:.1f}" for step, ratio in seen.items()})
-page.share(picture=HTML(claims.draw_use()))
 for suite, said in counted.items():
     key = "counts" if suite == "tiny" else f"{suite}-counts"
     page.share(**{key: said.replace("*", "")})
+
+# %% tags=["hide-input", "made"]
+figure1 = built / "tiny" / "fig01_memory_coefficients.ipynb"
+picture = live.stand_in(live.recall(figure1), claims.draw_use())
+page.share(picture=HTML(picture))

@@ -1,7 +1,8 @@
 """A page as published: its question and answers first, how it was made folded away at its end.
 
 What a source's cells say of themselves decides: the tags `figure`, `answer`, `live` (a picture to
-play with), `made`, `parameters`, the section headings, and what outputs keep in their metadata ("kent", "kent-runs").
+play with), `made` and `parameters`, the section headings, and what outputs keep in their metadata
+("kent", "kent-runs").
 """
 
 import re

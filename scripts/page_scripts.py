@@ -27,7 +27,7 @@ def _is_unused(script: object) -> bool:
 
 
 def play(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
-    """Load what draws pictures to play with where there is one; printed is what stands in for it."""
+    """Load what draws a picture to play with where there is one; on paper another stands in."""
     if app.builder.name == "html" and 'class="live"' in context.get("body", ""):
         for name in LIVE:
             app.add_js_file(f"live/{name}.js", loading_method="defer")

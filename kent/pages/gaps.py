@@ -1,13 +1,15 @@
 """The entropy gap ln m − H of a layer, and what Algorithm 1 makes of it.
 
 Where coefficients follow a law of one parameter, and memory vectors are many, the gap alone says
-what p and q do. All gaps are in nats; a law has the mean 1, since H does not depend on the mean.
+what p and q do. Gaps are in nats. A law has the mean 1, since entropy does not depend on the mean.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import cache
 from math import exp, log, sqrt
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from scipy.optimize import brentq
@@ -16,11 +18,14 @@ from scipy.stats import gamma, lognorm
 from scipy.stats.distributions import rv_frozen
 from torch import Tensor
 
+from kent.measure.entropy import knowledge_entropy_by_layer
+from kent.pages.live import Model, multiply, round_layers
 from kent.paper import AXES
 from kent.settings import Count, Percent, Positive, checked
 
-ENDS = (1e-4, 2.0)
-"""Between these gaps it is looked for where a change turns: beyond them no layer is known."""
+GRID = np.geomspace(6e-3, 1.5, 33)
+"""Gaps at which curves are worked out: wider than what is measured or published."""
+GAP = "gap"
 
 
 def find_log_normal(gap: float) -> rv_frozen:
@@ -35,41 +40,50 @@ def find_gamma(gap: float) -> rv_frozen:
 
 
 LAWS = {"log-normal": find_log_normal, "gamma": find_gamma}
-"""By name, the law of unit mean that has a gap."""
+"""By name, what finds the law of unit mean that has a gap."""
 
 
-def change_entropy(law: rv_frozen, p: Percent, q: Positive) -> float:
-    """How far Algorithm 1 moves the entropy of a layer whose coefficients C follow a law, in nats.
-
-    With unit mean the gap is E[C ln C]. The share P = p/100 of coefficients up to the quantile t
-    becomes q, the rest stays. So their mean is M = P·q + E[C; C > t], and the gap afterwards
-    (P·q·ln q + E[C ln C; C > t]) / M − ln M.
-    """
-    share, threshold = p / 100, law.ppf(p / 100)
-    kept = law.expect(lb=threshold)
-    weighed, before = (law.expect(lambda c: c * np.log(c), lb=lower) for lower in (threshold, None))
-    mean = share * q + kept
-    return before - (share * q * log(q) + weighed) / mean + log(mean)
-
-
-def find_turns(find_law: Callable[[float], rv_frozen], p: Percent, q: Positive) -> list[float]:
-    """The gaps at which a change of entropy turns its sign, ascending."""
-
-    def change(gap: float) -> float:
-        return change_entropy(find_law(gap), p, q)
-
-    grid = np.geomspace(*ENDS, 60)
-    signs = np.sign([*map(change, grid)])
-    return [
-        brentq(change, *grid[place : place + 2])
-        for place in np.flatnonzero(signs[1:] * signs[:-1] < 0)
-    ]
+@cache
+def _find_moments(law: str, gap: float, p: float) -> tuple[float, float]:
+    """E[C; C > t] and E[C ln C; C > t], by quadrature, with t the p-th percentile."""
+    found = LAWS[law](gap)
+    threshold = found.ppf(p / 100)
+    kept, weighed = (found.expect(f, lb=threshold) for f in (None, lambda c: c * np.log(c)))
+    return float(kept), float(weighed)
 
 
 @checked
-def spread(law: rv_frozen, neurons: Count) -> Float[Tensor, " neuron"]:
+def change_entropy(law: str, gap: Positive, p: Percent, q: Positive) -> float:
+    """How far Algorithm 1 moves the entropy of a layer whose coefficients C follow a law, in nats.
+
+    With unit mean the gap is E[C ln C]. The share P = p/100 of coefficients up to the percentile t
+    becomes q, the rest stays: the mean becomes M = P·q + E[C; C > t], and the gap
+    (P·q·ln q + E[C ln C; C > t]) / M − ln M.
+
+    Raises `ValueError` for a law that is not in `LAWS`.
+    """
+    if law not in LAWS:
+        raise ValueError(f"a law is one of {', '.join(LAWS)}, not {law!r}")
+    kept, weighed = _find_moments(law, gap, p)
+    mean = p / 100 * q + kept
+    return gap - (p / 100 * q * log(q) + weighed) / mean + log(mean)
+
+
+def find_turns(law: str, p: float, q: float) -> list[float]:
+    """The gaps within `GRID` at which the change of entropy turns its sign, ascending."""
+
+    def change(gap: float) -> float:
+        return change_entropy(law, gap, p, q)
+
+    signs = np.sign([change(gap) for gap in GRID.tolist()])
+    places = np.flatnonzero(signs[1:] * signs[:-1] < 0)
+    return [brentq(change, *GRID[place : place + 2].tolist()) for place in places]
+
+
+@checked
+def spread(law: str, gap: Positive, neurons: Count) -> Float[Tensor, " neuron"]:
     """Coefficients that follow a law: its quantiles at (i − ½) / neurons, ascending."""
-    return torch.tensor(law.ppf((np.arange(neurons) + 0.5) / neurons))
+    return torch.tensor(LAWS[law](gap).ppf((np.arange(neurons) + 0.5) / neurons))
 
 
 def read_gaps(axis: str = "figure 2") -> dict[str, tuple[float, float]]:
@@ -78,6 +92,81 @@ def read_gaps(axis: str = "figure 2") -> dict[str, tuple[float, float]]:
     Layers are taken as alike.
     """
     return {
-        model: tuple(log(neurons) - end / layers for end in (high, low))
+        model: (log(neurons) - high / layers, log(neurons) - low / layers)
         for model, (low, high, layers, neurons) in AXES[axis].items()
     }
+
+
+def model_published(model: str = "OLMo-1B", law: str = "log-normal") -> Model:
+    """Layers alike, with the gaps at the ends of figure 2's axis: nobody measured them."""
+    _, _, layers, neurons = AXES["figure 2"][model]
+    ends = zip(("upper end (118k)", "lower end (738k)"), read_gaps()[model], strict=True)
+    checkpoints = {end: round_layers([spread(law, gap, neurons)]) for end, gap in ends}
+    note = f"Not measured: {law} coefficients with the gap per layer at an end of figure 2's axis."
+    return Model(f"{model} as published", note, checkpoints, alike=layers)
+
+
+def tabulate_published(
+    p: float, q: Sequence[float], model: str = "OLMo-1B", law: str = "log-normal"
+) -> pd.DataFrame:
+    """The change of knowledge entropy (nats) with the gaps that published axes leave, by q.
+
+    Layers are alike; or one has the largest gap of figure 8, and the others share the rest.
+    """
+    layers = AXES["figure 2"][model][2]
+    early, late = read_gaps()[model]
+    _, largest = read_gaps("figure 8")[model]
+    rest = (layers * late - largest) / (layers - 1)
+    mixed = {
+        "118k, layers alike": {early: layers},
+        "738k, layers alike": {late: layers},
+        "738k, one layer as low as figure 8": {largest: 1, rest: layers - 1},
+    }
+
+    def change(gaps: dict[float, int], factor: float) -> float:
+        return sum(number * change_entropy(law, gap, p, factor) for gap, number in gaps.items())
+
+    rows = {name: {f"q = {x:g}": change(gaps, x) for x in q} for name, gaps in mixed.items()}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def tabulate_turns(p: float, q: Sequence[float]) -> pd.DataFrame:
+    """By law and q, from which gap on the change of entropy is positive, in words."""
+    return pd.DataFrame(
+        {law: {f"q = {each:g}": describe_turns(law, p, each) for each in q} for law in LAWS}
+    )
+
+
+def describe_turns(law: str, p: float, q: float) -> str:
+    """Where Algorithm 1 raises the entropy of layers that follow a law."""
+    first, last = (change_entropy(law, gap, p, q) > 0 for gap in GRID[[0, -1]].tolist())
+    turns = " and ".join(f"{each:.3f}" for each in find_turns(law, p, q))
+    if not turns:
+        return f"at {'any' if first else 'no'} gap"
+    return f"from a gap of {turns} nats on" if last > first else f"up to a gap of {turns} nats"
+
+
+def tabulate_gaps(models: Sequence[Model], p: float, q: Sequence[float]) -> pd.DataFrame:
+    """A row per model, checkpoint and layer: its gap, and under each q the change of its entropy.
+
+    Coefficients are multiplied: every layer reads what it did before. In nats.
+    """
+    rows = {}
+    for model in models:
+        for name, layers in model.checkpoints.items():
+            before = knowledge_entropy_by_layer(layers)
+            sizes = torch.tensor([len(each) for each in layers])
+            found = {GAP: sizes.double().log() - before}
+            for each in q:
+                found[each] = knowledge_entropy_by_layer(multiply(layers, p, each)) - before
+            rows[model.title, name] = pd.DataFrame(found)
+    return pd.concat(rows, names=["model", "checkpoint", "layer"])
+
+
+def count_signs(table: pd.DataFrame, law: str, p: float) -> dict[float, int]:
+    """By q, how many layers of `tabulate_gaps` move the way of a law with their gap."""
+    found = {}
+    for q in table.columns.drop(GAP):
+        expected = [change_entropy(law, gap, p, q) for gap in table[GAP]]
+        found[q] = int((np.sign(expected) == np.sign(table[q])).sum())
+    return found

@@ -29,7 +29,6 @@ from kent.change.resuscitation import find_multipliers
 from kent.measure.entropy import knowledge_entropy_by_layer
 from kent.measure.profiles import Profile
 from kent.pages.axes import name_axis, name_checkpoint, place_checkpoints
-from kent.settings import Percent, Positive
 
 FORMAT = "kent live 1"
 TOP = 0x7C00
@@ -94,16 +93,20 @@ def _read_numbers(written: bytes) -> Iterator[int]:
             number = shift = 0
 
 
-def edit(layers: Sequence[Tensor], p: Percent, q: Positive, alike: int = 1) -> dict[str, float]:
-    """What Algorithm 1 does to coefficients if every layer reads what it did before.
+def multiply(layers: Sequence[Tensor], p: float, q: float) -> list[Tensor]:
+    """Coefficients after Algorithm 1, if every layer reads what it did before."""
+    pairs = zip(layers, find_multipliers(layers, p=p, q=q), strict=True)
+    return [layer.double() * factors for layer, factors in pairs]
+
+
+def edit(layers: Sequence[Tensor], p: float, q: float, alike: int = 1) -> dict[str, float]:
+    """What Algorithm 1 does to coefficients, as `editAll` in the page has it.
 
     `before` and `after` are the knowledge entropy in nats, `up` and `down` the rows scaled so,
-    `raised` and `lowered` the layers whose entropy goes that way; as `editAll` in the page.
+    `raised` and `lowered` the layers whose entropy goes that way.
     """
-    multipliers = find_multipliers(layers, p=p, q=q)
-    edited = [a.double() * b for a, b in zip(layers, multipliers, strict=True)]
-    before, after = map(knowledge_entropy_by_layer, (layers, edited))
-    factors, moved = torch.cat(multipliers), after - before
+    before, after = map(knowledge_entropy_by_layer, (layers, multiply(layers, p, q)))
+    factors, moved = torch.cat(find_multipliers(layers, p=p, q=q)), after - before
     found = {"before": before, "after": after, "up": factors > 1, "down": factors < 1}
     found |= {"raised": moved > MOVED, "lowered": moved < -MOVED}
     return {name: alike * each.sum().item() for name, each in found.items()}
@@ -150,11 +153,18 @@ class Picture:
             if used + size <= BUDGET:
                 shown, used = [*shown, model], used + size
         titles = [*(each.title for each in self.models), *self.wanted]
-        missing = [each for each in dict.fromkeys(titles) if each not in {x["title"] for x in shown}]
+        missing = [
+            each for each in dict.fromkeys(titles) if each not in {x["title"] for x in shown}
+        ]
         why = "not installed, or too large for a page"
         said = f"Left out: {', '.join(missing)} ({why})." if missing else ""
         settings = {"format": FORMAT, "kind": self.kind, "p": self.p, "q": self.q}
         return settings | {"left_out": said, "models": shown}
+
+    @property
+    def left_out(self) -> str:
+        """A sentence on the models that are missing; nothing where none is."""
+        return self.describe()["left_out"]
 
     def _repr_mimebundle_(self, **_: object) -> dict:
         described = self.describe()

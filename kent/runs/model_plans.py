@@ -4,7 +4,7 @@ Its checkpoint is the last of those named, and need not name a step.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from kent.measure.familiarity import check_source
 from kent.models.suites import SUITES
@@ -96,11 +96,48 @@ def show_models(
     """
     if unknown := [name for name in others if name not in FURTHER]:
         raise ValueError(f"others are among {', '.join(FURTHER)}, not {unknown[0]!r}")
+    plan = {}
+    for name, listed, own in _list_models(checkpoints, others, steps, measured):
+        with suppress(ImportError) if name in others else nullcontext():
+            plan |= _show_model(name, listed, own)
+    return plan
+
+
+def _list_models(
+    checkpoints: Checkpoints, others: Sequence[str], steps: Steps, measured: Mapping[str, object]
+) -> list[tuple[str, list[Checkpoint], Mapping[str, object]]]:
+    """Name, checkpoints and text of a page's model, then of others."""
     name = checkpoints if isinstance(checkpoints, str) else ", ".join(checkpoints)
-    plan = _show_model(name, list_checkpoints(checkpoints, steps), measured)
-    for other in others:
-        with suppress(ImportError):
-            plan |= _show_model(other, list_checkpoints(other, ()), FURTHER[other])
+    further = [(other, list_checkpoints(other, ()), FURTHER[other]) for other in others]
+    return [(name, list_checkpoints(checkpoints, steps), measured), *further]
+
+
+@checked
+def show_edits(
+    checkpoints: Checkpoints,
+    *,
+    p: Percent = 50.0,
+    q: Sequence[Positive] = (0.5, 1.0, 2.0, 3.0),
+    others: Sequence[str] = tuple(FURTHER),
+    steps: Steps = (),
+    **measured,
+) -> Plan:
+    """`show_models`, and under "MODEL, p = 50, q = 1" each one's last checkpoint changed so."""
+    plan = show_models(checkpoints, others=others, steps=steps, **measured)
+    for name, listed, own in _list_models(checkpoints, others, steps, measured):
+        [title] = name_suites([name])
+        changes = {
+            f"{title}, {name_change(p, each)}": {
+                "change": {
+                    "method": "resuscitate",
+                    "p": float(p),
+                    "q": float(each),
+                    "measured": own,
+                }
+            }
+            for each in q
+        }
+        plan |= vary(listed[-1:], changes, **own) if title in plan else {}
     return plan
 
 
