@@ -58,7 +58,7 @@ def group_edits(results: Mapping[str, Sequence]) -> tuple[dict, dict]:
 def group_models(
     results: Mapping[str, Sequence[Profile]], p: float, q: Sequence[float]
 ) -> tuple[dict[str, Sequence[Profile]], dict[str, dict[str, Profile]]]:
-    """Of `model_plans.show_edits` the models' checkpoints, and by model the changed ones by label."""
+    """Of `model_plans.show_edits` the models' checkpoints, and by model its changed ones."""
     labels = [name_change(p, each) for each in q]
     changed = {
         model: {label: results[f"{model}, {label}"][0] for label in labels}
@@ -129,7 +129,7 @@ def tabulate_ways(
     p: float,
     q: Sequence[float],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Of each model's last checkpoint, coefficients multiplied and the changed model measured again.
+    """Of each model's last checkpoint, coefficients multiplied, and what was measured again.
 
     The change of H by model and way (rows) and by change (columns), and the table of
     `compare_layers`; `models` and `changed` as `group_models` returns them.
