@@ -124,7 +124,7 @@ def _collect(title: str, profiles: Sequence[Profile]) -> Model:
     about = profiles[-1].provenance
     text = about["corpus"].get("corpus") or about["corpus"]["kind"]
     size = f"{about['instances']:,} sequences of {about['length']:,} tokens"
-    return Model(title, f"Measured on {size} of {text}.", named)
+    return Model(title, f"Measured on {text}, {size}.", named)
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,17 @@
 Object.assign(window.kentLive, (() => {
   const GAPS = [0, 0.1, 0.25, 0.5, 1];  // nats below the bound that the gauge marks
 
-  /** An element with properties (or attributes, where it has no such property) and children. */
-  function make(tag, properties = {}, ...children) {
-    const svg = ["svg", "path", "rect"].includes(tag);
-    const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  /** Give an element properties, or attributes of that name where it has no such property. */
+  function assign(element, properties) {
     for (const [name, value] of Object.entries(properties)) {
-      if (!svg && name in made) made[name] = value; else made.setAttribute(name, value);
+      if (element instanceof HTMLElement && name in element) element[name] = value; else element.setAttribute(name, value);
     }
+    return element;
+  }
+  function make(tag, properties = {}, ...children) {
+    const made = ["svg", "path", "rect"].includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
     made.append(...children);
-    return made;
+    return assign(made, properties);
   }
 
   /** The outline of bars one unit wide, from their foot on; what is larger than `cut` is cut off. */
@@ -20,8 +22,7 @@ Object.assign(window.kentLive, (() => {
 
   /** Sorted bars, those of the chosen vectors in another colour, over the outline of what they were. */
   function drawBars(svg, before, { after, chosen }, cut, at) {
-    const count = before.length, first = count - chosen;
-    const path = (name, d) => make("path", { class: name, d });
+    const count = before.length, first = count - chosen, path = (name, d) => make("path", { class: name, d });
     svg.setAttribute("viewBox", `0 0 ${count} ${cut}`);
     svg.replaceChildren(
       path("kept", `${outline(after.slice(0, first), cut)}V${cut}`),
@@ -39,10 +40,10 @@ Object.assign(window.kentLive, (() => {
       make("span", { className: "tick", style: `left: ${place(bound - gap)}` }, (bound - gap).toFixed(2)));
     gauge.replaceChildren(
       make("span", { className: "fill", style: `width: ${place(entropy)}` }),
-      make("span", { className: "start", hidden: before === entropy, style: `left: ${place(before)}` }), ...ticks,
-      make("span", { className: "tick first", style: "left: 0" }, "0 nats"),
+      make("span", { className: "start", hidden: before === entropy, style: `left: ${place(before)}` }),
+      make("span", { className: "tick first", style: "left: 0" }, "0 nats"), ...ticks,
     );
   }
 
-  return { make, drawBars, drawGauge };
+  return { assign, make, drawBars, drawGauge };
 })());

@@ -5,24 +5,13 @@ window.kentLive = (() => {
   const INFINITY = 0x7c00;  // the bit pattern of float16 that all differences start from
   const MOVED = 1e-6;  // nats: a layer that moves by less is neither raised nor lowered
 
-  const readHalf = (bits) => {
-    const exponent = bits >> 10, fraction = bits & 1023;
-    return exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : fraction * 2 ** -24;
-  };
+  const readHalf = (bits) => (bits >> 10 ? 2 ** ((bits >> 10) - 15) * (1 + (bits & 1023) / 1024) : bits * 2 ** -24);
 
   /** A checkpoint's layers, each a descending array of coefficients, from base64 and the layers' sizes. */
   function decode(text, sizes) {
-    const bytes = atob(text);
+    const bytes = Array.from(atob(text), (each) => each.charCodeAt(0));
     let place = 0;
-    const readNumber = () => {
-      let number = 0, shift = 0, byte;
-      do {
-        byte = bytes.charCodeAt(place++);
-        number |= (byte & 127) << shift;
-        shift += 7;
-      } while (byte & 128);
-      return number;
-    };
+    const readNumber = () => (bytes[place] & 127) | (bytes[place++] & 128 ? readNumber() << 7 : 0);
     return sizes.map((size) => {
       let bits = INFINITY;
       return Float64Array.from({ length: size }, () => readHalf(bits -= readNumber()));
@@ -48,10 +37,10 @@ window.kentLive = (() => {
 
   /** Algorithm 1 on a layer's descending coefficients: those after it, how many are chosen, rows scaled up and down. */
   function edit(values, p, q) {
-    const chosen = countChosen(values, p), first = values.length - chosen, landing = sum(values) / values.length * q;
-    const after = values.map((each, place) => (place < first ? each : landing));
-    const count = (isScaled) => values.filter((each, place) => place >= first && isScaled(each)).length;
-    return { after, chosen, up: count((each) => each < landing), down: count((each) => each > landing) };
+    const chosen = countChosen(values, p), landing = sum(values) / values.length * q;
+    const after = values.map((each, place) => (place < values.length - chosen ? each : landing));
+    const count = (isScaled) => values.filter((each, place) => isScaled(each, after[place])).length;
+    return { after, chosen, up: count((old, now) => old < now), down: count((old, now) => old > now) };
   }
 
   /** Algorithm 1 on all layers: knowledge entropy before and after, rows and layers by which way they went. */
