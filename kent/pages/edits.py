@@ -56,7 +56,7 @@ def group_edits(results: Mapping[str, Sequence]) -> tuple[dict, dict]:
 
 
 def group_models(
-    results: Mapping[str, Sequence[Profile]], p: float, q: Sequence[float]
+    results: Mapping[str, Sequence[Profile]], p: float | int, q: Sequence[float | int]
 ) -> tuple[dict[str, Sequence[Profile]], dict[str, dict[str, Profile]]]:
     """Of `model_plans.show_edits` the models' checkpoints, and by model its changed ones."""
     labels = [name_change(p, each) for each in q]
@@ -126,8 +126,8 @@ def compare_layers(
 def tabulate_ways(
     models: Mapping[str, Sequence[Profile]],
     changed: Mapping[str, Mapping[str, Profile]],
-    p: float,
-    q: Sequence[float],
+    p: float | int,
+    q: Sequence[float | int],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Of each model's last checkpoint, coefficients multiplied, and what was measured again.
 

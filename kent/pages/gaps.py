@@ -44,7 +44,7 @@ LAWS = {"log-normal": find_log_normal, "gamma": find_gamma}
 
 
 @cache
-def _find_moments(law: str, gap: float, p: float) -> tuple[float, float]:
+def _find_moments(law: str, gap: float, p: float | int) -> tuple[float, float]:
     """E[C; C > t] and E[C ln C; C > t], by quadrature, with t the p-th percentile."""
     found = LAWS[law](gap)
     threshold = found.ppf(p / 100)
@@ -69,7 +69,7 @@ def change_entropy(law: str, gap: Positive, p: Percent, q: Positive) -> float:
     return gap - (p / 100 * q * log(q) + weighed) / mean + log(mean)
 
 
-def find_turns(law: str, p: float, q: float) -> list[float]:
+def find_turns(law: str, p: float | int, q: float | int) -> list[float]:
     """The gaps within `GRID` at which the change of entropy turns its sign, ascending."""
 
     def change(gap: float) -> float:
@@ -107,7 +107,7 @@ def model_published(model: str = "OLMo-1B", law: str = "log-normal") -> Model:
 
 
 def tabulate_published(
-    p: float, q: Sequence[float], model: str = "OLMo-1B", law: str = "log-normal"
+    p: float | int, q: Sequence[float | int], model: str = "OLMo-1B", law: str = "log-normal"
 ) -> pd.DataFrame:
     """The change of knowledge entropy (nats) with the gaps that published axes leave, by q.
 
@@ -123,21 +123,21 @@ def tabulate_published(
         "738k, one layer as low as figure 8": {largest: 1, rest: layers - 1},
     }
 
-    def change(gaps: dict[float, int], factor: float) -> float:
+    def change(gaps: dict[float, int], factor: float | int) -> float:
         return sum(number * change_entropy(law, gap, p, factor) for gap, number in gaps.items())
 
     rows = {name: {f"q = {x:g}": change(gaps, x) for x in q} for name, gaps in mixed.items()}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def tabulate_turns(p: float, q: Sequence[float]) -> pd.DataFrame:
+def tabulate_turns(p: float | int, q: Sequence[float | int]) -> pd.DataFrame:
     """By law and q, from which gap on the change of entropy is positive, in words."""
     return pd.DataFrame(
         {law: {f"q = {each:g}": describe_turns(law, p, each) for each in q} for law in LAWS}
     )
 
 
-def describe_turns(law: str, p: float, q: float) -> str:
+def describe_turns(law: str, p: float | int, q: float | int) -> str:
     """Where Algorithm 1 raises the entropy of layers that follow a law."""
     first, last = (change_entropy(law, gap, p, q) > 0 for gap in GRID[[0, -1]].tolist())
     turns = " and ".join(f"{each:.3f}" for each in find_turns(law, p, q))
@@ -146,7 +146,9 @@ def describe_turns(law: str, p: float, q: float) -> str:
     return f"from a gap of {turns} nats on" if last > first else f"up to a gap of {turns} nats"
 
 
-def tabulate_gaps(models: Sequence[Model], p: float, q: Sequence[float]) -> pd.DataFrame:
+def tabulate_gaps(
+    models: Sequence[Model], p: float | int, q: Sequence[float | int]
+) -> pd.DataFrame:
     """A row per model, checkpoint and layer: its gap, and under each q the change of its entropy.
 
     Coefficients are multiplied: every layer reads what it did before. In nats.
@@ -163,7 +165,7 @@ def tabulate_gaps(models: Sequence[Model], p: float, q: Sequence[float]) -> pd.D
     return pd.concat(rows, names=["model", "checkpoint", "layer"])
 
 
-def count_signs(table: pd.DataFrame, law: str, p: float) -> dict[float, int]:
+def count_signs(table: pd.DataFrame, law: str, p: float | int) -> dict[float | int, int]:
     """By q, how many layers of `tabulate_gaps` move the way of a law with their gap."""
     found = {}
     for q in table.columns.drop(GAP):

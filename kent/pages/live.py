@@ -93,13 +93,15 @@ def _read_numbers(written: bytes) -> Iterator[int]:
             number = shift = 0
 
 
-def multiply(layers: Sequence[Tensor], p: float, q: float) -> list[Tensor]:
+def multiply(layers: Sequence[Tensor], p: float | int, q: float | int) -> list[Tensor]:
     """Coefficients after Algorithm 1, if every layer reads what it did before."""
     pairs = zip(layers, find_multipliers(layers, p=p, q=q), strict=True)
     return [layer.double() * factors for layer, factors in pairs]
 
 
-def edit(layers: Sequence[Tensor], p: float, q: float, alike: int = 1) -> dict[str, float]:
+def edit(
+    layers: Sequence[Tensor], p: float | int, q: float | int, alike: int = 1
+) -> dict[str, float]:
     """What Algorithm 1 does to coefficients, as `editAll` in the page has it.
 
     `before` and `after` are the knowledge entropy in nats, `up` and `down` the rows scaled so,
@@ -138,8 +140,8 @@ class Picture:
     models: Sequence[Model]
     kind: str = "entropy"
     wanted: Sequence[str] = ()
-    p: float = 50.0
-    q: float = 1.0
+    p: float | int = 50.0
+    q: float | int = 1.0
 
     def __post_init__(self) -> None:
         if self.kind not in ("entropy", "algorithm"):

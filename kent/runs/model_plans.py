@@ -98,7 +98,7 @@ def show_models(
         raise ValueError(f"others are among {', '.join(FURTHER)}, not {unknown[0]!r}")
     plan = {}
     for name, listed, own in _list_models(checkpoints, others, steps, measured):
-        with suppress(ImportError) if name in others else nullcontext():
+        with nullcontext() if own is measured else suppress(ImportError):
             plan |= _show_model(name, listed, own)
     return plan
 

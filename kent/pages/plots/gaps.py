@@ -15,7 +15,7 @@ LINES = ("-", "--")
 
 
 @styled
-def plot_gaps(table: pd.DataFrame, p: float, model: str = "OLMo-1B") -> Figure:
+def plot_gaps(table: pd.DataFrame, p: float | int, model: str = "OLMo-1B") -> Figure:
     """The change of a layer's entropy against its gap, a panel for each q; linear up to 0.1 nats.
 
     `table` is `kent.pages.gaps.tabulate_gaps`. Dotted are the gaps at the ends of figure 2's axis
@@ -42,7 +42,7 @@ def plot_gaps(table: pd.DataFrame, p: float, model: str = "OLMo-1B") -> Figure:
     return figure
 
 
-def _draw_laws(axes: Axes, p: float, q: float) -> None:
+def _draw_laws(axes: Axes, p: float | int, q: float | int) -> None:
     axes.axhline(0, **THIN)
     for law, line in zip(LAWS, LINES, strict=True):
         curve = [change_entropy(law, gap, p, q) for gap in GRID.tolist()]
