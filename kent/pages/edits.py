@@ -148,7 +148,8 @@ def tabulate_ways(
 def describe_again(compared: pd.DataFrame, model: str, layers: int) -> str:
     """How many of a model's layers each change raises, measured again, of `tabulate_ways`."""
     raised = compared.loc[model, ("measured", "layers raised")]
-    said = ", ".join(f"{number} with {label}" for label, number in raised.items())
+    names = [label.rpartition(", ")[-1] for label in raised.index]
+    said = ", ".join(f"{number} with {name}" for name, number in zip(names, raised, strict=True))
     return f"Of {layers} layers of {model}, measured again, are raised {said}."
 
 

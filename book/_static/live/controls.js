@@ -23,7 +23,7 @@
     addControls(root) {
       const controls = make("div", { className: "controls" }), draw = () => this.draw();
       const add = (label, control, ...more) => {
-        controls.append(make("label", {}, `${label} `, control, ...more));
+        controls.append(make("label", {}, `${label} `, assign(control, { "aria-label": label }), ...more));
         return control;
       };
       const addSlider = (label, settings) => {
