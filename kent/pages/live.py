@@ -1,17 +1,8 @@
 """Pictures to play with: measured coefficients inside a page, and what its scripts compute of them.
 
 A page holds them as JSON in an output of HTML, and the book's scripts (book/_static/live/) draw
-them. Elsewhere the output shows nothing. The format, of which `FORMAT` is the version:
-
-    format, kind ("entropy" or "algorithm"), p and q (where the sliders of the latter start),
-    left_out (a sentence on models that are missing)
-    models: title, note (what it was measured on), alike (how many layers each one stands for),
-            neurons (of each layer), checkpoints: name, data
-
-`data` is base64 of the layers one after another, each sorted from its largest coefficient, divided
-by the layer's mean and rounded to float16. Positive numbers of float16 are ordered as the integers
-of the same bits are: written are the differences of these integers, each to the one before and the
-first to `TOP`, all counted downwards, as LEB128 (seven bits a byte, the lowest first).
+them. Elsewhere the output shows nothing. CONTRIBUTING.md describes the format, whose version is
+`FORMAT`.
 """
 
 import json
