@@ -56,7 +56,7 @@ from IPython.display import Markdown
 from kent.measure.entropy import knowledge_entropy
 from kent.pages import edits, gaps, live, page, seeds
 from kent.pages.plots import gaps as figures
-from kent.runs import model_plans
+from kent.runs import picture_plans
 
 page.check_parameters()
 
@@ -85,7 +85,7 @@ page.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length}
 measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
 asked = {"p": p, "q": q, "others": others, "steps": steps}
-plan = model_plans.show_edits(checkpoints, **asked, **measured)
+plan = picture_plans.show_edits(checkpoints, **asked, **measured)
 page.estimate_cost(plan)
 
 # %% tags=["made"]
@@ -99,7 +99,7 @@ page.describe_runs([x for each in results.values() for x in each])
 
 # %% tags=["live", "hide-input"]
 published = gaps.model_published()
-picture = live.Picture([*models, published], "algorithm", model_plans.name_suites(others), p)
+picture = live.Picture([*models, published], "algorithm", picture_plans.name_suites(others), p)
 picture
 
 # %% mystnb={"figure": {"name": "fig-gaps", "caption": "How far Algorithm 1 moves the entropy of a layer, against the layer's gap: for log-normal and gamma coefficients (lines), and for every layer of the models measured, multiplied (marks). Dotted: OLMo-1B's gap per layer at the upper and the lower end of figure 2's axis. The vertical axis is linear up to 0.1 nats."}, "image": {"alt": "Four charts, one for each q, of the change of a layer's entropy against its distance from the bound on a logarithmic axis: a line for log-normal and one for gamma coefficients, close to each other, marks of measured layers along them, and dotted lines at the published gaps of OLMo-1B. With q = 1 the lines stay above zero; with q = 2 and 3 they begin below zero.", "width": "100%"}} tags=["figure", "hide-input"]

@@ -47,7 +47,7 @@ from IPython.display import Markdown
 
 from kent.pages import comparisons, live, measures, page, seeds
 from kent.pages.plots import distributions
-from kent.runs import model_plans, plans
+from kent.runs import picture_plans, plans
 
 page.check_parameters()
 
@@ -70,7 +70,7 @@ distributions.plot_evenness()
 measured = {"corpus": corpus, "column": column, "length": length}
 measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
 plan = plans.sweep_stages(checkpoints, steps=steps, **measured)
-pictured = model_plans.show_models(checkpoints, steps=steps, **measured)
+pictured = picture_plans.show_models(checkpoints, steps=steps, **measured)
 page.estimate_cost(plan | pictured)
 
 # %% tags=["made"]
@@ -88,7 +88,7 @@ page.describe_runs([*others, first, *profiles])
 # entropy at its bound; uneven is a few high bars beside many low ones.
 
 # %% tags=["live", "hide-input"]
-further = model_plans.name_suites([*model_plans.FURTHER])
+further = picture_plans.name_suites([*picture_plans.FURTHER])
 live.Picture(live.collect(shown), wanted=further)
 
 # %% mystnb={"figure": {"name": "fig-memory-coefficients", "caption": "Mean coefficients of all memory vectors relative to the mean of their layer (top), and the share that the most used ones hold, mean of layers (bottom); dots: the largest 1 and 10 % in other seeds. The entropy of these distributions is {numref}`fig-knowledge-entropy`. The paper's figure 1 is a drawing without numbers."}, "image": {"alt": "Top: histograms of the mean coefficient over its layer's mean on a logarithmic axis for an early, a middle and the final checkpoint, with the first as a dotted line. Bottom: share of all coefficients against the share of memory vectors, most used first, above the diagonal of even use.", "width": "100%"}} tags=["figure", "hide-input"]

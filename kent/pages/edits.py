@@ -58,7 +58,7 @@ def group_edits(results: Mapping[str, Sequence]) -> tuple[dict, dict]:
 def group_models(
     results: Mapping[str, Sequence[Profile]], p: float | int, q: Sequence[float | int]
 ) -> tuple[dict[str, Sequence[Profile]], dict[str, dict[str, Profile]]]:
-    """Of `model_plans.show_edits` the models' checkpoints, and by model its changed ones."""
+    """Of `picture_plans.show_edits` the models' checkpoints, and by model its changed ones."""
     labels = [name_change(p, each) for each in q]
     changed = {
         model: {label: results[f"{model}, {label}"][0] for label in labels}

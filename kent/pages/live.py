@@ -106,7 +106,7 @@ def edit(
 
 
 def collect(results: Mapping[str, Sequence[Profile]]) -> list[Model]:
-    """The models of `kent.runs.model_plans.show_models`, with all checkpoints."""
+    """The models of `kent.runs.picture_plans.show_models`, with all checkpoints."""
     return [_collect(title, profiles) for title, profiles in results.items()]
 
 

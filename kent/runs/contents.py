@@ -3,7 +3,7 @@
 from functools import partial
 
 from kent.paper import STAGES
-from kent.runs import learning_plans, model_plans, plans
+from kent.runs import learning_plans, model_plans, picture_plans, plans
 
 PAGES = {
     "real_model": model_plans.compare_baselines,
@@ -23,7 +23,7 @@ PAGES = {
     "fig13_learning_corpora": learning_plans.learn_corpora,
     "fig14_two_architectures": learning_plans.learn_architectures,
     "algorithm1_resuscitation": learning_plans.show_algorithm,
-    "algorithm1_entropy": model_plans.show_edits,
+    "algorithm1_entropy": picture_plans.show_edits,
     "fig05_resuscitation": learning_plans.vary_q,
     "fig15_share_of_vectors": learning_plans.vary_p,
     "fig16_resuscitation_by_stage": partial(learning_plans.vary_q, stages=tuple(STAGES)),
@@ -39,7 +39,7 @@ PAGES = {
     "exactness": plans.sweep_sizes,
 }
 
-PLAYED = {"fig01_memory_coefficients": model_plans.show_models}
+PLAYED = {"fig01_memory_coefficients": picture_plans.show_models}
 """What plans the runs of a picture to play with, where a page's numbers are of fewer runs."""
 
 

