@@ -62,15 +62,9 @@ def show_edits(
     plan = show_models(checkpoints, others=others, steps=steps, **measured)
     for name, listed, own in _list_models(checkpoints, others, steps, measured):
         [title] = name_suites([name])
+        settings = {"method": "resuscitate", "p": float(p), "measured": own}
         changes = {
-            f"{title}, {name_change(p, each)}": {
-                "change": {
-                    "method": "resuscitate",
-                    "p": float(p),
-                    "q": float(each),
-                    "measured": own,
-                }
-            }
+            f"{title}, {name_change(p, each)}": {"change": {**settings, "q": float(each)}}
             for each in q
         }
         plan |= vary(listed[-1:], changes, **own) if title in plan else {}

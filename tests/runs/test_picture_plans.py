@@ -13,11 +13,11 @@ def test_a_page_shows_every_checkpoint_and_installed_models_beside(micro, monkey
     others = {"other": {"corpus": "world", "length": 8, "limit": 2}}
     monkeypatch.setattr(picture_plans, "FURTHER", others)
     kept = picture_plans.list_checkpoints
-    monkeypatch.setattr(
-        picture_plans,
-        "list_checkpoints",
-        lambda *x: [("absent", 1)] if x[0] == "other" else kept(*x),
-    )
+
+    def list_checkpoints(name, steps):
+        return [("absent", 1)] if name == "other" else kept(name, steps)
+
+    monkeypatch.setattr(picture_plans, "list_checkpoints", list_checkpoints)
 
     def plan_or_miss(name, *given, **settings):
         if name == "absent":
