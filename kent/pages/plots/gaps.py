@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
 
 from kent.pages.gaps import GAP, GRID, LAWS, change_entropy, read_gaps
 from kent.pages.plots.panels import GREY, MARKERS, THIN, make_panels, name_lines, pick_color, styled
 
 LINES = ("-", "--")
 """Styles of the laws."""
+TICKS = (-0.3, -0.1, -0.05, 0, 0.05, 0.1, 0.2, 0.5, 1)
 
 
 @styled
@@ -35,6 +36,7 @@ def plot_gaps(table: pd.DataFrame, p: float | int, model: str = "OLMo-1B") -> Fi
         axes.set(ylabel="ΔH(θˡ) (nats)", ylim=_find_limits(table[q]), xlim=(GRID[0], GRID[-1]))
         axes.set_yscale("symlog", linthresh=0.1)
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.yaxis.set_major_locator(FixedLocator(TICKS))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())
