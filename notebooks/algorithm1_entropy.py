@@ -73,7 +73,7 @@ page.check_parameters()
 #
 # $$g' = \frac{P\, q \ln q + \mathrm{E}[C \ln C;\, C > t]}{M} - \ln M .$$
 #
-# A law with one parameter beside its mean has one gap for each value of it: the log-normal law $g = \sigma^2/2$, the gamma law of shape $k$
+# A law with one parameter beside its mean has one gap for each value of it: the log-normal law has $g = \sigma^2/2$, the gamma law of shape $k$ has
 # $g = \psi(k + 1) - \ln k$. So the gap alone says what p and q do to such a layer. A perfectly even one ($g = 0$) can only lose, except with
 # $q = 1$.
 #
@@ -118,8 +118,8 @@ gaps.tabulate_turns(p, q)
 # %% tags=["hide-input"]
 agree = gaps.count_signs(table, "log-normal", p)
 each = ", ".join(f"{same} with q = {x:g}" for x, same in agree.items())
-Markdown(f"""Of {len(table)} layers (every checkpoint counts) move the way of
-the log-normal law with their gap: {each}.""")
+Markdown(f"""Of {len(table)} layers (each checkpoint's count) so many move the
+way that the log-normal law with their gap does: {each}.""")
 
 # %% [markdown]
 # ## Multiplied, and measured again
@@ -132,6 +132,7 @@ the log-normal law with their gap: {each}.""")
 moved, compared = edits.tabulate_ways(profiles, changed, p, q)
 kept = moved.rename(index={checkpoints: "last checkpoint"}, level=0)
 kept.index = [f"{x}, {way}: ΔH (nats)" for x, way in kept.index]
+kept.columns = [f"q = {x:g}" for x in q]
 seeds.Estimates(kept, plan)
 
 # %% [markdown]
@@ -190,7 +191,7 @@ At OLMo-1B's last published gap, {gap:.3f} nats, knowledge entropy moves by
 {said} (nats). {again} {picture.left_out}""")
 
 # %% [markdown]
-# OLMo-1B's numbers stand on an assumption: layers alike, or nearly, and near to log-normal. Under it a q from 2 on does not raise
+# OLMo-1B's numbers stand on an assumption: layers alike, or nearly, and near to log-normal. Under it, with p = 50, a q from 2 on does not raise
 # knowledge entropy at the last gap of figure 2, where the paper reports that q = 2 and 3 help. This page asks only whether
 # entropy rises. It does not say whether they help; if they do, a higher knowledge entropy of the changed model need not be why. OLMo's
 # coefficients are not published, and a changed model, measured again, may move otherwise than its multiplied coefficients.

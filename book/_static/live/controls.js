@@ -51,7 +51,8 @@
       this.value = make("p", { className: "value" });
       this.gauge = make("div", { className: "gauge", role: "img" });
       this.said = make("p", { className: "said", "aria-live": "polite" });
-      const drawing = make("div", { className: "drawing" }, this.bars, make("span", { className: "mean" }, "mean"), this.cursor);
+      this.mean = make("span", { className: "mean" }, "mean");
+      const drawing = make("div", { className: "drawing" }, this.bars, this.mean, this.cursor);
       root.append(drawing, this.value, this.gauge, this.said);
     }
 
@@ -75,7 +76,8 @@
       this.checkpoint.say(name);
       if (this.edits) [this.p.say(`${p} %`), this.q.say(show(q, 2))];
       const edited = edit(before, p, q), [old, now] = [before, edited.after].map(entropy);
-      this.shown = { before, edited };
+      this.shown = { before, edited, cut: Math.max(3, q + 0.2) };
+      this.mean.style.bottom = `${100 / this.shown.cut}%`;
       drawGauge(this.gauge, before.length, now, old);
       this.pointAt((this.at + 0.5) / before.length);
       this.nameDrawings(before, old, now);
@@ -113,9 +115,9 @@
 
     /** Mark the bar at a share of the width, and say its value. */
     pointAt(share) {
-      const { before, edited } = this.shown, count = before.length, { after } = edited;
+      const { before, edited, cut } = this.shown, count = before.length, { after } = edited;
       this.at = Math.min(Math.max(Math.floor(share * count), 0), count - 1);
-      drawBars(this.bars, before, edited, this.edits ? 4 : 3, this.at);
+      drawBars(this.bars, before, edited, cut, this.at);
       const old = before[this.at], now = after[this.at], use = 100 * now / after.reduce((total, each) => total + each, 0);
       const value = `${show(old, 2)}${now === old ? "" : ` → ${show(now, 2)}`} times the mean, ${show(use, 2)} % of use`;
       const said = this.value.textContent = `Memory vector ${this.at + 1} of ${count}: ${value}`;
