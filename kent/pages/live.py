@@ -24,7 +24,7 @@ from kent.pages.axes import name_axis, name_checkpoint, place_checkpoints
 FORMAT = "kent live 1"
 TOP = 0x7C00
 """The bits of infinity in float16."""
-MOVED = 1e-6
+MOVED = 1e-4
 """Nats: a layer whose entropy moves by less is neither raised nor lowered."""
 BUDGET = 220_000
 """Characters that the data of a picture may take; models beyond it are left out."""

@@ -3,7 +3,7 @@
 "use strict";
 window.kentLive = (() => {
   const INFINITY = 0x7c00;  // the bit pattern of float16 that all differences start from
-  const MOVED = 1e-6;  // nats: a layer that moves by less is neither raised nor lowered
+  const MOVED = 1e-4;  // nats: a layer that moves by less is neither raised nor lowered
 
   const readHalf = (bits) => (bits >> 10 ? 2 ** ((bits >> 10) - 15) * (1 + (bits & 1023) / 1024) : bits * 2 ** -24);
 
