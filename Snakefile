@@ -101,7 +101,7 @@ CHOSEN = configurations.read_config(f"params/{SUITE}.yaml")
 PLAN, REFUSED = planned()
 LEFT_OUT = "".join(f"\nPage {page} is left out of the suite {SUITE}: {reason}\n" for page, reason in REFUSED.items())
 print(LEFT_OUT, end="", file=sys.stderr)
-RUNNING = [page for page in PAGES if page not in REFUSED]
+RUNNING = [page for page in PAGES if page not in REFUSED and (SUITE != BOOK or page not in contents.RECORDED)]
 JOBS = gathered(PLAN.values())
 STAMP = {run.path: stamp for stamp, job in JOBS.items() for run in job}
 for stamp, job in JOBS.items():

@@ -185,7 +185,7 @@ def do_run(options: argparse.Namespace) -> None:
         print(run.path)
 
 
-def _plan(path: Path) -> "kent.runs.definitions.Run":
+def _plan(path: Path) -> "kent.runs.names.Run":
     from kent.runs.configurations import read_config
     from kent.runs.definitions import from_config
 

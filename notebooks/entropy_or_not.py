@@ -185,8 +185,8 @@ moved, said = pooled.loc[rescaled, ENTROPY], ""
 if rescaled:
     said = f"""The rescale moves knowledge entropy by
 {changes.say_changes(moved)} nats, but the loss by at most
-{largest["loss"]:.1g} millionths of a nat and the log probability of no
-probe by more than {largest["a probe"]:.1g} millionths."""
+{largest["loss"]:.2g} millionths of a nat and the log probability of no
+probe by more than {largest["a probe"]:.2g} millionths."""
 
 # %% tags=["hide-input"]
 if rescaled and all(is_effect(*pair) for pair in moved):

@@ -15,18 +15,19 @@
 # Which of the paper's claims hold in what was run here?
 #
 # What was run is the suite `tiny`: a model of about 0.8 million parameters on synthetic text. It can say what happens at this
-# scale, not what happened in OLMo. A line that names another model is of a page recorded on it, and says what holds in that one.
+# scale, not what happened in OLMo. A line that names another model is of a page recorded on it, and says what holds in that one: the
+# suite `small`, which read about a thousand tokens per parameter, and SmolLM2-135M.
 
 # %% tags=["hide-input", "made"]
 from itertools import product
-from pathlib import Path
 
 from IPython.display import HTML, Markdown
 
 from kent import records
-from kent.models.suites import RECIPES, SUITES
-from kent.pages import evidence, live, page, regressions, scorecard
+from kent.models.suites import OWN, SUITES
+from kent.pages import evidence, live, losses, page, regressions, scorecard
 from kent.pages.plots import claims
+from kent.pages.seeds import RECORDED
 from kent.pages.summaries import NET
 from kent.paper import CLAIMS
 
@@ -90,12 +91,13 @@ for name, (key, change) in product(names, changes.items()):
     page.share(**{f"real-{key}-{name}": moved})
 
 # %% tags=["hide-input", "made"]
-figure5 = Path("smollm2", "fig05_resuscitation.ipynb")
-learned = [x for x in scorecard.list_pages(built) if x.parts[-2:] == figure5.parts]
-row = f"final model, minus unchanged, {NET}"
-for q in (1, 2):
-    moved = scorecard.recall_estimate(learned[0] if learned else None, row, f"q = {q}")
-    page.share(**{f"real-learned-{q}": moved})
+real, beside = RECORDED / "smollm2", losses.FINAL + losses.BESIDE
+controlled, lost = real / "entropy_or_not.ipynb", real / "held_out_loss.ipynb"
+for change in ("resuscitate-1", "resuscitate-2", "random-1", "rescale-1"):
+    name = change.replace("-", ", q = ")
+    net = scorecard.recall_estimate(controlled, f"minus unchanged, {name}", NET)
+    loss = scorecard.recall_estimate(lost, beside, name)
+    page.share(**{f"real-learned-{change}": net, f"real-lost-{change}": loss})
 
 # %% tags=["hide-input", "made"]
 cells = regressions.tabulate_cells()
@@ -107,9 +109,11 @@ for outcome in "AF":
 page.share(**{"limits-r": f"{cells['stage'].corr(cells['log own']):.2f}".replace("-", "−")})
 
 # %% tags=["hide-input", "made"]
-recipe, size = RECIPES["tiny"], SUITES["tiny"].parameters
-seen = {step: recipe.batch * recipe.length * step / size for step in (128, 768)}
-page.share(**{f"tokens-{step}": f"{ratio:.1f}" for step, ratio in seen.items()})
+for suite, steps in {"tiny": (128, 768), "small": (8_000, 50_000)}.items():
+    recipe, size = OWN[suite], SUITES[suite].parameters
+    for name, step in zip(("first", "last"), steps, strict=True):
+        ratio = recipe.batch * recipe.length * step / size
+        page.share(**{f"tokens-{suite}-{name}": f"{ratio:,.2g}" if ratio < 10 else f"{ratio:,.0f}"})
 for suite, said in counted.items():
     key = "counts" if suite == "tiny" else f"{suite}-counts"
     page.share(**{key: said.replace("*", "")})

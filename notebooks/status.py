@@ -24,6 +24,7 @@ from IPython.display import Markdown
 
 from kent import records
 from kent.models import pretraining
+from kent.models.suites import KEPT, WEIGHTS
 from kent.pages import costs, scorecard
 from kent.pages.seeds import collect_outputs
 
@@ -74,12 +75,14 @@ recorded if rows else Markdown("None so far.")
 pd.Series(now, name="value").to_frame()
 
 # %% [markdown]
-# ## The suites pretrained here
+# ## The book's own suites
 #
-# How the models behind these pages were made: size, text read, time it took, and by which commit.
+# How the models behind these pages were made: size, text read, time it took, and by which commit. The suites called small come with
+# kent; the others were pretrained on this machine.
 
 # %% tags=["hide-input"]
 paths = {name: pretraining.locate_manifest(name) for name in pretraining.RECIPES}
+paths |= {name: WEIGHTS / name / "manifest.json" for name in KEPT}
 made = {name: json.loads(path.read_text("utf-8")) for name, path in paths.items() if path.is_file()}
 keys = ["parameters", "tokens", "seconds", "commit", "date", "machine", "torch"]
 facts = {name: {key: manifest[key] for key in keys} for name, manifest in made.items()}

@@ -4,11 +4,11 @@
     python scripts/publish.py NAME       a draft of the prose and this one page, to look at
 
 Pages come from _build/pages/tiny, those that _toc.yml names as results/pages/SUITE/NAME from there
-(recorded.py; left out where there is no record yet), and prose from book/. A page that could not
-run because the package with its model is missing comes from its record in results/pages/tiny, and
-says so. The staging folder, which Sphinx reads, has them as published: the answer first, how a page
-was made at its end (layout.py), pages that are nested in _toc.yml as sections of their chapter
-(nesting.py).
+(recorded.py; left out where there is no record yet), and prose from book/. A page that did not run,
+because it takes long or the package with its model is missing, comes from its record in
+results/pages/tiny, and says so. The staging folder, which Sphinx reads, has them as published: the
+answer first, how a page was made at its end (layout.py), pages that are nested in _toc.yml as
+sections of their chapter (nesting.py).
 """
 
 import argparse
@@ -99,7 +99,7 @@ def read(table: dict) -> dict[str, dict]:
         raise ValueError("\n".join(faults))
     pages = {name: json.loads(path.read_text("utf8")) for name, path in executed.items()}
     kept = [name for name, path in executed.items() if path.parent == RECORDS]
-    return pages | {name: recorded.mark(pages[name]) for name in kept}
+    return pages | {name: recorded.mark(pages[name], name) for name in kept}
 
 
 def find_executed(name: str, notebook: Path) -> Path:

@@ -3,7 +3,7 @@
 `make record` calls it. Of the book's own suite and of other seeds of a suite, results/pages/SUITE/
 holds a page's parameters and the outputs that carry numbers: verdicts, tables, and how they were
 made. Of any other suite it holds the page, which the book shows where _toc.yml names it; and so it
-does of pages that ask for no other seeds, which the book shows where their model cannot be had.
+does of pages that ask for no other seeds or take long, which the book shows where they did not run.
 """
 
 import json
@@ -18,6 +18,7 @@ from publish import fault
 
 from kent.models.suites import SEEDS
 from kent.records import save_json
+from kent.runs import contents
 
 ROOT = Path(__file__).parents[1]
 RECALLED = "seeds.recall"
@@ -32,10 +33,11 @@ PATH = re.compile(rf"(?<![\w./~:<-])/(?:{FOLDERS})/(?:[\w.@+~-]+/)*(?=[\w.@+~-])
 """The folders before a file, written from this machine's root."""
 
 
-def keep(page: dict, suite: str) -> dict:
+def keep(page: dict, suite: str, name: str = "") -> dict:
     """What is kept of an executed page: its numbers, or all that the book shows of it."""
     recalled = any(RECALLED in source_of(cell) for cell in page["cells"])
-    kept = strip(page) if recalled and suite in SEEDS | {"tiny"} else keep_shown(page)
+    numbers = recalled and suite in SEEDS | {"tiny"} and name not in contents.RECORDED
+    kept = strip(page) if numbers else keep_shown(page)
     return kept | {"metadata": _keep_metadata(page["metadata"])}
 
 
@@ -118,7 +120,7 @@ def main(suite: str, *pages: str) -> None:
         if why := fault(executed):
             raise ValueError(f"page {page} is not recorded: {why}")
         target = ROOT / "results" / "pages" / suite / executed.name
-        save_json(keep(json.loads(executed.read_text("utf-8")), suite), target)
+        save_json(keep(json.loads(executed.read_text("utf-8")), suite, page), target)
         print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e3:.0f} kB")
 
 

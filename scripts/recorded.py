@@ -9,6 +9,7 @@ from collections.abc import Collection
 from cells import change_shown, source_of
 
 from kent.pages.scorecard import describe_model, name_model
+from kent.runs import contents
 
 LINK = re.compile(r"\]\((\w+)\.ipynb(?=[#)])")
 
@@ -29,11 +30,13 @@ def adapt(page: dict, name: str, suite: str, names: Collection[str]) -> dict:
     return {**page, "cells": [opening, *(_rename_figure(cell, suite) for cell in rest)]}
 
 
-def mark(page: dict) -> dict:
-    """A page shown from its record, since the package with its model is missing, which it says."""
+def mark(page: dict, name: str) -> dict:
+    """A page shown from its record, with the reason for it behind its question."""
+    missing = "the package with its model was not installed"
+    why = "it takes long" if name in contents.RECORDED else missing
+    said = f"This page did not run when the book was built, since {why}: it is shown as recorded,"
+    said += " when and on what stands at the end."
     first, *rest = page["cells"]
-    said = "This page could not run when the book was built, since the package with its model was"
-    said += " not installed: it is shown as recorded, when and on what stands at the end."
     return {**page, "cells": [{**first, "source": _say(source_of(first), said)}, *rest]}
 
 

@@ -17,7 +17,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kent.files import write_atomically
 from kent.hub import UNREACHABLE
-from kent.learning.questions import ENGLISH_TASKS, WORLD_TASKS, read_task, write_documents
+from kent.learning.questions import (
+    ENGLISH_TASKS,
+    RARE_TASKS,
+    WORLD_TASKS,
+    read_task,
+    write_documents,
+)
 from kent.measure.decoders import Model, count_vocabulary, find_device
 from kent.measure.head import try_tokens
 from kent.measure.masks import find_exact
@@ -52,12 +58,12 @@ def evaluate(
 
     Columns: score (0 to 1), standard_error (over documents; NaN for one), documents (how many), and
     correct (a list with 0 or 1 for each, in the task's order). `tasks` is "paper" (the six, read
-    from the Hub), "world" (six about the world), "english" (four for real models that need no Hub)
-    or a list of names out of these; `limit` asks only the first documents of each. Log
-    probabilities are taken in float32 at least, whatever the model's dtype; what a batch holds
-    besides never moves a score. A document begins with the token that the tokenizer puts in front
-    of a text by its own default, if it does. The model, the tokenizer and the global random states
-    are left as found.
+    from the Hub), "world" (six about the world), "rare" (the same six about what is seldom told
+    there), "english" (four for real models that need no Hub) or a list of names out of these;
+    `limit` asks only the first documents of each. Log probabilities are taken in float32 at least,
+    whatever the model's dtype; what a batch holds besides never moves a score. A document begins
+    with the token that the tokenizer puts in front of a text by its own default, if it does. The
+    model, the tokenizer and the global random states are left as found.
 
     Raises ValueError for an unknown or repeated task, an argument of another type, logits that are
     not finite, weights that are kept elsewhere, another model's tokenizer or one without an
@@ -109,11 +115,12 @@ def find_chance(task: str) -> float:
 @checked
 def choose_tasks(tasks: str | Sequence[str]) -> list[str]:
     """The names that `evaluate` takes `tasks` for; ValueError for an unknown or repeated one."""
-    sets = {"paper": [*TASKS], "world": [*WORLD_TASKS], "english": [*ENGLISH_TASKS]}
+    sets = {"paper": [*TASKS], "world": [*WORLD_TASKS], "rare": [*RARE_TASKS]}
+    sets |= {"english": [*ENGLISH_TASKS]}
     names = sets.get(tasks, [tasks]) if isinstance(tasks, str) else list(tasks)
     accepted = [name for each in sets.values() for name in each]
     if not names or len(set(names)) < len(names) or not set(names) <= set(accepted):
-        wanted = f"'paper', 'world', 'english' or different names out of {', '.join(accepted)}"
+        wanted = f"{', '.join(map(repr, sets))} or different names out of {', '.join(accepted)}"
         raise ValueError(f"tasks may be {wanted}, not {tasks!r}")
     return names
 

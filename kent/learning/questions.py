@@ -4,7 +4,8 @@ Both are files of lm-evaluation-harness (`tasks/*.yaml`), whose metadata say how
 
 About the world a form takes each of the `first` entities of a kind with each opening and each
 ending [text, choice], with slots as in `world.yaml`. The text is about one entity, the choices
-about it and others that `differ` in what is asked.
+about it and others that `differ` in what is asked. Of a rare task (`RARE_TASKS`) the entities are
+the half of a kind that is told of least, in the same forms.
 
 In English a form has texts and groups of cues with their answers. A set of choices is asked once
 for each choice, each time with the cue of another: who sees the choices alone, how long they are
@@ -27,6 +28,8 @@ from kent.text.world import World
 
 WORLD_TASKS = ("facts", "coreference", "procedure", "open_book", "continuation", "exam")
 """The tasks about the world, each like the paper's task in the same place."""
+RARE_TASKS = tuple(f"rare_{name}" for name in WORLD_TASKS)
+"""Those about the world that ask for what is seldom told: a model may know the rest by heart."""
 ENGLISH_TASKS = ("grammar", "general", "everyday", "in_context")
 """The tasks in English: minimal pairs, general knowledge, common sense, finding a fact again."""
 DOCUMENTS = 200
@@ -35,7 +38,9 @@ DOCUMENTS = 200
 
 def read_task(name: str) -> dict:
     """A task, as lm-evaluation-harness reads it, but without documents."""
-    return yaml.safe_load(files(__package__).joinpath(f"tasks/{name}.yaml").read_text("utf-8"))
+    file = name.removeprefix("rare_")
+    task = yaml.safe_load(files(__package__).joinpath(f"tasks/{file}.yaml").read_text("utf-8"))
+    return task | {"task": name}
 
 
 @checked
@@ -46,18 +51,20 @@ def write_documents(name: str) -> list[dict]:
     Each has text, choices, and label, the answer's place, about the world opening too; the places
     take turns, and no two documents are the same. Raises ValueError for another task.
     """
-    known = (*WORLD_TASKS, *ENGLISH_TASKS)
+    known = (*WORLD_TASKS, *RARE_TASKS, *ENGLISH_TASKS)
     if name not in known:
         raise ValueError(f"{name!r} is no task that is written here; these are: {', '.join(known)}")
     plan, chance = read_task(name)["metadata"], random.Random(f"task {name}").random
-    write = _write_about_the_world if name in WORLD_TASKS else _write_in_english
-    return list(islice(write(plan, chance), DOCUMENTS))
+    if name in ENGLISH_TASKS:
+        return list(islice(_write_in_english(plan, chance), DOCUMENTS))
+    return list(_write_about_the_world(plan, chance, rare=name in RARE_TASKS))
 
 
-def _write_about_the_world(plan: dict, chance: Chance) -> Iterator[dict]:
+def _write_about_the_world(plan: dict, chance: Chance, rare: bool) -> Iterator[dict]:
     entities, drafts = World(WORLD_SEED).entities, []
     for form in plan["forms"]:
-        known, openings = entities[form["about"]][: form["first"]], form.get("openings", [""])
+        told, openings = entities[form["about"]], form.get("openings", [""])
+        known = told[len(told) // 2 :] if rare else told[: form["first"]]
         drafts += product([(known, form.get("differ"))], known, openings, form["endings"])
     count = plan["choices"]
     for at, draft in enumerate(islice(shuffle(drafts, chance), DOCUMENTS)):
@@ -68,11 +75,13 @@ def _ask(draft: tuple, label: int, count: int, chance: Chance) -> dict:
     """One document: `count` choices, the one about the subject in the place `label`."""
     (known, differ), subject, opening, (text, choice) = draft
     # Two entities are apart by `differ`, which may be less than what a choice says of them.
-    chosen = {fill(differ or choice, subject): subject}
+    chosen = {fill(differ or choice, subject)}
+    choices = [fill(choice, subject)]
     for other in shuffle(known, chance):
-        if len(chosen) < count:
-            chosen.setdefault(fill(differ or choice, other), other)
-    choices = [fill(choice, entity) for entity in chosen.values()]
+        key, said = fill(differ or choice, other), fill(choice, other)
+        if len(choices) < count and key not in chosen and said not in choices:
+            chosen.add(key)
+            choices.append(said)
     choices.insert(label, choices.pop(0))
     asked = {"opening": fill(opening, subject), "text": fill(text, subject)}
     return asked | {"choices": choices, "label": label}

@@ -24,6 +24,7 @@ from kent.learning.evaluations import Evaluator, find_stop
 from kent.learning.folder import RunFolder
 from kent.learning.injection import InjectedRows
 from kent.learning.knowledge import Knowledge
+from kent.learning.moments import Moments
 from kent.learning.outcomes import Outcome
 from kent.learning.recipes import Recipe, arrange
 from kent.measure.copies import check_remade
@@ -39,14 +40,25 @@ WIDE = (torch.float32, torch.bfloat16, torch.float64)
 
 
 class Trainer(transformers.Trainer):
-    """The Hugging Face Trainer: embeddings decay if asked to, losses are per predicted token."""
+    """The Hugging Face Trainer: embeddings decay if asked to, losses are per predicted token.
 
-    def __init__(self, *, decay_embeddings: bool, **settings):
-        self.decay_embeddings = decay_embeddings
+    The optimizer goes on from `moments`, where they are given.
+    """
+
+    def __init__(self, *, decay_embeddings: bool, moments: Moments | None = None, **settings):
+        self.decay_embeddings, self.moments = decay_embeddings, moments
         super().__init__(**settings)
         # Where it does not know the model's `loss_type` (GPT-2), it would divide by a row's first
         # token too, which no causal model predicts.
         self._loss_shifts_labels = True
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """The optimizer of the arguments, with its memory."""
+        new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if new and self.moments:
+            self.moments.give(optimizer, self.model if model is None else model)
+        return optimizer
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Names of the parameters that decay; what is tied to the embeddings is one with them."""
@@ -70,6 +82,7 @@ def learn(
     out: str | Path,
     *,
     control: Knowledge | None = None,
+    moments: Moments | None = None,
 ) -> Outcome:
     """Have `model` learn on in place from `sequences` [row, position] with `knowledge` injected.
 
@@ -85,6 +98,9 @@ def learn(
     starts at; a constant one stays on the model, but not in the weights that are kept. The
     precision is the recipe's and the weights', whatever the surroundings say
     (`kent.precision.keep_precision`).
+
+    With `moments` (`kent.learning.moments.read_moments`) the optimizer goes on as if pretraining
+    had not ended; without them it begins afresh, as in the paper.
 
     A model that has learned is another one: load it afresh for the same call. Raises ValueError for
     a folder that holds another run (naming what differs) or other things, for token ids or
@@ -105,7 +121,8 @@ def learn(
         set_temperature(model, recipe.temperature)
     steps = range(arguments.save_steps, arguments.max_steps + 1, arguments.save_steps)
     facts = {"knowledge": knowledge, "control": control}
-    folder = RunFolder(out, _identify(model, sequences, recipe, **facts), steps)
+    memory = {"moments": moments.describe()} if moments else {}
+    folder = RunFolder(out, _identify(model, sequences, recipe, **facts) | memory, steps)
     folder.claim()
     if (out / OUTCOME).exists():
         return _load_finished(model, recipe, folder)
@@ -114,7 +131,7 @@ def learn(
     when |= {"tasks": recipe.tasks, "along": recipe.tasks_along}
     evaluator = Evaluator(tokenizer, asked, folder.run, out / "evaluations", **when)
     set_seed(recipe.seed)
-    trainer = _make_trainer(model, recipe, arguments, rows, (evaluator, folder))
+    trainer = _make_trainer(model, recipe, arguments, rows, (evaluator, folder), moments)
     with folder.nothing_half_written():
         _train(trainer, evaluator, folder)
         if trainer.is_world_process_zero():
@@ -179,10 +196,11 @@ def _make_trainer(
     arguments: TrainingArguments,
     rows: InjectedRows,
     watchers: Sequence[TrainerCallback],
+    moments: Moments | None,
 ) -> Trainer:
     """The Trainer of a run; ValueError where accelerate's precision is not the recipe's."""
     cooling = [Cooling(recipe.temperature, decay=recipe.cooling)] if recipe.temperature != 1 else []
-    settings = {"train_dataset": rows, "callbacks": [*cooling, *watchers]}
+    settings = {"train_dataset": rows, "callbacks": [*cooling, *watchers], "moments": moments}
     decayed = recipe.decay_embeddings
     trainer = Trainer(model=model, args=arguments, decay_embeddings=decayed, **settings)
     trainer.remove_callback(PrinterCallback)

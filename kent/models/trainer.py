@@ -33,7 +33,9 @@ from kent.text.world import World
 
 END_OF_TEXT = "<|endoftext|>"
 MOMENTS = "optimizer.safetensors"
-"""AdamW's two moments of each parameter, as PARAMETER.exp_avg and PARAMETER.exp_avg_sq."""
+KINDS = ("exp_avg", "exp_avg_sq")
+"""The file of AdamW's moments beside a checkpoint's weights, and what each is called behind its
+parameter's name."""
 STATE, SECONDS = "trainer_state.json", "seconds.json"
 HISTORY = ("step", "loss", "grad_norm", "learning_rate")
 """What a long run notes of itself, in the manifest's `history`."""
@@ -198,7 +200,7 @@ def _collect_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict
     return {
         f"{names[parameter]}.{moment}": state[moment].contiguous()
         for parameter, state in optimizer.state.items()
-        for moment in ("exp_avg", "exp_avg_sq")
+        for moment in KINDS
     }
 
 

@@ -20,7 +20,7 @@ from kent.learning.recipes import Recipe
 from kent.models.suites import SEEDS, SUITES
 from kent.pages.seeds import collect_outputs
 from kent.runs import times
-from kent.runs.definitions import Run
+from kent.runs.names import Run
 from kent.runs.plans import Plan
 
 COST, RUNS = "kent-cost", "kent-runs"

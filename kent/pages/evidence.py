@@ -144,7 +144,12 @@ def format_seeds(claim: Claim, seeds: dict) -> str:
 
 
 def format_statistic(claim: Claim, value: float, error: float) -> str:
-    """A claim's statistic with two standard errors and its unit; correlations have an interval."""
+    """A claim's statistic with two standard errors and its unit; correlations have an interval.
+
+    A dash where there is no value (`Claim.judge`).
+    """
+    if claim.judge(value, error) == "no value":
+        return "–"
     if claim.unit == "r":
         return format_correlation(value, error)
     return f"{format_interval(value, error, '+')} {claim.unit}".rstrip()

@@ -11,9 +11,11 @@ import pandas as pd
 from kent.learning.outcomes import Outcome, estimate
 from kent.measure.profiles import Profile
 from kent.pages.axes import label_checkpoints, name_axis
+from kent.pages.gates import acquire_net
 from kent.pages.measures import Pair
-from kent.pages.summaries import FALL, fall_to_guessing
+from kent.pages.summaries import FALL, NET, fall_to_guessing, join_tables
 from kent.runs.execution import Result
+from kent.runs.learning_plans import BEFORE as PROFILED
 from kent.runs.learning_plans import LEARNED, LEARNING, UNCHANGED
 
 BEFORE, AFTER = "loss before learning (nats)", "loss after learning (nats)"
@@ -34,12 +36,12 @@ def tabulate_stages(
     return table.rename_axis(columns=name_axis(before))
 
 
-def compare_ends(stages: pd.DataFrame) -> Pair:
-    """How much more the loss rises for the last initial model than for the first.
+def compare_ends(stages: pd.DataFrame, row: str = RISE) -> Pair:
+    """A row of the last initial model minus that of the first: by default how the loss rises.
 
     Zero, with no error, where there is one only.
     """
-    (first, error), *_, (last, own) = [*stages.loc[RISE], stages.loc[RISE].iloc[-1]]
+    (first, error), *_, (last, own) = [*stages.loc[row], stages.loc[row].iloc[-1]]
     return last - first, hypot(error, own) if stages.shape[1] > 1 else 0.0
 
 
@@ -76,3 +78,16 @@ def tabulate_changes(results: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
         }
     )
     return table.add_prefix(FINAL, axis="index")
+
+
+def tabulate_starts(results: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
+    """A column per initial model of `kent.runs.learning_plans.compare_starts`, rows by start."""
+    before, tables = results[PROFILED], {}
+    for label in results:
+        if label.endswith(ending := f", {LEARNING}"):
+            start = label.removesuffix(ending)
+            outcomes, learned = results[label], results[f"{start}, {LEARNED}"]
+            stages = tabulate_stages(before, learned, outcomes).loc[[RISE, "F (%)"]]
+            stages.loc[NET] = [estimate(acquire_net(each)) for each in outcomes]
+            tables[start] = stages
+    return join_tables(tables).rename_axis(columns=name_axis(before))

@@ -145,7 +145,8 @@ def _name_model(provenance: dict) -> str:
 def _name_text(provenance: dict) -> str:
     corpus = provenance["corpus"]
     files = ", ".join(file["name"] for file in corpus.get("files", ()))
-    return corpus.get("corpus") or files or corpus["kind"]
+    mixed = [f", {share:.0%} of {Path(name).name}" for name, share in corpus.get("mix", {}).items()]
+    return "".join([corpus.get("corpus") or files or corpus["kind"], *mixed])
 
 
 def _label(provenance: dict) -> str:

@@ -30,17 +30,22 @@ PAGES = {
     "fig17_amplification_by_stage": partial(learning_plans.vary_q, stages=("369k", "554k")),
     "fig18_attention_temperature": learning_plans.vary_temperature,
     "entropy_or_not": learning_plans.compare_methods,
+    "optimizer_memory": learning_plans.compare_starts,
+    "operating_point": learning_plans.search_points,
     "held_out_loss": learning_plans.measure_learned,
     "table1_hyperparameters": learning_plans.learn_settings,
     "correlations": learning_plans.learn_architectures,
     "learning_curves": learning_plans.learn_stages,
     "appendix_a1_gradients": plans.compare_gradients,
+    "when_entropy_falls": plans.sweep,
     "other_measures": plans.sweep_with_baseline,
     "exactness": plans.sweep_sizes,
 }
 
 PLAYED = {"fig01_memory_coefficients": picture_plans.show_models}
 """What plans the runs of a picture to play with, where a page's numbers are of fewer runs."""
+RECORDED = ("operating_point", "optimizer_memory")
+"""Pages that take long: the book shows what their last run kept, which `make book` does not do."""
 
 
 def plan(page: str, parameters: dict) -> plans.Plan:

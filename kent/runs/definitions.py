@@ -1,69 +1,28 @@
-"""What a run is: its configuration, and its record, named by all that decides its numbers."""
+"""What a run is asked for: the settings of each kind, and the run that they name."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cache
-from pathlib import Path
+from dataclasses import asdict
 from typing import Literal
 
 from kent.change.resuscitation import check_method
-from kent.files import expand
 from kent.measure.familiarity import check_source
-from kent.models import pretraining
-from kent.models.revisions import resolve, spell
-from kent.records import cache_folder, digest, hash_code
 from kent.runs.configurations import make_recipe, read_knowledge
-from kent.settings import Count, Seed, Several, Temperature, Whole, check, checked
-from kent.text.corpora import describe
-from kent.text.documents import looks_like_path
-
-CODE = (
-    *("precision.py", "text/*.py", "text/*.yaml", "models/checkpoints.py", "runs/execution.py"),
-    *("models/gguf_files.py", "models/older_olmo.py"),
-    *("measure/attention.py", "measure/blocks.py", "measure/collection.py", "measure/copies.py"),
-    *("measure/decoders.py", "measure/entropy.py", "measure/experts.py", "measure/head.py"),
-    *("measure/limits.py", "measure/masks.py", "measure/measurement.py", "measure/memory.py"),
-    *("measure/rotations.py", "measure/sharing.py", "measure/streaming.py", "measure/trials.py"),
+from kent.runs.names import (
+    LEARNING_CODE,
+    Name,
+    Run,
+    Source,
+    Step,
+    Texts,
+    describe_text,
+    name_run,
+    plan_pretraining,
 )
-"""Sources that decide the numbers of every run; below, those of some."""
-LEARNING_CODE = (
-    *("learning/*.py", "learning/knowledge.yaml", "learning/tasks/*.yaml"),
-    "change/temperature.py",
-)
-CHANGING_CODE = ("change/rescaling.py", "change/resuscitation.py")
+from kent.runs.rows import place_rows
+from kent.settings import Count, Seed, Several, ShareBelowOne, Temperature, Whole, check, checked
 
-Name = str | Path
-Step = Whole | str | None
-"""Which of a name's checkpoints: at a step, of a branch by its name, or the final one."""
-Texts = str | Sequence[str]
 Dtype = Literal["float32", "bfloat16", "float16", "float64"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One unit of work: what to do, the record it leaves in the cache, and the runs before it.
-
-    What decides its numbers, whatever the checkpoint is called and in whatever order rows are
-    learned, are the `decisive` settings and the `code` (its hash).
-    """
-
-    config: dict
-    path: Path
-    needs: list["Run"] = field(default_factory=list)
-    decisive: dict = field(default_factory=dict)
-    code: str = ""
-
-    @property
-    def done(self) -> bool:
-        """Whether the record is there."""
-        return self.path.is_file()
-
-
-@checked
-def plan_pretraining(suite: str) -> Run:
-    """The run that pretrains a suite on the spot."""
-    return Run({"run": "pretrain", "suite": suite}, pretraining.locate_manifest(suite))
 
 
 @checked
@@ -169,6 +128,8 @@ def plan_learning(
     paraphrase: Whole = 70,
     dtype: Literal["float32", "bfloat16", "float64"] = "float32",
     change: Mapping[str, object] | None = None,
+    mix: Mapping[str, ShareBelowOne] | None = None,
+    memory: bool = False,
     order: Seed | None = None,
     **recipe,
 ) -> Run:
@@ -178,24 +139,34 @@ def plan_learning(
     `kent.Knowledge.from_json`; without files, facts of the synthetic world, so many injected `once`
     and so many paraphrased. `recipe` as for `kent.learning.recipes.Recipe`; `corpus`, `column` and
     `length` as for `kent.sequences`. The defaults are the paper's. `change` (as for `plan_profile`)
-    has the checkpoint changed before it learns. `order` is a seed that shuffles the rows, which
-    otherwise come in the order of the corpus. The weights at the end stay in the cache, in a
-    folder of `learning/` named like the record.
+    has the checkpoint changed before it learns. `mix` has rows of further corpora among those of
+    `corpus`, each with its share of all rows. With `memory` the optimizer goes on from the moments
+    that lie beside the checkpoint (`kent.learning.moments`). `order` is a seed that shuffles the
+    rows, which otherwise come in the order of the corpora. The weights at the end stay in the
+    cache, in a folder of `learning/` named like the record.
 
     Raises `ValueError` for settings of the recipe that do not exist, for files that are not two,
-    and as `plan_profile`.
+    for shares that leave a corpus no row, for the memory of a changed model, and as `plan_profile`.
     """
     settings = asdict(taught := make_recipe(recipe)) | {"betas": list(taught.betas)}
     free = {"rows": settings.pop("rows")}
     settings |= {"corpus": corpus, "column": column, "length": length, "dtype": dtype, "once": once}
     settings |= {"knowledge": [*knowledge], "control": [*control], "paraphrase": paraphrase}
+    more = {}
+    if mix:
+        settings["mix"] = dict(mix)
+        place_rows(settings)
+        more["mixed"] = [describe_text(source, column) for source in mix]
+    if memory and change:
+        raise ValueError("the optimizer's memory is of the checkpoint as it was: without a change")
+    settings |= {"memory": True} if memory else {}
     facts = [each.describe() for each in read_knowledge(settings)]
     # Named, but not decisive: orders are seeds, and pages recorded before there was a choice of
     # when probes are scored asked for the same.
     kept = {} if order is None else {"order": order}
     if settings["probes_every"] == 1:
         kept["probes_every"] = settings.pop("probes_every")
-    more = {"facts": facts, **kept}
+    more |= {"facts": facts, **kept}
     return _plan("learning", name, step, settings, free | kept, LEARNING_CODE, change, **more)
 
 
@@ -257,52 +228,14 @@ def _plan(
     learned: Mapping[str, object] | None = None,
     **more: object,
 ) -> Run:
-    """A run named by the hash of what moves its numbers, which `free` settings do not.
-
-    That is `decisive`, checkpoint, text, code, `more`, the profile that decides a change, and the
-    run that a model has learned in.
-    """
-    if isinstance(name, Path):  # a folder, also where a suite is called so
-        name = str(name.absolute())
-    local = name in pretraining.RECIPES
-    needs = [plan_pretraining(name)] if local else []
-    suite = {"suite": name, "commit": pretraining.identify(name)} if local else None
-    decisive = {"run": kind, "step": step, **decisive}
-    config = {"name": name, **decisive}
-    key = config | {"revision": suite or resolve(name, **spell(step)).identify()} | more
-    if "corpus" in decisive:
-        key["text"] = _describe_text(decisive["corpus"], decisive["column"])
+    """The run of these settings, with the runs before it that a change or a learning names."""
+    if change and learned:
+        raise ValueError("a change before learning is one of the learning's settings")
     if change:
-        source = plan_coefficients(name, step, change)
-        needs, code = [*needs, source], (*code, *CHANGING_CODE)
-        config["change"] = dict(change)
-        # the profile's record is named by its text and code too, which its settings leave open
-        key["change"] = {**change, "measured": source.path.name}
-        decisive["change"] = {**change, "measured": source.decisive}
+        more["change"] = Source(change, plan_coefficients(name, step, change))
     if learned:
-        if change:
-            raise ValueError("a change before learning is one of the learning's settings")
-        source = plan_learned(name, step, learned)
-        needs, config["learned"] = [*needs, source], dict(learned)
-        key["learned"], decisive["learned"] = source.path.name, source.decisive
-        code = (*code, *LEARNING_CODE)
-    key["code"] = hash_code(*CODE, *code)
-    path = cache_folder() / "records" / f"{kind}-{digest(key)}.safetensors"
-    return Run(config | free, path, needs, decisive, key["code"])
-
-
-def _describe_text(corpus: Texts, column: str) -> dict:
-    """What a run reads; read again where a file was written since."""
-    items = (corpus,) if isinstance(corpus, str) else tuple(corpus)
-    files = [path for path in map(expand, filter(looks_like_path, items)) if path.is_file()]
-    states = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in files)
-    return _describe(corpus if isinstance(corpus, str) else items, column, states)
-
-
-@cache
-def _describe(corpus: str | tuple[str, ...], column: str, states: tuple) -> dict:
-    """As `kent.describe`, once for each of the files' `states`: when written, and their bytes."""
-    return describe(corpus, column=column)
+        more["learned"] = Source(learned, plan_learned(name, step, learned))
+    return name_run(kind, name, step, decisive, free, code, **more)
 
 
 PLANS: dict[str, Callable[..., Run]] = {

@@ -20,6 +20,7 @@ from kent.change.temperature import set_temperature
 from kent.errors import DamagedError
 from kent.files import check_writable
 from kent.learning.folder import RECIPE
+from kent.learning.moments import Moments, read_moments
 from kent.learning.outcomes import Outcome
 from kent.learning.probes import MEASURES as SCORES
 from kent.learning.probes import probe
@@ -31,7 +32,7 @@ from kent.measure.measurement import profile
 from kent.measure.profiles import Profile
 from kent.models import pretraining
 from kent.models.checkpoints import load
-from kent.models.revisions import resolve, spell
+from kent.models.revisions import find_checkpoint, resolve, spell
 from kent.records import (
     cache_folder,
     describe_run,
@@ -41,7 +42,9 @@ from kent.records import (
     set_aside,
 )
 from kent.runs.configurations import SETTINGS, make_recipe, read_knowledge
-from kent.runs.definitions import Run, from_config, plan_coefficients, plan_learned
+from kent.runs.definitions import from_config, plan_coefficients, plan_learned
+from kent.runs.names import Run
+from kent.runs.rows import arrange_rows, read_rows
 from kent.text.corpora import describe, sequences
 
 logger = logging.getLogger(__name__)
@@ -250,14 +253,24 @@ def _learn_in(out: Path, config: dict) -> Outcome:
     model, tokenizer = load(config["name"], **spell(config["step"]), dtype=dtype)
     stated = {"change": config.get("change"), "weights_sha256": hash_tensors(model.state_dict())}
     model = _change(model, config)
-    tokens, text = _draw(config | {"limit": config["steps"] * config["batch"]}, tokenizer)
-    if (order := config.get("order")) is not None:
-        tokens = tokens[torch.randperm(len(tokens), generator=torch.Generator().manual_seed(order))]
+    rows = read_rows(config, tokenizer)
+    text = describe(config["corpus"], column=config["column"], tokens=rows[0])
+    text |= {"mix": dict(config["mix"])} if "mix" in config else {}
+    tokens = arrange_rows(config, rows)
     knowledge, control = read_knowledge(config)
     recipe = make_recipe({name: config[name] for name in SETTINGS})
-    outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, control=control)
+    facts, moments = {"control": control}, _remember(config)
+    outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, **facts, moments=moments)
     outcome.provenance.update(corpus=text, seed=recipe.seed, **stated)
     return outcome
+
+
+def _remember(config: dict) -> Moments | None:
+    """The optimizer's memory of a checkpoint, where a run begins with it."""
+    if not config.get("memory"):
+        return None
+    _, folder = find_checkpoint(config["name"], **spell(config["step"]))
+    return read_moments(folder, config["step"])
 
 
 MEASURES = {

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import product
 
 from kent.learning.knowledge import INJECTIONS
 from kent.learning.recipes import Recipe
+from kent.models.suites import OWN
 from kent.paper import STAGES, TABLES, Setting
 from kent.runs.configurations import SETTINGS, make_recipe
-from kent.runs.definitions import Run, plan_learning, plan_profile
+from kent.runs.definitions import plan_learning, plan_profile
+from kent.runs.names import Run
 from kent.runs.plans import (
     Checkpoints,
     Corpus,
@@ -21,7 +24,7 @@ from kent.runs.plans import (
     sweep_architectures,
     vary,
 )
-from kent.settings import Percent, Positive, Whole, checked
+from kent.settings import Count, Percent, Positive, ShareBelowOne, Whole, checked
 
 Changes = Mapping[str, Mapping[str, object]]
 """By label a `method` with its settings (`kent.change.resuscitation.METHODS`), or a `temperature`
@@ -31,7 +34,7 @@ Settings = Mapping[str, object]
 UNCHANGED = "unchanged"
 BEFORE, LEARNING, LEARNED = "before", "learning", "learned"
 """What the label of a run ends with: a profile before learning, the learning, one after it."""
-OWN = ("run", "name", "step")
+NOT_REPEATED = ("run", "name", "step")
 """Settings of a run of learning that a run which measures what has learned does not repeat."""
 
 
@@ -303,6 +306,90 @@ def compare_methods(
     return learn_changed(checkpoints, changes=changes, **settings)
 
 
+FRESH, OWN_RATE, MEMORY = "fresh start", "own rate", "own rate and memory"
+"""How learning begins: as in the paper; at the rate that pretraining had, constant; and so with the
+optimizer's moments too."""
+
+
+@checked
+def compare_starts(
+    checkpoints: Checkpoints,
+    *,
+    steps: Steps = (),
+    recipe: Settings | None = None,
+    knowledge: Sequence[str] = (),
+    control: Sequence[str] = (),
+    **measured,
+) -> Plan:
+    """The four stages learning on from each start, profiled "before" and at the end of each.
+
+    Under "START, learning" and "START, learned". Raises `ValueError` for checkpoints that are not
+    the book's own, whose rates are not known.
+    """
+    if not isinstance(checkpoints, str) or checkpoints not in OWN:
+        fault = f"the learning rates of {checkpoints!r} are not known"
+        raise ValueError(f"{fault}; known are those of {', '.join(OWN)}")
+    stages = list_stages(checkpoints, steps, tuple(STAGES))
+    stages = [(name, step) for name, step in stages if step]  # the untrained has no rate
+    own, facts = _choose_recipe(checkpoints, recipe), {"knowledge": knowledge, "control": control}
+    runs = {FRESH: [], OWN_RATE: [], MEMORY: []}
+    for name, step in stages:
+        constant = {"learning_rate": OWN[name].follow_rate(step), "min_rate": 1.0}
+        constant |= {"warmup": 0.0, "warmup_from": 0.0}
+        varied = {FRESH: {}, OWN_RATE: constant, MEMORY: constant | {"memory": True}}
+        for label, settings in varied.items():
+            runs[label].append(plan_learning(name, step, **own | settings, **facts))
+    plan = vary(stages, {BEFORE: {}}, **measured)
+    for label, learning in runs.items():
+        plan[f"{label}, {LEARNING}"] = learning
+        plan[f"{label}, {LEARNED}"] = [_measure_learned(run, measured) for run in learning]
+    return plan
+
+
+def name_point(corpus: str, share: float, rate: float, epochs: int) -> str:
+    """What a setting of continual learning is called.
+
+    >>> name_point("world-far", 0.5, 1e-3, 3)
+    'world-far, half old text, peak rate 0.001, 3 epochs'
+    """
+    old = {0: "", 0.5: ", half old text"}.get(share, f", {share:.0%} old text")
+    return f"{corpus}{old}, peak rate {rate:g}, {epochs} epoch{'s' * (epochs > 1)}"
+
+
+@checked
+def search_points(
+    checkpoints: Checkpoints,
+    *,
+    corpora: Sequence[str] = (),
+    shares: Sequence[ShareBelowOne] = (0.0, 0.5),
+    rates: Sequence[Positive] = (1e-3, 3e-3),
+    epochs: Sequence[Count] = (1,),
+    steps: Steps = (),
+    recipe: Settings | None = None,
+    knowledge: Sequence[str] = (),
+    control: Sequence[str] = (),
+    **measured,
+) -> Plan:
+    """The last checkpoint learning on at every setting, and profiled "before" and at its end.
+
+    Under "SETTING, learning" and "SETTING, learned", for each of the `corpora` (by default the
+    recipe's), each share of rows from the page's own corpus among its rows, each peak rate, and
+    each number of epochs.
+    """
+    last, own = list_stages(checkpoints, steps, ("738k",)), _choose_recipe(checkpoints, recipe)
+    facts, old = {"knowledge": knowledge, "control": control}, measured["corpus"]
+    plan = vary(last, {BEFORE: {}}, **measured)
+    for point in product([*corpora] or [own["corpus"]], shares, rates, epochs):
+        corpus, share, rate, count = point
+        settings = own | {"corpus": corpus, "learning_rate": rate, "epochs": count}
+        settings |= {"mix": {old: share}} if share else {}
+        [run] = vary(last, {LEARNING: facts}, plan_learning, **settings)[LEARNING]
+        name = name_point(*point)
+        plan[f"{name}, {LEARNING}"] = [run]
+        plan[f"{name}, {LEARNED}"] = [_measure_learned(run, measured)]
+    return plan
+
+
 @checked
 def measure_learned(
     checkpoints: Checkpoints,
@@ -340,4 +427,4 @@ def _measure_learned(run: Run, measured: Settings) -> Run:
 
 def list_settings(learning: Run) -> dict:
     """What a run of learning was planned with, but for its checkpoint."""
-    return {key: value for key, value in learning.config.items() if key not in OWN}
+    return {key: value for key, value in learning.config.items() if key not in NOT_REPEATED}

@@ -9,7 +9,8 @@ from kent.models.revisions import choose_count, find_checkpoint, list_places, li
 from kent.models.suites import SUITES, Suite
 from kent.paper import STAGES
 from kent.records import digest
-from kent.runs.definitions import Dtype, Run, plan_familiarity, plan_gradients, plan_profile
+from kent.runs.definitions import Dtype, plan_familiarity, plan_gradients, plan_profile
+from kent.runs.names import Run
 from kent.settings import Count, Whole, checked
 
 Checkpoints = str | Sequence[str]

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 PROBE = 12
 """Tokens of a probe of the synthetic knowledge, by the tiny suite's tokenizer."""
-TASKS = {"": 0, "world": 113_992, "english": 38_540, "paper": 4_690_820}
+TASKS = {"": 0, "world": 113_992, "rare": 113_992, "english": 38_540, "paper": 4_690_820}
 """Tokens of a round of tasks (the paper's are assumed: `benchmarks/README.md`)."""
 ALIKE, NEAR = 2, 10
 """Factors within which models are of like size, and runs of like length."""

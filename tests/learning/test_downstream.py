@@ -19,7 +19,7 @@ from transformers.modeling_outputs import CausalLMOutput
 import kent
 import kent.records
 from kent.learning import downstream, questions
-from kent.runs.definitions import plan_pretraining
+from kent.runs.names import plan_pretraining
 from kent.text.corpora import WORLD_SEED
 from kent.text.templates import fill
 from kent.text.world import World
@@ -30,8 +30,8 @@ def tokenizer():
     return make_byte_tokenizer()
 
 
-WRITTEN = (*questions.WORLD_TASKS, *questions.ENGLISH_TASKS)
-ALL_OF = {"everyday": 152}
+WRITTEN = (*questions.WORLD_TASKS, *questions.RARE_TASKS, *questions.ENGLISH_TASKS)
+ALL_OF = {"everyday": 152, "rare_procedure": 108}
 """Documents of a task that has fewer than the most."""
 DIGESTS = {
     "facts": "523b7b51a5b439a6",
@@ -40,6 +40,12 @@ DIGESTS = {
     "open_book": "c5011bcb1ffe4bb9",
     "continuation": "7fba1f26d93f3f1b",
     "exam": "f69b003a32fea451",
+    "rare_facts": "20f5e1409387148e",
+    "rare_coreference": "aa5042f9a94b5eb5",
+    "rare_procedure": "75cc1c4520768a5e",
+    "rare_open_book": "0144bf5506a297ff",
+    "rare_continuation": "04429537da2920ad",
+    "rare_exam": "7f1adc29ee972586",
     "grammar": "135469f9aa8a21bf",
     "general": "ab8c98340cda36be",
     "everyday": "a2c99fc3773d348a",
@@ -63,6 +69,14 @@ def test_documents_differ_and_have_their_answers_everywhere(task):
 def test_the_documents_stay_what_they_are(task):
     """Scores are comparable only over the same ones: who means to change them changes this too."""
     assert kent.records.digest(questions.write_documents(task)) == DIGESTS[task]
+
+
+def test_a_rare_task_asks_of_none_that_the_usual_one_asks_of():
+    people = [str(each) for each in World(0).entities["person"]]
+    half = len(people) // 2
+    said = [each["choices"][0] for each in questions.write_documents("rare_coreference")]
+    named = {name for name in people for text in said if name in text}
+    assert named and named <= {*people[half:]} and half > 40
 
 
 @pytest.mark.parametrize("task", questions.ENGLISH_TASKS)
@@ -324,7 +338,7 @@ def test_a_real_model_answers_english_better_than_guessing_and_not_all():
 
 def test_other_tasks_are_refused(tokenizer):
     for tasks in ("glue", [], ["exam", "exam"]):
-        accepted = "tasks may be 'paper', 'world', 'english' or different names out of sciq"
+        accepted = "tasks may be 'paper', 'world', 'rare', 'english' or different names out of sciq"
         with pytest.raises(ValueError, match=accepted):
             downstream.evaluate(make_model(), tokenizer, tasks)
     for ask in (downstream.find_chance, downstream.choose_tasks):

@@ -13,7 +13,7 @@ from kent.models.suites import SUITES
 from kent.pages import costs, page
 from kent.records import describe_run, save_tensors
 from kent.runs import plans, times
-from kent.runs.definitions import Run
+from kent.runs.names import Run
 
 PARAMETERS = Path(__file__).parents[2] / "params"
 SIZE = SUITES["tiny"].parameters

@@ -9,7 +9,7 @@ import torch
 from kent.measure.profiles import Profile
 from kent.pages import losses
 from kent.pages.losses import AFTER, BEFORE, BESIDE, FINAL, MOVED, RISE
-from kent.pages.plots.losses import plot_losses
+from kent.pages.plots.losses import plot_losses, plot_starts
 from kent.runs import learning_plans
 
 NOISE = torch.tensor([-0.1, 0.1, 0.0, 0.0], dtype=torch.float64)
@@ -92,3 +92,38 @@ def test_every_run_of_learning_is_measured_once_more_at_its_end(micro):
         assert [run.needs[-1].path for run in plan[label]] == [run.path for run in learning]
         assert {run.config["limit"] for run in plan[label]} == {4}
     assert plan["unchanged, learned"][0].path == plan["learned"][-1].path
+
+
+def test_a_stage_begins_as_in_the_paper_at_its_own_rate_and_with_its_memory(micro):
+    text = {"corpus": "world", "length": 16, "limit": 4}
+    plan = learning_plans.compare_starts("tiny", steps=[1, 4], **text)
+    labels = ["fresh start", "own rate", "own rate and memory"]
+    ends = [f"{label}, {end}" for label in labels for end in ("learning", "learned")]
+    assert [*plan] == ["before", *ends]
+    fresh, own, memory = (plan[f"{label}, learning"] for label in labels)
+    assert [run.config["step"] for run in fresh] == [1, 4]
+    rates = [micro.follow_rate(step) for step in (1, 4)]
+    for runs in (own, memory):
+        assert [run.config["learning_rate"] for run in runs] == rates
+        assert {(run.config["min_rate"], run.config["warmup"]) for run in runs} == {(1.0, 0.0)}
+    assert {run.config["learning_rate"] for run in fresh} == {3e-3}
+    assert all(run.config["memory"] for run in memory)
+    assert not any("memory" in run.config for run in [*fresh, *own])
+    with pytest.raises(ValueError, match="learning rates of 'olmo-1b' are not known; known are"):
+        learning_plans.compare_starts("olmo-1b", **text)
+
+
+def test_starts_are_tables_of_their_stages_and_lines_of_a_figure(learn):
+    before = [make_profile(3.0, step=4), make_profile(1.0)]
+    results, worse = {"before": before}, ((-4, -4), (-3.9, -3.9))
+    for start, knowledge in {"one": ((-4, -4), (-3, -2)), "two": worse}.items():
+        results[f"{start}, learning"] = [learn(4), learn(8, knowledge=knowledge)]
+        results[f"{start}, learned"] = [make_profile(3.5), make_profile(2.5)]
+    table = losses.tabulate_starts(results)
+    assert table.loc[f"one, {RISE}", 8][0] == pytest.approx(1.5)
+    net = "A net of the control (points)"
+    assert table.loc[f"two, {net}", 8][0] < table.loc[f"one, {net}", 8][0]
+    value, _ = losses.compare_ends(table, f"two, {net}")
+    assert value == pytest.approx(table.loc[f"two, {net}", 8][0] - table.loc[f"two, {net}", 4][0])
+    figure = plot_starts(table).figure
+    assert [len(axes.containers) for axes in figure.axes] == [2, 2]

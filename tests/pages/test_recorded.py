@@ -15,6 +15,7 @@ import yaml
 
 from kent.models.suites import SEEDS, SUITES
 from kent.pages import scorecard
+from kent.runs import contents
 
 ROOT = Path(__file__).parents[2]
 RECORDS = sorted((ROOT / "results/pages").glob("*/*.ipynb"))
@@ -98,6 +99,7 @@ def test_a_record_of_another_model_holds_what_the_book_shows(executed):
 @pytest.mark.parametrize("suite", ["tiny", "tiny-1", "smollm2-2"])
 def test_a_record_of_a_seed_holds_numbers_alone(executed, suite):
     executed["cells"].append(code("recorded = seeds.recall(plan, checkpoints)"))
+    assert record.keep(executed, "tiny", contents.RECORDED[0]) == record.keep(executed, "smollm2")
     parameters, made = record.keep(executed, suite)["cells"]
     assert parameters["metadata"]["tags"] == ["injected-parameters"]
     assert [*made["outputs"][0]["metadata"]] == ["kent-runs"]
@@ -152,7 +154,10 @@ def test_a_page_whose_model_is_missing_is_shown_as_recorded_and_says_so(
     table = {"parts": [{"chapters": [{"file": "notebooks/real"}]}]}
     shown = publish.read(table)["real"]
     opening = cells.source_of(shown["cells"][0]).split("\n\n")
-    assert opening[2] == "Does it help?" and opening[3].startswith("This page could not run when")
+    assert opening[2] == "Does it help?"
+    assert opening[3].startswith("This page did not run when the book was built, since the package")
+    monkeypatch.setattr(recorded.contents, "RECORDED", ("real",))
+    assert "since it takes long: it is" in cells.source_of(publish.read(table)["real"]["cells"][0])
     built.parent.mkdir()
     built.write_text(json.dumps(page))
     assert publish.read(table)["real"] == page, "what ran here comes first"
@@ -162,8 +167,8 @@ def test_a_page_whose_model_is_missing_is_shown_as_recorded_and_says_so(
         publish.read(table)
 
 
-@pytest.mark.parametrize("page", ["real_model", "real_resuscitation"])
-def test_pages_whose_model_may_be_missing_have_a_record_of_today(page):
+@pytest.mark.parametrize("page", ["real_model", "real_resuscitation", *contents.RECORDED])
+def test_pages_that_may_not_run_have_a_record_of_today(page):
     kept = publish.RECORDS / f"{page}.ipynb"
     assert publish.fault(kept, ROOT / "notebooks" / f"{page}.ipynb") is None
     assert kept.stat().st_size < 600_000

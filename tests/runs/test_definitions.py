@@ -15,7 +15,7 @@ import kent
 from kent import records
 from kent.__main__ import main
 from kent.models import pretraining
-from kent.runs import configurations, definitions, execution
+from kent.runs import configurations, definitions, execution, names
 
 
 def test_a_run_is_measured_once_and_then_loaded(pretrained, monkeypatch):
@@ -265,7 +265,10 @@ def test_settings_of_learning_that_do_not_exist_are_refused(micro):
     [
         ({"steps": 15}, "must be a multiple of 10 injections, not 15"),
         ({"batch": 5, "rows": 2}, "a batch of 5 rows is not a multiple of 2 rows at once"),
-        ({"tasks": "worlds"}, "tasks may be 'paper', 'world', 'english' or .*, not 'worlds'"),
+        (
+            {"tasks": "worlds"},
+            "tasks may be 'paper', 'world', 'rare', 'english' or .*, not 'worlds'",
+        ),
         ({"epochs": 0}, "epochs must be greater than or equal to 1, not 0"),
         ({"warmup": 1.0}, "warmup must be less than 1, not 1.0"),
     ],
@@ -273,7 +276,7 @@ def test_settings_of_learning_that_do_not_exist_are_refused(micro):
 def test_a_recipe_that_no_run_can_have_is_refused_before_the_hub_is_asked(
     monkeypatch, settings, message
 ):
-    monkeypatch.setattr(definitions, "resolve", pytest.fail)
+    monkeypatch.setattr(names, "resolve", pytest.fail)
     with pytest.raises(ValueError, match=message):
         definitions.plan_learning("olmo-1b", None, **LESSON | settings)
 
@@ -384,7 +387,7 @@ def test_a_setting_of_another_type_is_named_before_anything_is_looked_up(
     monkeypatch, setting, wrong
 ):
     for what in ("resolve", "describe"):
-        monkeypatch.setattr(definitions, what, pytest.fail)
+        monkeypatch.setattr(names, what, pytest.fail)
     config = {"run": "profile", "name": "olmo-1b", "step": 4, **SMALL, setting: wrong}
     with pytest.raises(ValueError, match=f"{setting} must be"):
         definitions.from_config(config)

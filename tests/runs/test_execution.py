@@ -3,6 +3,7 @@ same weights."""
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sizes import LESSON, SMALL
 from kent.errors import DamagedError
 from kent.learning.outcomes import Outcome
 from kent.measure import familiarity, profiles
+from kent.models import pretraining
 from kent.records import cache_folder, hash_tensors, load_tensors, save_tensors
 from kent.runs import definitions, execution
 
@@ -250,3 +252,20 @@ def test_familiarity_passes_over_as_many_documents_as_it_is_told(finished, lesso
     found, both = execution.fetch(other), execution.fetch(whole)
     assert found.surprisals.tolist() == pytest.approx(both.surprisals[1:].tolist())
     assert definitions.plan_familiarity("tiny", 4, **settings, skip=0).path == whole.path
+
+
+def test_a_planned_run_takes_the_memory_beside_the_checkpoint(micro, monkeypatch):
+    monkeypatch.setitem(pretraining.RECIPES, "tiny", replace(micro, moments=(4,)))
+    plain, memory = (
+        definitions.plan_learning("tiny", 4, **LESSON, memory=each) for each in (False, True)
+    )
+    assert plain.path != memory.path and "memory" not in plain.config
+    assert definitions.from_config(memory.config).path == memory.path
+    afresh, went_on = map(execution.fetch, (plain, memory))
+    assert went_on.curve[0, 0] == afresh.curve[0, 0]
+    assert not torch.equal(went_on.curve[2:, 0], afresh.curve[2:, 0])
+    with pytest.raises(ValueError, match="holds no memory of its optimizer"):
+        execution.fetch(definitions.plan_learning("tiny", 1, **LESSON, memory=True))
+    change = {"method": "shrink", "measured": {"corpus": "world", "length": 16, "limit": 4}}
+    with pytest.raises(ValueError, match="without a change"):
+        definitions.plan_learning("tiny", 4, **LESSON, memory=True, change=change)

@@ -11,7 +11,7 @@ from sizes import LESSON, SMALL
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from kent.runs import definitions, execution, exposure
+from kent.runs import definitions, execution, exposure, names
 from kent.text.templates import Document
 
 END, BOS = "<|end|>", "<s>"
@@ -39,7 +39,7 @@ def write_texts() -> list[str]:
     return texts
 
 
-def plan(path: Path, texts: list[str], **settings) -> definitions.Run:
+def plan(path: Path, texts: list[str], **settings) -> names.Run:
     path.write_text("".join(f"{json.dumps({'text': text})}\n" for text in texts))
     shape = {"length": LENGTH, "batch": BATCH, "steps": STEPS, "rows": BATCH}
     return definitions.plan_learning("tiny", 4, **LESSON | shape | {"corpus": str(path)} | settings)
@@ -74,6 +74,23 @@ def test_exposure_is_what_the_trainer_was_fed(tokenise, monkeypatch, tmp_path, o
     found = exposure.measure_exposure(run, [Document(text, ()) for text in texts]).tolist()
     assert found == pytest.approx(expected)
     assert {0.0, 1.0} < {*found}, "some are fed whole, some in part, some not at all"
+
+
+def test_exposure_is_what_was_fed_of_each_corpus_of_a_mixture(tokenise, monkeypatch, tmp_path):
+    tokenizer, texts = tokenise(), write_texts()
+    half = len(texts) // 2
+    plan(other := tmp_path / "other.jsonl", texts[half:])
+    run = plan(tmp_path / "texts.jsonl", texts[:half], mix={str(other): 0.5}, order=3)
+    keep_what_is_fed(tmp_path, monkeypatch.setattr)
+    execution.do(run)
+    rows = load_file(tmp_path / "fed0.safetensors")["rows"]
+    fed = {tokenizer.decode([token]) for token in rows.unique().tolist()}
+    words = [text.split() for text in texts]
+    expected = [sum(word in fed for word in each) / len(each) for each in words]
+    found = exposure.measure_exposure(run, [Document(text, ()) for text in texts]).tolist()
+    assert found == pytest.approx(expected)
+    assert max(found[:half]) == max(found[half:]) == 1.0
+    assert execution.fetch(run).provenance["corpus"]["mix"] == {str(other): 0.5}
 
 
 def test_of_copies_the_one_counts_of_which_most_was_fed(tokenise, tmp_path):

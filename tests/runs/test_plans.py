@@ -11,13 +11,13 @@ import kent
 from kent.models.pretraining import RECIPES
 from kent.models.suites import SUITES
 from kent.paper import STAGES
-from kent.runs import contents, definitions, execution, learning_plans, model_plans, plans
+from kent.runs import contents, definitions, execution, learning_plans, model_plans, names, plans
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"corpus": "world", "length": 16, "limit": 4}
 
 
-def settings(listed: list[definitions.Run], *keys: str) -> list[tuple]:
+def settings(listed: list[names.Run], *keys: str) -> list[tuple]:
     return [tuple(run.config[key] for key in keys) for run in listed]
 
 
@@ -92,7 +92,7 @@ def test_familiarity_compares_at_least_two_corpora(micro):
 def test_familiarity_of_a_text_without_known_entities_is_refused_before_the_hub_is_asked(
     monkeypatch,
 ):
-    monkeypatch.setattr(definitions, "resolve", pytest.fail)
+    monkeypatch.setattr(names, "resolve", pytest.fail)
     with pytest.raises(ValueError, match="'dolma' is no source of entities"):
         plans.compare_familiarity("olmo-1b", corpus="dolma", length=16, limit=4)
 
