@@ -45,9 +45,9 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["made", "hide-input"]
 from IPython.display import Markdown
 
-from kent.pages import comparisons, measures, page, seeds
+from kent.pages import comparisons, live, measures, page, seeds
 from kent.pages.plots import distributions
-from kent.runs import plans
+from kent.runs import picture_plans, plans
 
 page.check_parameters()
 
@@ -70,16 +70,26 @@ distributions.plot_evenness()
 measured = {"corpus": corpus, "column": column, "length": length}
 measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
 plan = plans.sweep_stages(checkpoints, steps=steps, **measured)
-page.estimate_cost(plan)
+pictured = picture_plans.show_models(checkpoints, steps=steps, **measured)
+page.estimate_cost(plan | pictured)
 
 # %% tags=["made"]
 results = page.fetch_all(plan)
 profiles, (first,) = results["stages"], results["first"]
 recorded = seeds.recall(plan, checkpoints)
-page.describe_runs([first, *profiles])
+shown = page.fetch_all(pictured)
+others = [each for listed in shown.values() for each in listed]
+page.describe_runs([*others, first, *profiles])
 
 # %% [markdown]
 # ## Figure
+#
+# In the book a picture to play with comes first: one layer's coefficients, sorted. Even is a row of bars as high as the dashed line, and an
+# entropy at its bound; uneven is a few high bars beside many low ones.
+
+# %% tags=["live", "hide-input"]
+further = picture_plans.name_suites([*picture_plans.FURTHER])
+live.Picture(live.collect(shown), wanted=further)
 
 # %% mystnb={"figure": {"name": "fig-memory-coefficients", "caption": "Mean coefficients of all memory vectors relative to the mean of their layer (top), and the share that the most used ones hold, mean of layers (bottom); dots: the largest 1 and 10 % in other seeds. The entropy of these distributions is {numref}`fig-knowledge-entropy`. The paper's figure 1 is a drawing without numbers."}, "image": {"alt": "Top: histograms of the mean coefficient over its layer's mean on a logarithmic axis for an early, a middle and the final checkpoint, with the first as a dotted line. Bottom: share of all coefficients against the share of memory vectors, most used first, above the diagonal of even use.", "width": "100%"}} tags=["figure", "hide-input"]
 distributions.plot_coefficients(profiles, first, recorded)
@@ -118,7 +128,8 @@ Markdown(said)
 #     -p checkpoints FOLDER -p corpus FILE.txt
 # ```
 #
-# Four passes over the text, shared with [Figure 2](fig02_knowledge_entropy.ipynb) through the cache ([what a pass takes](speed.ipynb)).
+# Four passes over the text, and one for every other checkpoint and for the further models in the picture to play with. All are shared with
+# [Figure 2](fig02_knowledge_entropy.ipynb) and [Algorithm 1 by p and q](algorithm1_entropy.ipynb) through the cache ([what a pass takes](speed.ipynb)).
 #
 # *Deviations from the paper.* A sample of Dolma ([Soldaini et al. 2024](https://arxiv.org/abs/2402.00159)) stands in for the first training batch
 # ([the data](../book/data.md)); padding never enters the means.

@@ -25,7 +25,7 @@ from IPython.display import HTML, Markdown
 
 from kent import records
 from kent.models.suites import OWN, SUITES
-from kent.pages import entities, evidence, losses, page, regressions, scorecard
+from kent.pages import entities, evidence, live, losses, page, regressions, scorecard
 from kent.pages.plots import claims
 from kent.pages.seeds import RECORDED
 from kent.pages.summaries import NET
@@ -117,7 +117,11 @@ for suite, steps in {"tiny": (128, 768), "small": (8_000, 50_000)}.items():
     for name, step in zip(("first", "last"), steps, strict=True):
         ratio = recipe.batch * recipe.length * step / size
         page.share(**{f"tokens-{suite}-{name}": f"{ratio:,.2g}" if ratio < 10 else f"{ratio:,.0f}"})
-page.share(picture=HTML(claims.draw_use()))
 for suite, said in counted.items():
     key = "counts" if suite == "tiny" else f"{suite}-counts"
     page.share(**{key: said.replace("*", "")})
+
+# %% tags=["hide-input", "made"]
+figure1 = built / "tiny" / "fig01_memory_coefficients.ipynb"
+picture = live.stand_in(live.recall(figure1), claims.draw_use())
+page.share(picture=HTML(picture))

@@ -1,7 +1,8 @@
 """A page as published: its question and answers first, how it was made folded away at its end.
 
-What a source's cells say of themselves decides: the tags `figure`, `answer`, `made`, `parameters`,
-the section headings, and what outputs keep in their metadata ("kent", "kent-runs").
+What a source's cells say of themselves decides: the tags `figure`, `answer`, `live` (a picture to
+play with), `made` and `parameters`, the section headings, and what outputs keep in their metadata
+("kent", "kent-runs").
 """
 
 import re
@@ -40,6 +41,7 @@ class Page:
     intro: str
     figure: dict | None
     answer: dict | None
+    live: dict | None
     rows: list[dict]
     runs: dict | None
     has_parameters: bool
@@ -83,7 +85,8 @@ def take_apart(name: str, cells: list[dict], recorded: bool = False) -> Page:
     runs = next(iter(collect(rest, "kent-runs")), None)
     has_parameters = _pick(rest, "parameters") is not None
     said = read_opening(source_of(first))
-    page = Page(name, *said, figure, _pick(rest, "answer"), rows, runs, has_parameters, recorded)
+    shown = figure, _pick(rest, "answer"), _pick(rest, "live")
+    page = Page(name, *said, *shown, rows, runs, has_parameters, recorded)
     _sort(page, rest)
     return page
 
@@ -93,7 +96,7 @@ def _sort(page: Page, cells: list[dict]) -> None:
     section = None
     for cell in cells:
         section = heading_of(cell) or section
-        if cell is page.figure or cell is page.answer:
+        if any(cell is each for each in (page.figure, page.answer, page.live)):
             page.how.append(show_code(cell))
         elif tags_of(cell) & MADE or section == "Check":
             page.how.append(embolden_headings(unfold(cell)))
@@ -122,7 +125,7 @@ def compose(page: Page, kinds: list[str], level: int = 1) -> list[dict]:
     texts += [openings.question(page.question)] if page.question else []
     texts += [openings.answers(before)] if before else []
     opening = [make_text("\n\n".join(texts))]
-    opening += [show_output(cell) for cell in (page.answer, page.figure) if cell]
+    opening += [show_output(cell) for cell in (page.answer, page.live, page.figure) if cell]
     said = openings.badge(page.runs, page.has_parameters, page.recorded)
     under = [openings.answers(behind)] if behind else []
     under += [openings.sources(page.name, said, kinds), page.intro]

@@ -6,6 +6,10 @@ UNUSED = "THEBE_JS_URL", "sphinx-thebe.js"
 """Of running cells in the page, which nothing here offers; declared twice, it is an error."""
 
 
+LIVE = ("measures", "drawing", "controls")
+"""Of book/_static/live, in the order in which they need each other."""
+
+
 def show_formulas(app: Sphinx) -> None:
     """Load what shows formulas in the whole book as one page, which Sphinx takes for its first."""
     if app.builder.name == "singlehtml":
@@ -22,8 +26,17 @@ def _is_unused(script: object) -> bool:
     return any(word in said for word in UNUSED)
 
 
+def play(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Load what draws a picture to play with where there is one; on paper another stands in."""
+    if app.builder.name == "html" and 'class="live"' in context.get("body", ""):
+        for name in LIVE:
+            app.add_js_file(f"live/{name}.js", loading_method="defer")
+        app.add_css_file("live/live.css")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("builder-inited", show_formulas)
+    app.connect("html-page-context", play)
     app.connect("html-page-context", drop_unused, priority=900)
     return {"parallel_read_safe": True}

@@ -15,7 +15,7 @@ from kent.measure.profiles import Profile
 from kent.pages.measures import ENTROPY, HEADINGS, Pair
 from kent.pages.seeds import format_interval
 from kent.paper import is_effect
-from kent.runs.model_plans import FACTS, UNCHANGED
+from kent.runs.model_plans import FACTS, UNCHANGED, name_change
 
 MEASURED = ("knowledge", "contribution", "token", "loss")
 """Without attention: of a model that a change has broken it cannot be measured."""
@@ -53,6 +53,20 @@ def group_edits(results: Mapping[str, Sequence]) -> tuple[dict, dict]:
     labels = [label for label in results if f"{label}, {FACTS}" in results]
     profiles = {label: results[label][0] for label in labels}
     return profiles, {label: results[f"{label}, {FACTS}"][0] for label in labels}
+
+
+def group_models(
+    results: Mapping[str, Sequence[Profile]], p: float | int, q: Sequence[float | int]
+) -> tuple[dict[str, Sequence[Profile]], dict[str, dict[str, Profile]]]:
+    """Of `picture_plans.show_edits` the models' checkpoints, and by model its changed ones."""
+    labels = [name_change(p, each) for each in q]
+    changed = {
+        model: {label: results[f"{model}, {label}"][0] for label in labels}
+        for model in results
+        if all(f"{model}, {label}" in results for label in labels)
+    }
+    names = {f"{model}, {label}" for model in changed for label in labels}
+    return {label: each for label, each in results.items() if label not in names}, changed
 
 
 def tabulate_edits(profiles: Mapping[str, Profile], known: Mapping[str, Outcome]) -> pd.DataFrame:
@@ -107,6 +121,36 @@ def compare_layers(
             found = {"ΔH (nats)": change, "layers raised": raised, "lowered": lowered}
             rows[label] = rows.get(label, {}) | {(way, key): each for key, each in found.items()}
     return pd.DataFrame(rows).T
+
+
+def tabulate_ways(
+    models: Mapping[str, Sequence[Profile]],
+    changed: Mapping[str, Mapping[str, Profile]],
+    p: float | int,
+    q: Sequence[float | int],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of each model's last checkpoint, coefficients multiplied, and what was measured again.
+
+    The change of H by model and way (rows) and by change (columns), and the table of
+    `compare_layers`; `models` and `changed` as `group_models` returns them.
+    """
+    moved, compared = {}, {}
+    for model, measured in changed.items():
+        before = models[model][-1]
+        multiplied = {name: multiply(before, p, x) for name, x in zip(measured, q, strict=True)}
+        for way, profiles in (("multiplied", multiplied), ("measured again", measured)):
+            found = {name: each.change_since(before) for name, each in profiles.items()}
+            moved[model, way] = found
+        compared[model] = compare_layers(measured, multiplied, before)
+    return pd.DataFrame(moved).T, pd.concat(compared)
+
+
+def describe_again(compared: pd.DataFrame, model: str, layers: int) -> str:
+    """How many of a model's layers each change raises, measured again, of `tabulate_ways`."""
+    raised = compared.loc[model, ("measured", "layers raised")]
+    names = [label.rpartition(", ")[-1] for label in raised.index]
+    said = ", ".join(f"{number} with {name}" for name, number in zip(names, raised, strict=True))
+    return f"Of {layers} layers of {model}, measured again, are raised {said}."
 
 
 def describe_edit(label: str, moved: pd.DataFrame, layers: pd.DataFrame) -> str:

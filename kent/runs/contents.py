@@ -3,7 +3,7 @@
 from functools import partial
 
 from kent.paper import STAGES
-from kent.runs import learning_plans, model_plans, plans
+from kent.runs import learning_plans, model_plans, picture_plans, plans
 
 PAGES = {
     "real_model": model_plans.compare_baselines,
@@ -23,6 +23,7 @@ PAGES = {
     "fig13_learning_corpora": learning_plans.learn_corpora,
     "fig14_two_architectures": learning_plans.learn_architectures,
     "algorithm1_resuscitation": learning_plans.show_algorithm,
+    "algorithm1_entropy": picture_plans.show_edits,
     "fig05_resuscitation": learning_plans.vary_q,
     "fig15_share_of_vectors": learning_plans.vary_p,
     "fig16_resuscitation_by_stage": partial(learning_plans.vary_q, stages=tuple(STAGES)),
@@ -41,10 +42,13 @@ PAGES = {
     "exactness": plans.sweep_sizes,
 }
 
+PLAYED = {"fig01_memory_coefficients": picture_plans.show_models}
+"""What plans the runs of a picture to play with, where a page's numbers are of fewer runs."""
 RECORDED = ("operating_point", "optimizer_memory")
 """Pages that take long: the book shows what their last run kept, which `make book` does not do."""
 
 
 def plan(page: str, parameters: dict) -> plans.Plan:
     """The runs a page asks for with these parameters; none for a page that measures nothing."""
-    return PAGES[page](**parameters) if page in PAGES else {}
+    asked = [pages[page](**parameters) for pages in (PAGES, PLAYED) if page in pages]
+    return {label: runs for each in asked for label, runs in each.items()}

@@ -1,7 +1,8 @@
-"""Outcomes of continual learning made by hand, for tests of tables and figures."""
+"""Outcomes of continual learning made by hand, for tests of tables and figures; a browser."""
 
 from collections.abc import Callable, Sequence
 
+import pdf
 import pytest
 import torch
 
@@ -41,3 +42,15 @@ def make(
 def learn() -> Callable[..., Outcome]:
     """Makes an outcome by the initial model's step and scores."""
     return make
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """An installed Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        options = {"executable_path": pdf.find_browser(), "args": ["--no-sandbox"]}
+        browser = play.chromium.launch(**options)
+        yield browser
+        browser.close()

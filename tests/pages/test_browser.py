@@ -30,7 +30,7 @@ MEASURE = """() => {
   return {
     width: document.documentElement.scrollWidth,
     boxes: {
-      figure: box(".cell figure img"), question: box(".question"),
+      figure: box(".cell .live.ready") ?? box(".cell figure img"), question: box(".question"),
       answer: box(".answers > li") ?? box(".cell.tag_answer .cell_output"),
     },
   };
@@ -75,9 +75,8 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def visit():
+def visit(browser):
     """A function that opens a page of the book at a size, once for each."""
-    from playwright.sync_api import sync_playwright
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -85,11 +84,7 @@ def visit():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(HTML)))
     Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as play:
-        options = {"executable_path": pdf.find_browser(), "args": ["--no-sandbox"]}
-        browser = play.chromium.launch(**options)
-        yield cache(partial(open_page, browser, f"http://127.0.0.1:{server.server_port}"))
-        browser.close()
+    yield cache(partial(open_page, browser, f"http://127.0.0.1:{server.server_port}"))
     server.shutdown()
 
 

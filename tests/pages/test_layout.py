@@ -95,6 +95,14 @@ def test_an_opening_asks_answers_shows_and_offers_in_this_order():
     assert under["source"].endswith("What is measured here.")
 
 
+def test_a_picture_to_play_with_stands_before_the_figure():
+    picture = code("live.Picture()", "live", "hide-input", data={"text/html": "<div>"})
+    _, played, figure, *rest = publish(make_page(live=picture))
+    assert played["outputs"] == picture["outputs"] and cells.has_picture(figure)
+    assert played["metadata"]["tags"] == ["live", "remove-input"]
+    assert "live.Picture()" in sources(rest)[sources(rest).index(layout.HOW) :]
+
+
 def test_how_a_page_was_made_is_folded_away_at_its_end_in_its_order():
     published = publish(make_page())
     said = sources(published)

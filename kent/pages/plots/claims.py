@@ -43,7 +43,8 @@ def draw_use() -> str:
     even = 1 + 0.25 * np.sin(2.4 * np.arange(NEURONS))
     uneven = np.exp(-0.45 * np.arange(NEURONS))
     drawn = (_draw_bars(*each) for each in (("evenly", even), ("unevenly", uneven)))
-    return f'<div class="use">{"".join(drawn)}</div>'
+    said = "<p>Drawn, not measured.</p>"
+    return f'<div class="use">{"".join(drawn)}</div>{said}'
 
 
 def _draw_bars(how: str, coefficients: np.ndarray) -> str:
