@@ -125,7 +125,7 @@ way that the log-normal law with their gap does: {each}.""")
 # ## Multiplied, and measured again
 #
 # In a changed model later layers read what earlier ones changed. The last checkpoint of each model, changed by Algorithm 1
-# and measured on the same text, minus the unchanged one ([the small model](algorithm1_resuscitation.ipynb),
+# and measured on the same text, minus the unchanged one ([the tiny model](algorithm1_resuscitation.ipynb),
 # [SmolLM2-135M](real_resuscitation.ipynb)):
 
 # %% tags=["hide-input"]

@@ -126,7 +126,9 @@ for start in (learning_plans.FRESH, learning_plans.OWN_RATE, learning_plans.MEMO
     value, error = moved[f"{start}, {NET}"]
     said.append(f"{seeds.format_interval(value, error, '+')} ({start})")
 basis = f"means of {1 + len(recorded)} seeds" if recorded else "one seed: no verdict"
-Markdown(f"Net A of the last stage minus that of the first, in points: {', '.join(said)} ({basis}).")
+Markdown(
+    f"Net A of the last stage minus that of the first, in points: {', '.join(said)} ({basis})."
+)
 
 # %% [markdown]
 # ## Full run

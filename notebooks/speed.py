@@ -245,7 +245,11 @@ if not imported:
 
 # %% tags=["hide-input"]
 full = costs.estimate_full_runs()
-ends = ["one pass (s)", "figure 2 (min)", "learning (h)"]  # first, since a phone shows the first columns
+ends = [
+    "one pass (s)",
+    "figure 2 (min)",
+    "learning (h)",
+]  # first, since a phone shows the first columns
 full[[*ends, *full.columns.drop(ends)]].map("{:,.2f}".format)
 
 # %% [markdown]
