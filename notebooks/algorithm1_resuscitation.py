@@ -242,7 +242,7 @@ unchanged, becomes {others} ({number}).""")
 
 # %% [markdown]
 # A model that computes worse has less to forget and more to learn again: the pages that let these models learn count from the
-# unchanged one.
+# unchanged one. [For which p and q entropy rises](algorithm1_entropy.ipynb) has a page of its own, with sliders.
 
 # %% [markdown]
 # ## Full run
