@@ -14,7 +14,7 @@
 #
 # For which models, which p and which q does resuscitation raise knowledge entropy, and when does it lower it?
 #
-# Algorithm 1 is applied here to coefficients: to those measured of the **tiny** suite and of **SmolLM2-135M**, and to what figure 2 of
+# Algorithm 1 is applied here to coefficients: to those measured of the suites **tiny** and **small** and of **SmolLM2-135M**, and to what figure 2 of
 # the paper leaves of OLMo-1B's. In the book, p and q are sliders. What models learn afterwards is asked
 # [elsewhere](fig05_resuscitation.ipynb).
 
@@ -31,7 +31,7 @@
 
 # %% tags=["parameters"]
 checkpoints = "tiny"
-others = ["smollm2"]
+others = ["small", "smollm2"]
 steps = []
 corpus = "world"
 column = "text"

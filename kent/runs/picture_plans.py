@@ -8,7 +8,10 @@ from kent.runs.model_plans import FRESH, UNTRAINED, name_change
 from kent.runs.plans import Checkpoint, Checkpoints, Plan, Steps, list_checkpoints, vary
 from kent.settings import Percent, Positive, checked
 
-FURTHER = {"smollm2": {"corpus": "pydoc", "length": 256, "limit": 24, "dtype": "float32"}}
+FURTHER = {
+    "small": {"corpus": "world", "length": 128, "limit": 256, "dtype": "float32"},
+    "smollm2": {"corpus": "pydoc", "length": 256, "limit": 24, "dtype": "float32"},
+}
 """Suites that pages show beside their own, and what each is measured on: as its own page does."""
 
 

@@ -56,9 +56,11 @@ def press(control, *keys: str) -> float:
     return float(control.input_value())
 
 
-def list_layers(picture, model: int, checkpoint: int) -> tuple[list, int]:
-    """The layers that a page holds, and how many each stands for."""
-    about = live.read(picture.inner_html())["models"][model]
+def list_layers(picture, model: int | str, checkpoint: int) -> tuple[list, int]:
+    """The layers that a page holds of a model, by place or title, and how many each stands for."""
+    models = live.read(picture.inner_html())["models"]
+    titles = [each["title"] for each in models]
+    about = models[titles.index(model) if isinstance(model, str) else model]
     layers = live.unpack(about["checkpoints"][checkpoint]["data"], about["neurons"])
     return layers, about["alike"]
 
@@ -73,7 +75,7 @@ KEYS = [
 """For p and for q."""
 
 
-@pytest.mark.parametrize("model", range(4))
+@pytest.mark.parametrize("model", range(5))
 def test_sliders_moved_by_keyboard_give_the_numbers_of_python(play, model):
     picture = play(EDITED)
     picture.get_by_label("Model", exact=True).select_option(str(model))
@@ -93,7 +95,7 @@ def test_the_front_page_and_figure_1_give_the_entropy_of_a_layer(play, page):
     picture = play(page)
     picture.get_by_label("Model", exact=True).select_option(label="SmolLM2-135M")
     picture.get_by_label("Layer", exact=True).select_option("29")
-    layers, _ = list_layers(picture, 1, 0)
+    layers, _ = list_layers(picture, "SmolLM2-135M", 0)
     found = read_numbers(picture)
     entropies = live.knowledge_entropy_by_layer(layers)
     assert found["layer"] == pytest.approx(entropies[29].item(), rel=0, abs=1e-6)
