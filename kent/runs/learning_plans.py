@@ -382,7 +382,7 @@ def search_points(
     for point in product([*corpora] or [own["corpus"]], shares, rates, epochs):
         corpus, share, rate, count = point
         settings = own | {"corpus": corpus, "learning_rate": rate, "epochs": count}
-        settings |= {"mix": {old: share}} if share else {}
+        settings["mix"] = {old: share} if share else {}
         [run] = vary(last, {LEARNING: facts}, plan_learning, **settings)[LEARNING]
         name = name_point(*point)
         plan[f"{name}, {LEARNING}"] = [run]
