@@ -109,7 +109,7 @@ def describe_phases(phases: Sequence[Phase], table: pd.DataFrame) -> str:
     unit = READ if known else table.columns.name
     said = [
         f"{'rises' if each.change > 0 else 'falls'} by "
-        f"{format_interval(abs(each.change), each.error)} until {read[each.end]:,.3g}"
+        f"{format_interval(abs(each.change), each.error)} until {_shorten(read[each.end])}"
         for each in phases
     ]
     text = f"From the first checkpoint on, knowledge entropy {', '.join(said)} {unit}."
@@ -122,5 +122,14 @@ def _place_last(last: Phase, read: Sequence[float]) -> str:
     low, high = PAPER
     if read[-1] < low:
         return f"It ends before the paper's first stage, at about {low:,.0f}."
-    start = f"The last {word} begins at {read[last.start]:,.3g}"
+    start = f"The last {word} begins at {_shorten(read[last.start])}"
     return f"{start}; the paper's models are between {low:,.0f} and {high:,.0f}, and fall there."
+
+
+def _shorten(number: float | int) -> str:
+    """A number with three digits, or all before the point.
+
+    >>> _shorten(1041.7), _shorten(1.3333)
+    ('1,042', '1.33')
+    """
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
