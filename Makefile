@@ -72,7 +72,7 @@ test: book check ## the book, lint and tests, the book in a browser, a page of e
 	    --nbval-sanitize-with tests/sanitize.cfg
 	KENT_CACHE="$(CACHE)" $(ONE_THREAD) pytest tests/learning/test_downstream.py -k trained_model
 
-wheel: $(STAMP) ## build the wheel, install it without extras in a fresh environment, measure a folder there
+wheel: $(STAMP) ## build the wheel, install it without extras in a fresh environment, measure the suite small there
 	rm -rf build _build/wheel _build/light
 	python -m pip wheel --quiet --no-deps --wheel-dir _build/wheel .
 	rm -rf build

@@ -11,6 +11,7 @@ from safetensors import safe_open
 import kent
 from kent.learning.moments import read_moments
 from kent.models import suites, trainer
+from kent.models.revisions import list_steps
 from kent.models.suites import KEPT, SUITES, WEIGHTS
 from kent.records import hash_file
 
@@ -34,7 +35,7 @@ def test_every_file_is_the_one_that_was_made(suite):
 
 @pytest.mark.parametrize("suite", HERE)
 def test_a_suite_is_what_its_data_say(suite):
-    assert tuple(kent.list_steps(suite)) == SUITES[suite].steps == KEPT[suite].steps
+    assert tuple(list_steps(suite)) == SUITES[suite].steps == KEPT[suite].steps
     model, tokenizer = kent.load(suite)
     assert model.num_parameters() == SUITES[suite].parameters == read_manifest(suite)["parameters"]
     assert model.dtype == torch.float32 and len(tokenizer) == KEPT[suite].vocabulary
