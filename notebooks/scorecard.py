@@ -84,10 +84,10 @@ for q in (1, 2):
 # %% tags=["hide-input", "made"]
 names, changes = ["H", "loss"], {"resuscitate-1": "p = 50, q = 1"}
 changes |= {"resuscitate-2": "p = 50, q = 2", "rescale-1": "rescale, p = 50, q = 1"}
-real = [x for x in scorecard.list_pages(built) if x.stem == "real_resuscitation"]
+edited = scorecard.find_page(built, "real_resuscitation")
 for name, (key, change) in product(names, changes.items()):
     row = f"change of {name} (nats)"
-    moved = scorecard.recall_estimate(real[0] if real else None, row, change)
+    moved = scorecard.recall_estimate(edited, row, change)
     page.share(**{f"real-{key}-{name}": moved})
 
 # %% tags=["hide-input", "made"]

@@ -6,9 +6,9 @@
 Pages come from _build/pages/tiny, those that _toc.yml names as results/pages/SUITE/NAME from there
 (recorded.py; left out where there is no record yet), and prose from book/. A page that did not run,
 because it takes long or the package with its model is missing, comes from its record in
-results/pages/tiny, and says so. The staging folder, which Sphinx reads, has them as published: the
-answer first, how a page was made at its end (layout.py), pages that are nested in _toc.yml as
-sections of their chapter (nesting.py).
+results/book, and says so. The staging folder, which Sphinx reads, has them as published: the answer
+first, how a page was made at its end (layout.py), pages that are nested in _toc.yml as sections of
+their chapter (nesting.py).
 """
 
 import argparse
@@ -28,7 +28,7 @@ from staging import compile_site
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
 PAGES = BUILD / "pages" / "tiny"
-RECORDS = ROOT / "results" / "pages" / "tiny"
+RECORDS = ROOT / "results" / "book"
 INJECTED = "injected-parameters"
 """papermill's tag of the cell that holds what it was given."""
 

@@ -2,8 +2,9 @@
 
 `make record` calls it. Of the book's own suite and of other seeds of a suite, results/pages/SUITE/
 holds a page's parameters and the outputs that carry numbers: verdicts, tables, and how they were
-made. Of any other suite it holds the page, which the book shows where _toc.yml names it; and so it
-does of pages that ask for no other seeds or take long, which the book shows where they did not run.
+made. Of any other suite it holds the page, which the book shows where _toc.yml names it.
+results/book/ holds pages of the book that ask for no other seeds or take long, to be shown where
+they did not run.
 """
 
 import json
@@ -35,10 +36,15 @@ PATH = re.compile(rf"(?<![\w./~:<-])/(?:{FOLDERS})/(?:[\w.@+~-]+/)*(?=[\w.@+~-])
 
 def keep(page: dict, suite: str, name: str = "") -> dict:
     """What is kept of an executed page: its numbers, or all that the book shows of it."""
-    recalled = any(RECALLED in source_of(cell) for cell in page["cells"])
-    numbers = recalled and suite in SEEDS | {"tiny"} and name not in contents.RECORDED
+    numbers = suite in SEEDS | {"tiny"} and not is_shown(page, suite, name)
     kept = strip(page) if numbers else keep_shown(page)
     return kept | {"metadata": _keep_metadata(page["metadata"])}
+
+
+def is_shown(page: dict, suite: str, name: str) -> bool:
+    """Whether the book shows what is kept of a page of its own where that did not run."""
+    recalled = any(RECALLED in source_of(cell) for cell in page["cells"])
+    return suite == "tiny" and (name in contents.RECORDED or not recalled)
 
 
 def _keep_metadata(metadata: dict) -> dict:
@@ -119,8 +125,10 @@ def main(suite: str, *pages: str) -> None:
         executed = ROOT / "_build" / "pages" / suite / f"{page}.ipynb"
         if why := fault(executed):
             raise ValueError(f"page {page} is not recorded: {why}")
-        target = ROOT / "results" / "pages" / suite / executed.name
-        save_json(keep(json.loads(executed.read_text("utf-8")), suite, page), target)
+        ran = json.loads(executed.read_text("utf-8"))
+        folder = "book" if is_shown(ran, suite, page) else f"pages/{suite}"
+        target = ROOT / "results" / folder / executed.name
+        save_json(keep(ran, suite, page), target)
         print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e3:.0f} kB")
 
 

@@ -35,6 +35,12 @@ def list_pages(built: Path, recorded: Path = RECORDED) -> list[Path]:
     return [*here, *list_recorded(recorded)]
 
 
+def find_page(built: Path, name: str) -> Path:
+    """A page of the book: built here, or as it is kept to be shown where it did not run."""
+    here = built / "tiny" / f"{name}.ipynb"
+    return here if here.exists() else RECORDED.parent / "book" / here.name
+
+
 def collect_readings(paths: Iterable[Path]) -> list[dict]:
     """Every row of the verdicts in executed pages, each in the folder of its suite.
 

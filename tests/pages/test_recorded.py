@@ -18,7 +18,7 @@ from kent.pages import scorecard
 from kent.runs import contents
 
 ROOT = Path(__file__).parents[2]
-RECORDS = sorted((ROOT / "results/pages").glob("*/*.ipynb"))
+RECORDS = sorted((ROOT / "results").glob("**/*.ipynb"))
 SHOWN = scorecard.list_recorded()
 MACHINE = re.compile(r"(?<![\w.:/~-])/(home|root|tmp|work|Users|mnt|var|opt|usr|srv|scratch)/\w")
 SVG = """<svg>
@@ -137,6 +137,7 @@ def test_recorded_pages_of_the_book_are_notebooks_on_models_that_are_nobodys_see
 def test_a_record_of_a_page_that_asks_for_no_seeds_is_whole_whatever_its_suite(executed):
     assert len(record.keep(executed, "tiny")["cells"]) == len(executed["cells"])
     assert record.keep(executed, "tiny") == record.keep(executed, "smollm2")
+    assert record.is_shown(executed, "tiny", "x") and not record.is_shown(executed, "tiny-1", "x")
 
 
 def test_a_page_whose_model_is_missing_is_shown_as_recorded_and_says_so(

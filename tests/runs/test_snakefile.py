@@ -127,7 +127,8 @@ def test_every_run_is_done_in_one_job_after_what_it_needs_with_parameters_as_the
         [(home, source)] = [
             (other, source)
             for _, other, _, source in found
-            if decides.items() <= configs[source].items() and "change" not in configs[source]
+            if decides.items() <= configs[source].items()
+            and {"change", "learned"}.isdisjoint(configs[source])
         ]
         assert paths.index(source) < paths.index(path) if home == stamp else home in needed, (
             "coefficients come first"
