@@ -11,6 +11,8 @@ from cells import change_shown, source_of
 from kent.pages.scorecard import describe_model, name_model
 from kent.runs import contents
 
+RECORDED = "kent-recorded"
+"""What a page's metadata has where it did not run when the book was built."""
 LINK = re.compile(r"\]\((\w+)\.ipynb(?=[#)])")
 
 
@@ -37,7 +39,8 @@ def mark(page: dict, name: str) -> dict:
     said = f"This page did not run when the book was built, since {why}: it is shown as recorded,"
     said += " when and on what stands at the end."
     first, *rest = page["cells"]
-    return {**page, "cells": [{**first, "source": _say(source_of(first), said)}, *rest]}
+    opened = [{**first, "source": _say(source_of(first), said)}, *rest]
+    return {**page, "cells": opened, "metadata": {**page["metadata"], RECORDED: True}}
 
 
 def _introduce(text: str, name: str, suite: str) -> str:

@@ -35,7 +35,8 @@ def publish_page(name: str, page: dict, table: dict, level: int = 1) -> list[dic
     homes, suite = nesting.find_homes(table), nesting.find_suites(table).get(name)
     if suite:
         page = recorded.adapt(page, name, suite, nesting.list_notebooks(table))
-    taken = layout.take_apart(name, page["cells"], bool(suite))
+    elsewhere = bool(suite) or recorded.RECORDED in page["metadata"]
+    taken = layout.take_apart(name, page["cells"], elsewhere)
     cells = layout.compose(taken, kinds, level)
     return [bind_errors(nesting.redirect_cell(cell, homes)) for cell in cells]
 

@@ -67,6 +67,9 @@ def _scale(axes: Axes, table: pd.DataFrame) -> None:
     first = min(filter(None, _locate(table)), default=1)
     axes.set_xscale("symlog", linthresh=first, linscale=0.5)
     axes.set_xlim(left=-0.2 * first)
+    powers = (10**power for power in range(20))
+    ticks = [0, *(each for each in powers if first < each <= max(_locate(table)))]
+    axes.set_xticks(ticks, labels=[f"{each:,}" for each in ticks], minor=False)
     axes.set_xlabel(READ if READ in table.index else table.columns.name)
     if READ in table.index:
         axes.axvspan(*PAPER, color=GREY, alpha=0.15, label="read by the paper's stages")
