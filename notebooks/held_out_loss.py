@@ -54,7 +54,7 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["hide-input", "made"]
 from kent.pages import changes, losses, page, seeds
 from kent.pages.plots import losses as plots
-from kent.runs import learning_plans
+from kent.runs import learned_plans
 
 page.check_parameters()
 
@@ -77,7 +77,7 @@ taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
 varied = {"steps": steps, "p": p, "q": q}
 varied |= {"controls": controls, "controlled": controlled}
 settings = varied | measured | taught
-plan = learning_plans.measure_learned(checkpoints, **settings)
+plan = learned_plans.measure_learned(checkpoints, **settings)
 page.estimate_cost(plan)
 
 # %% tags=["made"]

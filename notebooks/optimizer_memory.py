@@ -52,7 +52,7 @@ from IPython.display import Markdown
 from kent.pages import losses, page, seeds
 from kent.pages.plots import losses as plots
 from kent.pages.summaries import NET
-from kent.runs import learning_plans
+from kent.runs import learned_plans
 
 page.check_parameters()
 
@@ -75,7 +75,7 @@ page.check_parameters()
 measured = {"corpus": corpus, "column": column, "length": length}
 measured |= {"limit": limit, "dtype": dtype, "batch_size": batch_size}
 taught = {"recipe": recipe, "knowledge": knowledge, "control": control}
-plan = learning_plans.compare_starts(checkpoints, steps=steps, **measured, **taught)
+plan = learned_plans.compare_starts(checkpoints, steps=steps, **measured, **taught)
 page.estimate_cost(plan)
 
 # %% tags=["made"]
@@ -122,7 +122,7 @@ for fresh, *others in zip(*starts, strict=True):
 
 # %% tags=["answer", "hide-input"]
 said = []
-for start in (learning_plans.FRESH, learning_plans.OWN_RATE, learning_plans.MEMORY):
+for start in (learned_plans.FRESH, learned_plans.OWN_RATE, learned_plans.MEMORY):
     value, error = moved[f"{start}, {NET}"]
     said.append(f"{seeds.format_interval(value, error, '+')} ({start})")
 basis = f"means of {1 + len(recorded)} seeds" if recorded else "one seed: no verdict"

@@ -15,8 +15,9 @@ from kent.pages.gates import acquire_net
 from kent.pages.measures import Pair
 from kent.pages.summaries import FALL, NET, fall_to_guessing, join_tables
 from kent.runs.execution import Result
-from kent.runs.learning_plans import BEFORE as PROFILED
-from kent.runs.learning_plans import LEARNED, LEARNING, UNCHANGED
+from kent.runs.learned_plans import BEFORE as PROFILED
+from kent.runs.learned_plans import LEARNED
+from kent.runs.learning_plans import LEARNING, UNCHANGED
 
 BEFORE, AFTER = "loss before learning (nats)", "loss after learning (nats)"
 RISE = "rise of the loss (nats)"
@@ -59,7 +60,7 @@ def _forget(outcome: Outcome) -> dict[str, Pair]:
 
 
 def tabulate_changes(results: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
-    """A column per changed model of `kent.runs.learning_plans.measure_learned`, "unchanged" first.
+    """A column per changed model of `kent.runs.learned_plans.measure_learned`, "unchanged" first.
 
     The loss rises from that of the unchanged model before learning, so that what a change itself
     breaks counts; H moves from that of the changed one.
@@ -81,7 +82,7 @@ def tabulate_changes(results: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
 
 
 def tabulate_starts(results: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
-    """A column per initial model of `kent.runs.learning_plans.compare_starts`, rows by start."""
+    """A column per initial model of `kent.runs.learned_plans.compare_starts`, rows by start."""
     before, tables = results[PROFILED], {}
     for label in results:
         if label.endswith(ending := f", {LEARNING}"):

@@ -12,7 +12,8 @@ from kent.learning.outcomes import Outcome, estimate
 from kent.pages.gates import acquire_net, exceed_chance
 from kent.pages.measures import Pair
 from kent.runs.execution import Result
-from kent.runs.learning_plans import BEFORE, LEARNED, LEARNING
+from kent.runs.learned_plans import BEFORE, LEARNED
+from kent.runs.learning_plans import LEARNING
 
 NET, LOST = "A net of the control (points)", "skill lost (%)"
 RISE = "rise of the loss on old text (nats)"
@@ -23,7 +24,7 @@ nothing, and with more little is left to lose."""
 
 
 def tabulate_points(results: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
-    """(Value, standard error) of each setting of `kent.runs.learning_plans.search_points`."""
+    """(Value, standard error) of each setting of `kent.runs.learned_plans.search_points`."""
     [before], rows = results[BEFORE], {}
     for label, found in results.items():
         if label.endswith(ending := f", {LEARNING}"):

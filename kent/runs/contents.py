@@ -3,7 +3,7 @@
 from functools import partial
 
 from kent.paper import STAGES
-from kent.runs import learning_plans, model_plans, picture_plans, plans
+from kent.runs import learned_plans, learning_plans, model_plans, picture_plans, plans
 
 PAGES = {
     "real_model": model_plans.compare_baselines,
@@ -30,9 +30,9 @@ PAGES = {
     "fig17_amplification_by_stage": partial(learning_plans.vary_q, stages=("369k", "554k")),
     "fig18_attention_temperature": learning_plans.vary_temperature,
     "entropy_or_not": learning_plans.compare_methods,
-    "optimizer_memory": learning_plans.compare_starts,
-    "operating_point": learning_plans.search_points,
-    "held_out_loss": learning_plans.measure_learned,
+    "optimizer_memory": learned_plans.compare_starts,
+    "operating_point": learned_plans.search_points,
+    "held_out_loss": learned_plans.measure_learned,
     "table1_hyperparameters": learning_plans.learn_settings,
     "correlations": learning_plans.learn_architectures,
     "learning_curves": learning_plans.learn_stages,

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import product
 
 from kent.learning.knowledge import INJECTIONS
 from kent.learning.recipes import Recipe
-from kent.models.suites import OWN
 from kent.paper import STAGES, TABLES, Setting
 from kent.runs.configurations import SETTINGS, make_recipe
-from kent.runs.definitions import plan_learning, plan_profile
-from kent.runs.names import Run
+from kent.runs.definitions import plan_learning
 from kent.runs.plans import (
     Checkpoints,
     Corpus,
@@ -24,21 +21,18 @@ from kent.runs.plans import (
     sweep_architectures,
     vary,
 )
-from kent.settings import Count, Percent, Positive, ShareBelowOne, Whole, checked
+from kent.settings import Percent, Positive, Whole, checked
 
 Changes = Mapping[str, Mapping[str, object]]
 """By label a `method` with its settings (`kent.change.resuscitation.METHODS`), or a `temperature`
 of the attention, which may say by `cooling` whether it is lowered while the model learns."""
 Settings = Mapping[str, object]
 
-UNCHANGED = "unchanged"
-BEFORE, LEARNING, LEARNED = "before", "learning", "learned"
-"""What the label of a run ends with: a profile before learning, the learning, one after it."""
-NOT_REPEATED = ("run", "name", "step")
-"""Settings of a run of learning that a run which measures what has learned does not repeat."""
+UNCHANGED, LEARNING = "unchanged", "learning"
+"""The label of a model as it is; what the label of a run of learning ends with."""
 
 
-def _choose_recipe(checkpoints: Checkpoints, recipe: Settings | None) -> dict:
+def choose_recipe(checkpoints: Checkpoints, recipe: Settings | None) -> dict:
     """The suite's own setting, or for other checkpoints the paper's, as `recipe` changes it.
 
     Raises `ValueError` for a setting that is not of its type, for facts, which a page names beside
@@ -72,7 +66,7 @@ def learn_stages(
     """
     stages = list_stages(checkpoints, steps, tuple(STAGES))
     learning = {"learning": {"knowledge": knowledge, "control": control}}
-    setting = _choose_recipe(checkpoints, recipe)
+    setting = choose_recipe(checkpoints, recipe)
     before = vary(stages, {"before": {}}, **measured)
     return before | vary(stages, learning, plan_learning, **setting)
 
@@ -93,7 +87,7 @@ def learn_corpora(
         others = [suite.corpora[1]]
     if not others:
         raise ValueError("nothing to compare with: name a further corpus in others")
-    own = {"corpus": "pubmed", "column": "text"} | _choose_recipe(checkpoints, recipe)
+    own = {"corpus": "pubmed", "column": "text"} | choose_recipe(checkpoints, recipe)
     texts = list_corpora(checkpoints, own["corpus"], others, own["column"])
     plan = {}
     for name, text in texts.items():
@@ -123,7 +117,7 @@ def vary_recipe(recipe: Settings, setting: Setting) -> dict:
 @checked
 def learn_settings(checkpoints: Checkpoints, *, recipe: Settings | None = None, **settings) -> Plan:
     """`learn_stages` under every setting of table 1, by its name."""
-    own = _choose_recipe(checkpoints, recipe)
+    own = choose_recipe(checkpoints, recipe)
     return {
         name: learn_stages(checkpoints, recipe=vary_recipe(own, row), **settings)["learning"]
         for name, row in TABLES.items()
@@ -152,7 +146,7 @@ def learn_architectures(
         listed = [(run.config["name"], run.config["step"]) for run in sweep]
         progress = measure_progress(listed)
         first = 0 if progress is None else pick_stages(progress)["118k"]
-        learning, setting = {f"{name}, learning": facts}, _choose_recipe(name, recipe)
+        learning, setting = {f"{name}, learning": facts}, choose_recipe(name, recipe)
         plan[name] = sweep[first:]
         plan |= vary(listed[first:], learning, plan_learning, **setting)
     return plan
@@ -207,7 +201,7 @@ def learn_changed(
     learning = {
         f"{label}, learning": facts | own for label, own in _vary_changes(changes, measured).items()
     }
-    listed, setting = list_stages(checkpoints, steps, stages), _choose_recipe(checkpoints, recipe)
+    listed, setting = list_stages(checkpoints, steps, stages), choose_recipe(checkpoints, recipe)
     return profiled | vary(listed, learning, plan_learning, **setting)
 
 
@@ -304,127 +298,3 @@ def compare_methods(
             changes |= {f"{method}, {label}": change for label, change in named.items()}
     changes |= {f"temperature, T = {T:g}": {"temperature": float(T)} for T in cooled}
     return learn_changed(checkpoints, changes=changes, **settings)
-
-
-FRESH, OWN_RATE, MEMORY = "fresh start", "own rate", "own rate and memory"
-"""How learning begins: as in the paper; at the rate that pretraining had, constant; and so with the
-optimizer's moments too."""
-
-
-@checked
-def compare_starts(
-    checkpoints: Checkpoints,
-    *,
-    steps: Steps = (),
-    recipe: Settings | None = None,
-    knowledge: Sequence[str] = (),
-    control: Sequence[str] = (),
-    **measured,
-) -> Plan:
-    """The four stages learning on from each start, profiled "before" and at the end of each.
-
-    Under "START, learning" and "START, learned". Raises `ValueError` for checkpoints that are not
-    the book's own, whose rates are not known.
-    """
-    if not isinstance(checkpoints, str) or checkpoints not in OWN:
-        fault = f"the learning rates of {checkpoints!r} are not known"
-        raise ValueError(f"{fault}; known are those of {', '.join(OWN)}")
-    stages = list_stages(checkpoints, steps, tuple(STAGES))
-    stages = [(name, step) for name, step in stages if step]  # the untrained has no rate
-    own, facts = _choose_recipe(checkpoints, recipe), {"knowledge": knowledge, "control": control}
-    runs = {FRESH: [], OWN_RATE: [], MEMORY: []}
-    for name, step in stages:
-        constant = {"learning_rate": OWN[name].follow_rate(step), "min_rate": 1.0}
-        constant |= {"warmup": 0.0, "warmup_from": 0.0}
-        varied = {FRESH: {}, OWN_RATE: constant, MEMORY: constant | {"memory": True}}
-        for label, settings in varied.items():
-            runs[label].append(plan_learning(name, step, **own | settings, **facts))
-    plan = vary(stages, {BEFORE: {}}, **measured)
-    for label, learning in runs.items():
-        plan[f"{label}, {LEARNING}"] = learning
-        plan[f"{label}, {LEARNED}"] = [_measure_learned(run, measured) for run in learning]
-    return plan
-
-
-def name_point(corpus: str, share: float, rate: float, epochs: int) -> str:
-    """What a setting of continual learning is called.
-
-    >>> name_point("world-far", 0.5, 1e-3, 3)
-    'world-far, half old text, peak rate 0.001, 3 epochs'
-    """
-    old = {0: "", 0.5: ", half old text"}.get(share, f", {share:.0%} old text")
-    return f"{corpus}{old}, peak rate {rate:g}, {epochs} epoch{'s' * (epochs > 1)}"
-
-
-@checked
-def search_points(
-    checkpoints: Checkpoints,
-    *,
-    corpora: Sequence[str] = (),
-    shares: Sequence[ShareBelowOne] = (0.0, 0.5),
-    rates: Sequence[Positive] = (1e-3, 3e-3),
-    epochs: Sequence[Count] = (1,),
-    steps: Steps = (),
-    recipe: Settings | None = None,
-    knowledge: Sequence[str] = (),
-    control: Sequence[str] = (),
-    **measured,
-) -> Plan:
-    """The last checkpoint learning on at every setting, and profiled "before" and at its end.
-
-    Under "SETTING, learning" and "SETTING, learned", for each of the `corpora` (by default the
-    recipe's), each share of rows from the page's own corpus among its rows, each peak rate, and
-    each number of epochs.
-    """
-    last, own = list_stages(checkpoints, steps, ("738k",)), _choose_recipe(checkpoints, recipe)
-    facts, old = {"knowledge": knowledge, "control": control}, measured["corpus"]
-    plan = vary(last, {BEFORE: {}}, **measured)
-    for point in product([*corpora] or [own["corpus"]], shares, rates, epochs):
-        corpus, share, rate, count = point
-        settings = own | {"corpus": corpus, "learning_rate": rate, "epochs": count}
-        settings["mix"] = {old: share} if share else {}
-        [run] = vary(last, {LEARNING: facts}, plan_learning, **settings)[LEARNING]
-        name = name_point(*point)
-        plan[f"{name}, {LEARNING}"] = [run]
-        plan[f"{name}, {LEARNED}"] = [_measure_learned(run, measured)]
-    return plan
-
-
-@checked
-def measure_learned(
-    checkpoints: Checkpoints,
-    *,
-    p: Percent = 50.0,
-    q: Sequence[Positive] = (1.0, 2.0),
-    controls: Sequence[str] = ("random", "rescale"),
-    controlled: Sequence[Positive] = (1.0,),
-    steps: Steps = (),
-    recipe: Settings | None = None,
-    knowledge: Sequence[str] = (),
-    control: Sequence[str] = (),
-    **measured,
-) -> Plan:
-    """`learn_stages` and `compare_methods` without temperatures, each run profiled at its end too.
-
-    Under "learned" what stages came to, under "LABEL, learned" what changed models did.
-    """
-    taught = {"steps": steps, "recipe": recipe, "knowledge": knowledge, "control": control}
-    varied = {"p": p, "q": q, "controls": controls, "controlled": controlled, "cooled": ()}
-    plan = learn_stages(checkpoints, **taught, **measured)
-    plan |= compare_methods(checkpoints, **varied, **taught, **measured)
-    learning = {label: runs for label, runs in plan.items() if label.endswith(LEARNING)}
-    return plan | {
-        label.removesuffix(LEARNING) + LEARNED: [_measure_learned(run, measured) for run in runs]
-        for label, runs in learning.items()
-    }
-
-
-def _measure_learned(run: Run, measured: Settings) -> Run:
-    """The profile of what a run of learning leaves."""
-    checkpoint = (run.config["name"], run.config["step"])
-    return plan_profile(*checkpoint, **measured, learned=list_settings(run))
-
-
-def list_settings(learning: Run) -> dict:
-    """What a run of learning was planned with, but for its checkpoint."""
-    return {key: value for key, value in learning.config.items() if key not in NOT_REPEATED}

@@ -7,13 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from kent.measure.familiarity import check_source
 from kent.runs.definitions import plan_familiarity, plan_probing
-from kent.runs.learning_plans import (
-    LEARNING,
-    UNCHANGED,
-    change_models,
-    compare_methods,
-    list_settings,
-)
+from kent.runs.learned_plans import list_settings
+from kent.runs.learning_plans import LEARNING, UNCHANGED, change_models, compare_methods
 from kent.runs.plans import (
     Checkpoints,
     Corpus,

@@ -10,7 +10,7 @@ from kent.measure.profiles import Profile
 from kent.pages import losses
 from kent.pages.losses import AFTER, BEFORE, BESIDE, FINAL, MOVED, RISE
 from kent.pages.plots.losses import plot_losses, plot_starts
-from kent.runs import learning_plans
+from kent.runs import learned_plans
 
 NOISE = torch.tensor([-0.1, 0.1, 0.0, 0.0], dtype=torch.float64)
 
@@ -83,7 +83,7 @@ def test_the_figure_has_stages_left_and_changed_models_right(stages, changed):
 
 def test_every_run_of_learning_is_measured_once_more_at_its_end(micro):
     text = {"corpus": "world", "length": 16, "limit": 4}
-    plan = learning_plans.measure_learned("tiny", q=[2.0], controls=["random"], **text)
+    plan = learned_plans.measure_learned("tiny", q=[2.0], controls=["random"], **text)
     labels = ["unchanged", "resuscitate, q = 2", "random, q = 1"]
     ends = ["learned", *(f"{label}, learned" for label in labels)]
     assert [label for label in plan if label.endswith("learned")] == ends
@@ -96,7 +96,7 @@ def test_every_run_of_learning_is_measured_once_more_at_its_end(micro):
 
 def test_a_stage_begins_as_in_the_paper_at_its_own_rate_and_with_its_memory(micro):
     text = {"corpus": "world", "length": 16, "limit": 4}
-    plan = learning_plans.compare_starts("tiny", steps=[1, 4], **text)
+    plan = learned_plans.compare_starts("tiny", steps=[1, 4], **text)
     labels = ["fresh start", "own rate", "own rate and memory"]
     ends = [f"{label}, {end}" for label in labels for end in ("learning", "learned")]
     assert [*plan] == ["before", *ends]
@@ -110,7 +110,7 @@ def test_a_stage_begins_as_in_the_paper_at_its_own_rate_and_with_its_memory(micr
     assert all(run.config["memory"] for run in memory)
     assert not any("memory" in run.config for run in [*fresh, *own])
     with pytest.raises(ValueError, match="learning rates of 'olmo-1b' are not known; known are"):
-        learning_plans.compare_starts("olmo-1b", **text)
+        learned_plans.compare_starts("olmo-1b", **text)
 
 
 def test_starts_are_tables_of_their_stages_and_lines_of_a_figure(learn):

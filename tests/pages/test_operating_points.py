@@ -8,7 +8,7 @@ import pytest
 from kent.pages import operating_points
 from kent.pages.operating_points import GROSS, LOST, NET, RISE
 from kent.pages.plots.operating_points import plot_points
-from kent.runs import learning_plans
+from kent.runs import learned_plans
 
 
 def make_table(**settings: tuple[float, float]) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def test_the_figure_shows_every_setting_and_what_the_rule_allows():
 def test_every_setting_is_a_run_of_the_last_checkpoint_and_is_measured_at_its_end(micro):
     text = {"corpus": "world", "length": 16, "limit": 4}
     varied = {"shares": [0.0, 0.5], "rates": [1e-3], "epochs": [1, 3]}
-    plan = learning_plans.search_points("tiny", **varied, **text)
+    plan = learned_plans.search_points("tiny", **varied, **text)
     names = [
         "world-far, peak rate 0.001, 1 epoch",
         "world-far, peak rate 0.001, 3 epochs",
