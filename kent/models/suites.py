@@ -112,6 +112,8 @@ SMOLLM2_LEARNING = {
     **{"probes_every": 5, "tasks": "english"},
 }
 SMOLLM2_ORDERS = ("smollm2", "smollm2-2")
+# Twice the steps and the rows, over all of the text that is at hand.
+SMOLLM2_LONGER = {"length": 256, "batch": 44, "steps": 40, "rows": 4, "probes_every": 10}
 OLMO_STEPS = (1000, 117850, 330000, 369000, 554000, 738020)
 OLMO = ("allenai/OLMo-1B-hf", OLMO_STEPS, STREAMED)
 
@@ -129,10 +131,11 @@ def _small(name: str, seeds: tuple[str, ...]) -> Suite:
     return Suite(name, None, SMALL_STEPS, WORLDS, "", 196_608, **learning)
 
 
-def _smollm2(name: str, seeds: tuple[str, ...]) -> Suite:
-    """A real model, whose rows come in an order of the name's own."""
-    learning = SMOLLM2_LEARNING | {"order": 1 + SMOLLM2_ORDERS.index(name)}
-    return Suite(name, None, (), REAL, "", 134_515_008, True, learning, seeds, **SMOLLM2)
+def _smollm2(name: str, order: int = 1, seeds: tuple[str, ...] = (), **other: object) -> Suite:
+    """A real model, whose rows come in an order; `other` is what else sets its learning apart."""
+    learning = SMOLLM2_LEARNING | other | {"order": order}
+    about = SMOLLM2 | ({"title": f"SmolLM2-135M, {other['steps']} steps"} if other else {})
+    return Suite(name, None, (), REAL, "", 134_515_008, True, learning, seeds, **about)
 
 
 _SUITES = (
@@ -142,7 +145,8 @@ _SUITES = (
     *(_tiny(*names, gated=False) for names in zip(PLAIN_SEEDS, TINY_SEEDS, strict=True)),
     Suite("pythia", *PYTHIA, "olmo-1b", 1_012_000_000, gated=False),
     Suite("olmo-1b", *OLMO, "pythia", 1_177_000_000),
-    *map(_smollm2, SMOLLM2_ORDERS, (SMOLLM2_ORDERS[1:], ())),
+    *map(_smollm2, SMOLLM2_ORDERS, (1, 2), (SMOLLM2_ORDERS[1:], ())),
+    _smollm2("smollm2-longer", **SMOLLM2_LONGER),
     *map(_small, SMALL_SEEDS, (SMALL_SEEDS[1:], ())),
 )
 SUITES = {suite.name: suite for suite in _SUITES}

@@ -127,18 +127,24 @@ def draw_seeds(
     others: Sequence[Sequence[float] | None] = (),
     number: int = 0,
     label: str = "",
+    *,
+    within: bool = False,
     **style: object,
 ) -> None:
     """A series over seeds: bold their mean with the band of its interval, thin each of them.
 
     `pairs` are this seed's (value, standard error), `others` the values of the others, None where
-    one was not recorded. Without others it is `draw_line`. `style` is that of the mean.
+    one was not recorded. Without others it is `draw_line`. The band has the errors of `pairs` too
+    (`within`) where these are the same for all. `style` is that of the mean.
     """
     recorded = [each for each in others if each is not None]
     if not recorded:
         return draw_line(axes, x, pairs, number, label, **style)
-    values = np.array([[value for value, _ in pairs], *recorded])
-    middle, error = np.array([pool([*map(float, each)]) for each in values.T]).T
+    own, errors = np.array(pairs, dtype=float).T
+    values = np.array([own, *recorded])
+    errors = errors if within else np.zeros_like(errors)
+    pooled = [pool([*each], beside) for each, beside in zip(values.T, errors, strict=True)]
+    middle, error = np.array(pooled).T
     color = style.get("color", pick_color(number))
     style = {"color": color, "marker": MARKERS[number % len(MARKERS)], "linewidth": 2.2} | style
     axes.fill_between(x, middle - 2 * error, middle + 2 * error, color=color, alpha=0.15, lw=0)

@@ -24,7 +24,7 @@ from kent.pages.plots.panels import (
     pick_color,
     styled,
 )
-from kent.pages.seeds import Seed, pool_table
+from kent.pages.seeds import Seed, pool_table, share_model
 from kent.pages.summaries import ENTROPY, FALL, NET
 
 METHODS = ("resuscitate", "random", "rescale", "shrink", "temperature")
@@ -166,7 +166,8 @@ def _draw_change(
         draw_line(axes, x, [*pooled.loc[beside]], number, "" if number else hollow, **style)
     if joined:
         others = [seed.list_values(f"{name}, {row}", [*table]) for seed in seeds]
-        draw_seeds(axes, x, [*table.loc[row]], others, number, label)
+        pairs, within = [*table.loc[row]], share_model(seeds)
+        draw_seeds(axes, x, pairs, others, number, label, within=within)
     else:
         singles = _list_singles(table, name, row, seeds)
         _draw_marks(axes, x, [*pooled.loc[row]], singles, number, label)
