@@ -44,16 +44,20 @@ def compare_starts(
     own, facts = choose_recipe(checkpoints, recipe), {"knowledge": knowledge, "control": control}
     runs = {FRESH: [], OWN_RATE: [], MEMORY: []}
     for name, step in stages:
-        constant = {"learning_rate": OWN[name].follow_rate(step), "min_rate": 1.0}
-        constant |= {"warmup": 0.0, "warmup_from": 0.0}
+        constant = hold_rate(OWN[name].follow_rate(step))
         varied = {FRESH: {}, OWN_RATE: constant, MEMORY: constant | {"memory": True}}
         for label, settings in varied.items():
             runs[label].append(plan_learning(name, step, **own | settings, **facts))
     plan = vary(stages, {BEFORE: {}}, **measured)
     for label, learning in runs.items():
         plan[f"{label}, {LEARNING}"] = learning
-        plan[f"{label}, {LEARNED}"] = [_measure_learned(run, measured) for run in learning]
+        plan[f"{label}, {LEARNED}"] = [profile_learned(run, measured) for run in learning]
     return plan
+
+
+def hold_rate(rate: float) -> dict[str, float]:
+    """Settings of a recipe that learns at one rate from the first step to the last."""
+    return {"learning_rate": rate, "min_rate": 1.0, "warmup": 0.0, "warmup_from": 0.0}
 
 
 def name_point(corpus: str, share: float, rate: float, epochs: int) -> str:
@@ -96,7 +100,7 @@ def search_points(
         [run] = vary(last, {LEARNING: facts}, plan_learning, **settings)[LEARNING]
         name = name_point(*point)
         plan[f"{name}, {LEARNING}"] = [run]
-        plan[f"{name}, {LEARNED}"] = [_measure_learned(run, measured)]
+        plan[f"{name}, {LEARNED}"] = [profile_learned(run, measured)]
     return plan
 
 
@@ -124,12 +128,12 @@ def measure_learned(
     plan |= compare_methods(checkpoints, **varied, **taught, **measured)
     learning = {label: runs for label, runs in plan.items() if label.endswith(LEARNING)}
     return plan | {
-        label.removesuffix(LEARNING) + LEARNED: [_measure_learned(run, measured) for run in runs]
+        label.removesuffix(LEARNING) + LEARNED: [profile_learned(run, measured) for run in runs]
         for label, runs in learning.items()
     }
 
 
-def _measure_learned(run: Run, measured: Settings) -> Run:
+def profile_learned(run: Run, measured: Settings) -> Run:
     """The profile of what a run of learning leaves."""
     checkpoint = (run.config["name"], run.config["step"])
     return plan_profile(*checkpoint, **measured, learned=list_settings(run))

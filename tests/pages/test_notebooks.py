@@ -26,7 +26,7 @@ REAL |= dict.fromkeys(("when_entropy_falls", "operating_point", "optimizer_memor
 """Pages on another suite than the tiny one, and which that is."""
 BEYOND = (*REAL, "other_measures", "exactness", "table_limits", "learning_curves", "entropy_or_not")
 BEYOND += ("real_knowledge", "held_out_loss", "operating_point", "when_entropy_falls")
-BEYOND += ("algorithm1_entropy",)
+BEYOND += ("algorithm1_entropy", "forks")
 REREADING = ("table_limits",)  # published numbers only: nothing is measured or to be chosen
 MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
 SECTIONS = ["Claim", "Method", "Figure", "Check", "Verdict", "Full run"]
