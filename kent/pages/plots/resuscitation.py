@@ -30,7 +30,7 @@ from kent.pages.plots.panels import (
 from kent.pages.seeds import Seed, pool_table, share_model
 from kent.pages.summaries import ENTROPY, FALL, NET
 
-METHODS = ("resuscitate", "random", "rescale", "shrink", "temperature")
+METHODS = ("resuscitate", "random", "rescale", "shrink", "temperature", "rates", "fold", "entropy")
 """What the label of a change begins with, in the order of their colours."""
 PANELS = {
     NET: ("Δ net A (points)", "", ""),
