@@ -10,7 +10,7 @@ from kent.measure.profiles import Profile
 from kent.pages import losses
 from kent.pages.losses import AFTER, BEFORE, BESIDE, FINAL, MOVED, RISE
 from kent.pages.plots.losses import plot_losses, plot_starts
-from kent.runs import learned_plans
+from kent.runs import definitions, learned_plans
 
 NOISE = torch.tensor([-0.1, 0.1, 0.0, 0.0], dtype=torch.float64)
 
@@ -111,6 +111,22 @@ def test_a_stage_begins_as_in_the_paper_at_its_own_rate_and_with_its_memory(micr
     assert not any("memory" in run.config for run in [*fresh, *own])
     with pytest.raises(ValueError, match="learning rates of 'olmo-1b' are not known; known are"):
         learned_plans.compare_starts("olmo-1b", **text)
+
+
+def test_gentler_ways_change_nothing_before_and_are_measured_at_their_end(micro):
+    text = {"corpus": "world", "length": 16, "limit": 4}
+    plan = learned_plans.compare_gentler("tiny", weights=[0.2], q=2.0, **text)
+    ways = [label.removesuffix(", learning") for label in plan if label.endswith(", learning")]
+    assert ways[1:4] == [f"{name}, q = 2" for name in ("resuscitate", "random", "rescale")]
+    assert ways[4:] == ["rates, q = 2", "fold, q = 2", "entropy, weight 0.2"]
+    [own] = plan["unchanged"]
+    for label in ways[4:]:
+        assert [run.path for run in plan[label]] == [own.path], "nothing is changed before"
+        [learning], [learned] = plan[f"{label}, learning"], plan[f"{label}, learned"]
+        assert learning.config["change"]["method"] == label.split(",")[0]
+        assert learned.needs[-1].path == learning.path
+    with pytest.raises(ValueError, match="fold changes a model while it learns, not before"):
+        definitions.plan_profile("tiny", 4, **text, change={"method": "fold", "measured": text})
 
 
 def test_starts_are_tables_of_their_stages_and_lines_of_a_figure(learn):

@@ -39,7 +39,8 @@ def plot_forks(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figure:
             draw_marks(axes, x, [*pooled.loc[row]], singles, number, name.removesuffix(", "))
         if len(rows) > 1:
             axes.axhline(0, **THIN)
-        axes.set_ylabel(label.replace(" of the", "\nof the"))
+        broken = label.replace("of the control", "of the\ncontrol").replace(" under", "\nunder")
+        axes.set_ylabel(broken)
         axes.set_xlim(-0.6, len(places) - 0.2)
         name_places(axes, [*table])
     name_lines(figure)

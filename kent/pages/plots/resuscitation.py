@@ -174,7 +174,7 @@ def plot_differences(
         _draw_differences(axes, row, table, seeds)
         named, *_ = PANELS.get(row, (f"Δ {row}".replace(" before", ""),))
         axes.set_xlabel(named.replace(" before", "").replace(" entropy", "\nentropy"), fontsize=9)
-        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="x", nbins=3)
     panels[0].set_yticks(range(lines), labels=[*table])
     panels[0].invert_yaxis()
     name_lines(figure)
