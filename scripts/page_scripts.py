@@ -6,8 +6,10 @@ UNUSED = "THEBE_JS_URL", "sphinx-thebe.js"
 """Of running cells in the page, which nothing here offers; declared twice, it is an error."""
 
 
-LIVE = ("measures", "drawing", "controls")
-"""Of book/_static/live, in the order in which they need each other."""
+PLAYED = ("measures", "drawing", "controls")
+LIVE = {"entropy": PLAYED, "algorithm": PLAYED}
+LIVE |= {"compare": ("measures", "drawing", "records", "plane", "compare")}
+"""Of book/_static/live, by the kind of picture, in the order in which they need each other."""
 
 
 def show_formulas(app: Sphinx) -> None:
@@ -28,9 +30,11 @@ def _is_unused(script: object) -> bool:
 
 def play(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
     """Load what draws a picture to play with where there is one; on paper another stands in."""
-    if app.builder.name == "html" and 'class="live"' in context.get("body", ""):
-        for name in LIVE:
-            app.add_js_file(f"live/{name}.js", loading_method="defer")
+    body = context.get("body", "") if app.builder.name == "html" else ""
+    names = [name for kind in LIVE if f'data-kind="{kind}"' in body for name in LIVE[kind]]
+    for name in dict.fromkeys(names):
+        app.add_js_file(f"live/{name}.js", loading_method="defer")
+    if names:
         app.add_css_file("live/live.css")
 
 
