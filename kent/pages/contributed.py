@@ -17,6 +17,7 @@ from kent.models.places import count_tokens
 from kent.models.suites import SUITES
 from kent.pages import live
 from kent.pages.histories import PAPER
+from kent.pages.measures import HEADINGS
 from kent.pages.seeds import format_interval
 from kent.paper import find_gaps
 from kent.records import PACKAGE
@@ -25,6 +26,8 @@ from kent.runs.picture_plans import name_suites
 FORMAT = "kent compare 1"
 FOLDER = PACKAGE.parent / "results" / "contributed"
 """Records that came by pull request, and the book's own of models that its pages do not measure."""
+SHARED = ("gap", "loss", "token")
+"""Measures that models of other sizes share, of which the page's other charts draw a reader's."""
 Record = dict
 Curves = Mapping[str, Sequence[Record]]
 """Records by the name of their curve, in the order of pretraining."""
@@ -166,7 +169,8 @@ class Picture:
             for name, listed in self.curves.items()
         ]
         said = {"format": FORMAT, "kind": "compare", "schema": contributions.load_schema()}
-        return said | {"published": find_gaps("figure 2"), "read": PAPER, "curves": curves}
+        said |= {"published": find_gaps("figure 2"), "read": PAPER}
+        return said | {"rows": {name: HEADINGS[name] for name in SHARED}, "curves": curves}
 
     def _repr_mimebundle_(self, **_: object) -> dict:
         picture = live.stand_in(live.write(self.describe()), self.drawn)

@@ -1,14 +1,16 @@
 // Curves of several models, and those of a reader's own files: nothing of a file leaves the page.
 "use strict";
 (() => {
-  const { readRecord, groupRecords, measureRecord, placeRecord, drawPlane, drawLegend, make, assign } = window.kentLive;
+  const { readRecord, groupRecords, measureRecord, measurePoints, placeRecord, drawPlane, drawLegend, make, assign } = window.kentLive;
   const AXES = { tokens: "tokens per parameter (logarithmic)", step: "pretraining step (logarithmic)" };
   const show = (value, places) => value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places });
+  const shorten = (value) => (value < 100 ? `${+value.toPrecision(3)}` : show(value, 0));
   const number = (name, value, text) => make("data", { value: value ?? "", "data-name": name }, value === null ? "not known" : text);
   const count = (many, word) => `${many} ${word}${many === 1 ? "" : "s"}`;
 
   class Comparison {
     constructor(root) {
+      this.root = root;
       this.data = JSON.parse(root.querySelector("script").textContent);
       this.bands = Object.entries(this.data.published).map(([name, [low, high]]) => ({ name: `paper: ${name} (fig. 2)`, low, high }));
       this.own = [];
@@ -28,7 +30,7 @@
       controls.append(make("label", {}, "Your records ", this.files), make("label", {}, "Axis ", this.axis), this.clear);
       const note = make("p", { className: "note" }, "Choose files that ", make("code", {}, "python -m kent profile … --record FILE.json"),
         " wrote, or drop them here. They are read in this page and sent nowhere.");
-      this.alert = make("p", { className: "alert", role: "alert" });
+      this.alert = make("p", { className: "refused", role: "alert" });
       this.said = make("p", { className: "said", "aria-live": "polite" });
       root.append(controls, note, this.alert, this.said);
     }
@@ -51,15 +53,24 @@
 
     /** Add the records in files; what is none is refused, and the others are drawn. */
     async take(files) {
+      assign(this.root, { "aria-busy": true });
       const read = await Promise.allSettled(files.map((file) => readRecord(file, this.data.schema)));
       this.alert.textContent = read.filter((each) => each.reason).map((each) => `${each.reason.message}.`).join(" ");
       const known = new Set(this.own.map(JSON.stringify)), found = read.filter((each) => each.value).map((each) => each.value);
       this.own.push(...found.filter((each) => !known.has(JSON.stringify(each))));
       this.draw();
       this.said.replaceChildren(...this.sayOwn());
+      this.share(groupRecords(this.own), measurePoints);
+      assign(this.root, { "aria-busy": false });
+    }
+
+    /** Give a reader's curves to the other charts of the page, or take them away there. */
+    share(curves, measure) {
+      for (const { name, records } of curves) window.kentLive.addSeries?.(`yours: ${name}`, records.flatMap((each) => measure(each, this.data.rows)));
     }
 
     drop() {
+      this.share(groupRecords(this.own), () => []);
       this.own = [];
       this.files.value = this.alert.textContent = this.said.textContent = "";
       this.draw();
@@ -95,7 +106,7 @@
 
     place(name, record, axis) {
       const { gap, spread } = measureRecord(record), x = placeRecord(record, axis);
-      const where = x === null ? "place not known" : `${show(x, x < 100 ? 2 : 0)} ${AXES[axis].split(" (")[0]}`;
+      const where = x === null ? "place not known" : `${shorten(x)} ${AXES[axis].split(" (")[0]}`;
       return { x, y: gap, error: spread, said: `${name}, ${where}: ${show(gap, 4)} ± ${show(2 * spread, 4)} nats` };
     }
 
@@ -104,7 +115,7 @@
       const heads = ["model", "text", "tokens per parameter", "step", "H (nats)", "share of ln m", "ln m − H per layer (nats)"];
       const row = (name, record) => {
         const { value, error, bound, gap, spread } = measureRecord(record), read = placeRecord(record, "tokens"), { step } = record.model;
-        const cells = [record.text.name, number("read", read, show(read ?? 0, read < 100 ? 2 : 0)), number("step", step, show(step ?? 0, 0)),
+        const cells = [record.text.name, number("read", read, shorten(read ?? 0)), number("step", step, show(step ?? 0, 0)),
           number("entropy", value, `${show(value, 4)}${error === null ? "" : ` ± ${show(2 * error, 4)}`}`), number("share", value / bound, `${show(100 * value / bound, 2)} %`),
           number("gap", gap, `${show(gap, 4)} ± ${show(2 * spread, 4)}`)];
         return make("tr", { "data-model": name }, make("th", { scope: "row" }, name), ...cells.map((each) => make("td", {}, each)));

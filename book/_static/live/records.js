@@ -111,5 +111,14 @@ Object.assign(window.kentLive, (() => {
     return axis === "step" ? step : tokens !== null && parameters ? tokens / parameters : null;
   }
 
-  return { readRecord, groupRecords, measureRecord, placeRecord };
+  /** What other charts draw of a record: a point for each measure that models of other sizes share, by the name of its row. */
+  function measurePoints(record, rows) {
+    const { gap, spread, error } = measureRecord(record), { loss, next_token_entropy: token } = record;
+    const place = { step: placeRecord(record, "step"), read: placeRecord(record, "tokens") };
+    const found = { gap: { value: gap, standard_error: error === null ? null : spread }, loss, token };
+    const known = Object.entries(found).filter(([, each]) => each);
+    return known.map(([name, each]) => ({ measure: rows[name], value: each.value, error: each.standard_error, ...place }));
+  }
+
+  return { readRecord, groupRecords, measureRecord, measurePoints, placeRecord };
 })());

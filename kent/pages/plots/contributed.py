@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kent.pages.contributed import Curves, Record, find_place, measure_gap
-from kent.pages.histories import READ
+from kent.pages.histories import PAPER, READ
 from kent.pages.measures import GAP
 from kent.pages.plots.entropies import mark_published
 from kent.pages.plots.histories import scale_progress
@@ -26,7 +26,9 @@ def plot_records(curves: Curves) -> Figure:
     mark_published(axes, "figure 2")
     axes.set(ylabel=GAP, yscale="log")
     places = [find_place(each) for records in curves.values() for each in records]
-    scale_progress(axes, [each for each in places if each is not None], READ)
+    places = [each for each in places if each is not None]
+    scale_progress(axes, places, READ)
+    axes.set_xlim(right=1.6 * max([*places, *PAPER]))
     name_lines(figure, 3)
     return figure
 

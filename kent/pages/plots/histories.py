@@ -70,7 +70,7 @@ def scale_progress(axes: Axes, places: Sequence[float | int], name: str) -> None
     first = min(filter(None, places), default=1)
     axes.set_xscale("symlog", linthresh=first, linscale=0.5)
     axes.set_xlim(left=-0.2 * first)
-    powers = (10**power for power in range(20))
+    powers = (10**power for power in range(-2, 20))
     ticks = [0, *(each for each in powers if first < each <= max(places, default=1))]
     axes.set_xticks(ticks, labels=[f"{each:,}" for each in ticks], minor=False)
     axes.set_xlabel(name)
