@@ -17,7 +17,7 @@ from pydantic import Field
 from kent.errors import require
 from kent.files import expand
 from kent.measure.profiles import Profile
-from kent.settings import Count, Whole, checked
+from kent.settings import Whole, checked
 
 FORMAT = "kent record 1"
 Title = Annotated[str, Field(min_length=1, max_length=80)]
@@ -32,11 +32,13 @@ def load_schema() -> dict:
 
 
 @checked
-def make(profile: Profile, *, name: Title, parameters: Count, tokens: Whole | None = None) -> dict:
+def make(
+    profile: Profile, *, name: Title, parameters: Whole | None, tokens: Whole | None = None
+) -> dict:
     """What figures draw of a profile, and how it was measured: a record, as JSON-able values.
 
     `name` is what readers call the model, `parameters` its size, `tokens` are those it had read in
-    pretraining, None where that is not known. Folders of this machine are left out. A profile
+    pretraining, each None where it is not known. Folders of this machine are left out. A profile
     without coefficients makes a record too, which figures refuse.
     """
     about = profile.provenance
