@@ -135,7 +135,7 @@ Markdown(f"{said}, H changes: {first_drop} ({basis}).")
 # ## Your checkpoint beside these
 #
 # The same distance to the bound for other models, by what they had read. Each was measured on a text of its own, so compare courses and
-# magnitudes, not hundredths of a nat. Measure your checkpoint, and drop the file below in the book:
+# magnitudes, not hundredths of a nat. Measure your checkpoint, and drop the file on this page in the book:
 #
 # ```bash
 # python -m kent profile path/to/checkpoint --corpus text.txt \

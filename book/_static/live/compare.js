@@ -29,7 +29,7 @@
       this.clear = make("button", { type: "button", hidden: true, onclick: () => this.drop() }, "Remove my files");
       controls.append(make("label", {}, "Your records ", this.files), make("label", {}, "Axis ", this.axis), this.clear);
       const note = make("p", { className: "note" }, "Choose files that ", make("code", {}, "python -m kent profile … --record FILE.json"),
-        " wrote, or drop them here. They are read in this page and sent nowhere.");
+        " wrote, or drop them on this page. They are read in this page and sent nowhere.");
       this.alert = make("p", { className: "refused", role: "alert" });
       this.said = make("p", { className: "said", "aria-live": "polite" });
       root.append(controls, note, this.alert, this.said);
@@ -44,11 +44,17 @@
       root.append(this.legend, this.drawing, make("details", {}, make("summary", {}, "All values"), scrolled));
     }
 
+    /** Files may be dropped anywhere on the page: beside the picture the browser would leave the page for them. */
     acceptDrops(root) {
-      const over = (event, on) => { event.preventDefault(); root.classList.toggle("over", on); };
-      root.addEventListener("dragover", (event) => over(event, true));
-      root.addEventListener("dragleave", (event) => over(event, false));
-      root.addEventListener("drop", (event) => { over(event, false); this.take([...event.dataTransfer.files]); });
+      const listen = (kind, over, act = () => {}) => document.addEventListener(kind, (event) => {
+        if (!event.dataTransfer.types.includes("Files")) return;
+        event.preventDefault();
+        root.classList.toggle("over", over);
+        act(event);
+      });
+      listen("dragover", true);
+      listen("dragleave", false);
+      listen("drop", false, (event) => this.take([...event.dataTransfer.files]));
     }
 
     /** Add the records in files; what is none is refused, and the others are drawn. */
