@@ -38,6 +38,8 @@ def compare(browser):
         own = HTML.as_uri()
         page.on("request", lambda each: each.url.startswith(own) or failed.append(each.url))
         page.goto((HTML / name).as_uri(), wait_until="networkidle")
+        if settings.get("java_script_enabled", True):
+            page.wait_for_selector('.live[data-kind="compare"].ready')
         return page.locator('.live[data-kind="compare"]')
 
     yield open_page
@@ -58,6 +60,7 @@ def give(picture, *records: dict | str, name: str = "mine.json") -> None:
     """Choose files that hold these, and wait until they are drawn or refused."""
     texts = [each if isinstance(each, str) else json.dumps(each) for each in records]
     files = [{"name": name, "mimeType": "application/json", "buffer": x.encode()} for x in texts]
+    picture.evaluate("root => root.removeAttribute('aria-busy')")  # of files given before
     picture.locator("input").set_input_files(files)
     wait(picture)
 
@@ -173,6 +176,7 @@ FAULTS = {
     "format": "kent record 2",
     "model.tokens": -1,
     "model.colour": "red",
+    "toString": 1,
     "knowledge_entropy.value": 9.0,
     "knowledge_entropy.standard_error": -0.5,
     "by_layer.Gini": [0.5],

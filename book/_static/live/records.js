@@ -26,14 +26,14 @@ Object.assign(window.kentLive, (() => {
   /** What within an object or a list is not as the schema has it, keyword by keyword. */
   const WITHIN = {
     * properties(value, path, wanted, all) {
-      for (const name of Object.keys(wanted)) if (isObject(value) && name in value) yield* listFaults(value[name], join(path, name), wanted[name], all);
+      for (const name of Object.keys(wanted)) if (isObject(value) && Object.hasOwn(value, name)) yield* listFaults(value[name], join(path, name), wanted[name], all);
     },
     * required(value, path, wanted) {
-      for (const name of wanted) if (isObject(value) && !(name in value)) yield `${join(path, name)} is missing; needed are ${wanted.join(", ")}`;
+      for (const name of wanted) if (isObject(value) && !Object.hasOwn(value, name)) yield `${join(path, name)} is missing; needed are ${wanted.join(", ")}`;
     },
     * additionalProperties(value, path, wanted, all, { properties = {} }) {
       for (const name of isObject(value) ? Object.keys(value) : []) {
-        if (name in properties) continue;
+        if (Object.hasOwn(properties, name)) continue;
         if (wanted) yield* listFaults(value[name], join(path, name), wanted, all);
         else yield `${join(path, name)} is not known; accepted are ${Object.keys(properties).join(", ")}`;
       }
@@ -47,8 +47,8 @@ Object.assign(window.kentLive, (() => {
   function* listFaults(value, path, schema, all) {
     if (schema.$ref) schema = all.$defs[schema.$ref.split("/").pop()];
     for (const [keyword, wanted] of Object.entries(schema)) {
-      if (keyword in WITHIN) yield* WITHIN[keyword](value, path, wanted, all, schema);
-      if (keyword in FITS && !FITS[keyword](value, wanted)) yield `${path || "the file"} is ${show(value)}; accepted is ${schema.description}`;
+      if (Object.hasOwn(WITHIN, keyword)) yield* WITHIN[keyword](value, path, wanted, all, schema);
+      if (Object.hasOwn(FITS, keyword) && !FITS[keyword](value, wanted)) yield `${path || "the file"} is ${show(value)}; accepted is ${schema.description}`;
     }
   }
 
