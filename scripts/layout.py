@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 import openings
+import predictions
 from cells import (
     collect,
     embolden_headings,
@@ -119,21 +120,26 @@ def _drop_empty(cells: list[dict]) -> list[dict]:
 
 def compose(page: Page, kinds: list[str], level: int = 1) -> list[dict]:
     """The page's cells as published, its title on a level; `kinds` are the files it offers."""
-    label = f"page-{page.name}"
-    before, behind = openings.divide(page.rows)
-    texts = [openings.title(page.title, label, page.verdicts, level)]
-    texts += [openings.question(page.question)] if page.question else []
-    texts += [openings.answers(before)] if before else []
-    opening = [make_text("\n\n".join(texts))]
-    opening += [show_output(cell) for cell in (page.answer, page.live, page.figure) if cell]
-    said = openings.badge(page.runs, page.has_parameters, page.recorded)
-    under = [openings.answers(behind)] if behind else []
-    under += [openings.sources(page.name, said, kinds), page.intro]
-    opening.append(make_text("\n\n".join(each for each in under if each)))
     body = page.body
     for _ in range(level - 1):
         body = [lower_headings(cell) for cell in body]
-    return [*opening, *body, *_fold(page.how)]
+    return [*_open(page, kinds, level), *body, *_fold(page.how)]
+
+
+def _open(page: Page, kinds: list[str], level: int) -> list[dict]:
+    """The opening; on a page that asks for a prediction it is folded up behind the question."""
+    before, behind = openings.divide(page.rows)
+    asked = predictions.describe(page.name, page.title, page.rows) if level == 1 else None
+    texts = [openings.title(page.title, f"page-{page.name}", page.verdicts, level)]
+    texts += [openings.question(page.question)] if page.question else []
+    texts += [predictions.fold(asked)] if asked else []
+    texts += [openings.answers(before)] if before else []
+    shown = [show_output(cell) for cell in (page.answer, page.live, page.figure) if cell]
+    said = openings.badge(page.runs, page.has_parameters, page.recorded)
+    under = [openings.answers(behind)] if behind else []
+    under += [openings.sources(page.name, said, kinds), predictions.CLOSING if asked else ""]
+    last = make_text("\n\n".join(each for each in [*under, page.intro] if each))
+    return [make_text("\n\n".join(texts)), *shown, last]
 
 
 def _fold(cells: list[dict]) -> list[dict]:

@@ -34,9 +34,25 @@ def play(app: Sphinx, page: str, template: str, context: dict, doctree: object) 
         app.add_css_file("live/live.css")
 
 
+def ask(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Load what keeps a reader's predictions: at once, so that no chip shows first what it hides.
+
+    What asks, and what counts, is loaded by the pages that do. On paper everything is unfolded.
+    """
+    body = context.get("body", "")
+    if app.builder.name != "html":
+        context["body"] = body.replace('<details class="predict"', '<details open class="predict"')
+        return
+    app.add_js_file("predict/picks.js")
+    if 'class="predict"' in body or 'class="tally"' in body:
+        app.add_js_file("predict/predict.js", loading_method="defer")
+    app.add_css_file("predict/predict.css")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("builder-inited", show_formulas)
     app.connect("html-page-context", play)
+    app.connect("html-page-context", ask)
     app.connect("html-page-context", drop_unused, priority=900)
     return {"parallel_read_safe": True}
