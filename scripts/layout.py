@@ -8,6 +8,7 @@ play with), `made` and `parameters`, the section headings, and what outputs keep
 import re
 from dataclasses import dataclass, field
 
+import charts
 import openings
 import predictions
 from cells import (
@@ -43,6 +44,7 @@ class Page:
     figure: dict | None
     answer: dict | None
     live: dict | None
+    chart: dict | None
     rows: list[dict]
     runs: dict | None
     has_parameters: bool
@@ -86,7 +88,7 @@ def take_apart(name: str, cells: list[dict], recorded: bool = False) -> Page:
     runs = next(iter(collect(rest, "kent-runs")), None)
     has_parameters = _pick(rest, "parameters") is not None
     said = read_opening(source_of(first))
-    shown = figure, _pick(rest, "answer"), _pick(rest, "live")
+    shown = figure, _pick(rest, "answer"), _pick(rest, "live"), charts.describe(name, rest)
     page = Page(name, *said, *shown, rows, runs, has_parameters, recorded)
     _sort(page, rest)
     return page
@@ -134,7 +136,9 @@ def _open(page: Page, kinds: list[str], level: int) -> list[dict]:
     texts += [openings.question(page.question)] if page.question else []
     texts += [predictions.fold(asked)] if asked else []
     texts += [openings.answers(before)] if before else []
-    shown = [show_output(cell) for cell in (page.answer, page.live, page.figure) if cell]
+    shown = [show_output(cell) for cell in (page.answer, page.live) if cell]
+    shown += [make_text(charts.write(page.chart))] if page.chart else []
+    shown += [show_output(page.figure)] if page.figure else []
     said = openings.badge(page.runs, page.has_parameters, page.recorded)
     under = [openings.answers(behind)] if behind else []
     under += [openings.sources(page.name, said, kinds), predictions.CLOSING if asked else ""]

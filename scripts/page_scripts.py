@@ -8,6 +8,7 @@ UNUSED = "THEBE_JS_URL", "sphinx-thebe.js"
 
 LIVE = ("measures", "drawing", "controls")
 """Of book/_static/live, in the order in which they need each other."""
+CURVES = ("measures", "drawing", "curves")
 
 
 def show_formulas(app: Sphinx) -> None:
@@ -34,6 +35,14 @@ def play(app: Sphinx, page: str, template: str, context: dict, doctree: object) 
         app.add_css_file("live/live.css")
 
 
+def explore(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Load what draws curves to explore where there are some."""
+    if app.builder.name == "html" and 'class="curves"' in context.get("body", ""):
+        for name in CURVES:
+            app.add_js_file(f"live/{name}.js", loading_method="defer")
+        app.add_css_file("live/curves.css")
+
+
 def ask(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
     """Load what keeps a reader's predictions: at once, so that no chip shows first what it hides.
 
@@ -53,6 +62,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("builder-inited", show_formulas)
     app.connect("html-page-context", play)
+    app.connect("html-page-context", explore)
     app.connect("html-page-context", ask)
     app.connect("html-page-context", drop_unused, priority=900)
     return {"parallel_read_safe": True}

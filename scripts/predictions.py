@@ -4,12 +4,11 @@ Which pages ask, and what, is said here alone. What a reader picks stays in the 
 book/_static/predict. Without scripts the question is the summary of what it folds away.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from cells import collect, heading_of, make_text
+from cells import collect, heading_of, hold, make_text
 
 from kent.pages.evidence import ONE_MODEL, format_statistic
 from kent.paper import CLAIMS
@@ -97,13 +96,7 @@ def _say(row: dict, option: str | None) -> str:
 def fold(described: dict) -> str:
     """The HTML that opens what a page shows later, which ends with `CLOSING`."""
     summary = f"<summary>{escape(described['question'])}</summary>"
-    return f'<details class="predict">\n{summary}\n{_hold(described)}'
-
-
-def _hold(value: object) -> str:
-    """JSON for a page's scripts."""
-    text = json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
-    return f'<script type="application/json">{text}</script>'
+    return f'<details class="predict">\n{summary}\n{hold(described)}'
 
 
 def add_tally(cells: list[dict], executed: Mapping[str, dict]) -> list[dict]:
@@ -125,4 +118,4 @@ def _tally(asked: Sequence[dict]) -> str:
     """Markdown: which pages ask, and the place where scripts count what was picked."""
     links = ", ".join(f"[{each['title']}]({each['page']}.ipynb)" for each in asked)
     said = f"Some pages ask what you expect before they show what was found: {links}."
-    return f'## Your predictions\n\n{said}\n\n<div class="tally">{_hold(asked)}</div>'
+    return f'## Your predictions\n\n{said}\n\n<div class="tally">{hold(asked)}</div>'

@@ -28,14 +28,17 @@ RETURN = f"localStorage.setItem('kent-picks', '{json.dumps(SEEN)}')"
 MEASURE = """() => {
   const box = (selector) => {
     // of the page's own opening, not of a page nested in it
-    const found = document.querySelector(`.bd-article h1 ~ ${selector}`);
+    const own = [selector, `.predict ${selector}`].map((each) => `.bd-article h1 ~ ${each}`);
+    const found = document.querySelector(own.join());
     const place = found?.getBoundingClientRect();
     return place ? [place.top, place.bottom] : null;
   };
   return {
     width: document.documentElement.scrollWidth,
     boxes: {
-      figure: box(".cell .live.ready") ?? box(".cell figure img"), question: box(".question"),
+      figure: box(".cell .live.ready") ?? box(".curves.ready:not(.still) .drawing")
+        ?? box(".cell figure img"),
+      question: box(".question"),
       answer: box(".answers > li") ?? box(".cell.tag_answer .cell_output"),
     },
   };
