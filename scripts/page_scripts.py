@@ -8,7 +8,7 @@ UNUSED = "THEBE_JS_URL", "sphinx-thebe.js"
 
 LIVE = ("measures", "drawing", "controls")
 """Of book/_static/live, in the order in which they need each other."""
-CURVES = ("measures", "drawing", "curves")
+CURVES = ("measures", "drawing", "scales", "curves")
 
 
 def show_formulas(app: Sphinx) -> None:

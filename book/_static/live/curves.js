@@ -2,46 +2,11 @@
 // reader's own. scripts/charts.py writes what is drawn; book/data.md describes it, and says why no library draws it.
 "use strict";
 Object.assign(window.kentLive, (() => {
-  const { make, assign } = window.kentLive;
+  const { make, assign, count, sayEstimate, makeScale } = window.kentLive;
   const EDGE = { left: 56, right: 12, top: 10, bottom: 40 };  // pixels
   const NEAR = 12;  // pixels
   const COLOURS = 5, FEW = 3, READ = "tokens per parameter";
   const charts = [];
-
-  const count = (value) => value.toLocaleString("en", Math.abs(value) < 100 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 0 });
-
-  /** A value with two standard errors, with the digits that Python's format_interval gives it. */
-  function say([value, error]) {
-    const known = Number.isFinite(error) && error > 0;
-    const places = known ? Math.min(Math.max(1 - Math.floor(Math.log10(2 * error)), 0), 6) : 4;
-    const number = (each) => each.toFixed(places).replace(/^-(?=[0.]+$)/, "").replace("-", "−");
-    return error === null ? number(value).replace(/\.?0+$/, "") : `${number(value)} ± ${known ? number(2 * error) : "0"}`;
-  }
-
-  /** From values to a share of an axis: linear, or logarithmic, where 0 has room before the first value. */
-  function makeScale(values, log) {
-    const positive = values.filter((each) => each > 0), first = Math.min(...positive), zero = log && values.some((each) => each <= 0);
-    const bend = (value) => (!log ? value : value > 0 ? Math.max(Math.log10(value / first), -0.5) : -0.5);
-    const low = zero ? -0.5 : bend(Math.min(...(log ? positive : values))), high = bend(Math.max(...(log ? positive : values)));
-    const wide = high - low || 1, middle = high > low ? 0 : 0.5;
-    const scale = (value) => (bend(value) - low) / wide + middle;
-    scale.ticks = log ? [...(zero ? [0] : []), ...tickLog(first, Math.max(...positive))] : tickLinear(Math.min(...values), Math.max(...values));
-    return scale;
-  }
-
-  function tickLinear(low, high) {
-    const raw = (high - low) / 5 || 1, power = 10 ** Math.floor(Math.log10(raw)), step = power * [1, 2, 5, 10].find((each) => each * power >= raw);
-    const first = Math.ceil(low / step - 1e-9);
-    return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, place) => +((first + place) * step).toPrecision(12));
-  }
-
-  /** Powers of ten; with their doubles and fivefolds where these are few. */
-  function tickLog(low, high) {
-    const from = Math.floor(Math.log10(low)), to = Math.ceil(Math.log10(high)), steps = Math.log10(high / low) > 2 ? [1] : [1, 2, 5];
-    const every = Math.ceil((to - from) / 7) || 1;
-    const powers = Array.from({ length: to - from + 1 }, (_, place) => from + place).filter((power) => power % every === 0);
-    return powers.flatMap((power) => steps.map((each) => +(each * 10 ** power).toPrecision(12))).filter((each) => each >= low * 0.999 && each <= high * 1.001);
-  }
 
   class Chart {
     constructor(root) {
@@ -149,6 +114,7 @@ Object.assign(window.kentLive, (() => {
       const xs = [...this.lines.flatMap((line) => line.points.filter(Boolean).map((each) => each.x)).filter((each) => each !== null), ...(stretch ? [stretch.low, stretch.high] : [])];
       const ys = [...this.lines.flatMap((line) => line.points.filter(Boolean).flatMap(({ value, error }) => [value, value - 2 * error, value + 2 * error])),
         ...published.flatMap((each) => each.values ?? [each.low, each.high])].filter((each) => !log || each > 0);
+      this.least = Math.min(...ys);
       const x = makeScale(xs.length ? xs : this.panel.places, this.scale.value === "log"), y = makeScale(ys.length ? ys : [1, 2], log);
       this.place = { x: (value) => EDGE.left + (0.02 + 0.96 * x(value)) * (right - EDGE.left), y: (value) => foot - (0.04 + 0.92 * y(value)) * (foot - EDGE.top), right, foot };
       assign(this.svg, { viewBox: `0 0 ${this.width} ${height}`, height, "aria-label": this.nameDrawing() });
@@ -215,8 +181,8 @@ Object.assign(window.kentLive, (() => {
     drawLine(line) {
       const { x, y, right } = this.place, name = this.pickClass(line), low = this.panel.log ? 1e-300 : -Infinity;
       const placed = line.points.filter((each) => each && each.x !== null && each.value > low), level = line.points.filter((each) => each && each.x === null);
-      const join = (points) => points.map(([at, value]) => `${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("L"), edge = this.panel.log ? Math.min(...placed.map((each) => each.value)) / 10 : low;
-      const band = [...placed.map((each) => [each.x, each.value + 2 * each.error]), ...placed.map((each) => [each.x, Math.max(each.value - 2 * each.error, edge)]).reverse()];
+      const join = (points) => points.map(([at, value]) => `${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("L");
+      const band = [...placed.map((each) => [each.x, each.value + 2 * each.error]), ...placed.map((each) => [each.x, Math.max(each.value - 2 * each.error, this.least)]).reverse()];
       const draw = (kind, d) => make("path", { class: `${kind} ${name}`, d });
       return [
         ...(placed.length ? [draw("band", `M${join(band)}Z`)] : []),
@@ -259,7 +225,7 @@ Object.assign(window.kentLive, (() => {
         if (!point) continue;
         if (point.x !== null) dots.push(`M${x(point.x)} ${y(point.value)}m-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z`);
         words.push(make("span", { className: "said" }, make("span", { className: `swatch ${this.pickClass(line)}` }), `${line.name} `,
-          make("data", { value: point.value, "data-name": line.name, "data-error": point.error }, say([point.value, point.error]))));
+          make("data", { value: point.value, "data-name": line.name, "data-error": point.error }, sayEstimate([point.value, point.error]))));
       }
       this.marks.setAttribute("d", at === undefined ? "" : `M${x(at)} ${EDGE.top}V${foot}${dots.join("")}`);
       const where = at === undefined ? "no series" : `${this.axis.value} ${count(at)}`;
