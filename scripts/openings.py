@@ -52,7 +52,8 @@ def _say(row: dict) -> tuple[str, str]:
     """The paper's answer to a claim, and ours."""
     claim, found = CLAIMS[row["claim"]], row.get("seeds", row)
     here = format_statistic(claim, found["value"], found["error"])
-    seeds = f", mean of {len(row['seeds']['values'])} seeds" if "seeds" in row else ""
+    pooled = row.get("seeds")
+    seeds = f", mean of {len(pooled['values'])} {pooled['of']}" if pooled else ""
     ours = "here, net of the control" if "net of the control" in claim.statistic else "here"
     return f"paper: {claim.published}", f"{ours}: {here}{seeds}"
 

@@ -8,7 +8,7 @@ Axes: neuron (keys and memory vectors of a layer), m of them; a vector "_" has o
 
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import get_type_hints
 
 import torch
@@ -206,15 +206,17 @@ METHODS = {
 
 
 @checked
-def check_method(method: str, **settings: object) -> None:
-    """Raise `ValueError` for a method not in `METHODS`, and for settings that it does not take."""
-    if method not in METHODS:
-        raise ValueError(f"a model is changed by {', '.join(METHODS)}, not by {method!r}")
-    known = inspect.signature(METHODS[method]).parameters.values()
+def check_method(
+    method: str, methods: Mapping[str, Callable] = METHODS, **settings: object
+) -> None:
+    """Raise `ValueError` for a method not in `methods`, and for settings that it does not take."""
+    if method not in methods:
+        raise ValueError(f"a model is changed by {', '.join(methods)}, not by {method!r}")
+    known = inspect.signature(methods[method]).parameters.values()
     names = [each.name for each in known if each.kind is each.KEYWORD_ONLY]
     if unknown := settings.keys() - set(names):
         raise ValueError(f"{method} has no {', '.join(sorted(unknown))}; it has {', '.join(names)}")
-    check(get_type_hints(METHODS[method], include_extras=True), settings)
+    check(get_type_hints(methods[method], include_extras=True), settings)
 
 
 @checked

@@ -18,6 +18,7 @@ from transformers import (
     set_seed,
 )
 
+from kent.change.gradual import Gradual
 from kent.change.temperature import Cooling, set_temperature
 from kent.errors import DamagedError
 from kent.learning.evaluations import Evaluator, find_stop
@@ -83,6 +84,7 @@ def learn(
     *,
     control: Knowledge | None = None,
     moments: Moments | None = None,
+    gradual: Gradual | None = None,
 ) -> Outcome:
     """Have `model` learn on in place from `sequences` [row, position] with `knowledge` injected.
 
@@ -100,7 +102,8 @@ def learn(
     (`kent.precision.keep_precision`).
 
     With `moments` (`kent.learning.moments.read_moments`) the optimizer goes on as if pretraining
-    had not ended; without them it begins afresh, as in the paper.
+    had not ended; without them it begins afresh, as in the paper. `gradual` acts on the model's
+    memory while it learns (`kent.change.gradual`).
 
     A model that has learned is another one: load it afresh for the same call. Raises ValueError for
     a folder that holds another run (naming what differs) or other things, for token ids or
@@ -116,12 +119,15 @@ def learn(
     shape = {"batch": recipe.batch, "steps": recipe.steps, "epochs": recipe.epochs}
     rows = InjectedRows(sequences, tokenizer, knowledge, **shape)
     _check_model(model, rows)
+    if gradual:
+        gradual.check(model)
     arguments = arrange(recipe, out)
     if recipe.temperature != 1:
         set_temperature(model, recipe.temperature)
     steps = range(arguments.save_steps, arguments.max_steps + 1, arguments.save_steps)
     facts = {"knowledge": knowledge, "control": control}
     memory = {"moments": moments.describe()} if moments else {}
+    memory |= gradual.describe() if gradual else {}
     folder = RunFolder(out, _identify(model, sequences, recipe, **facts) | memory, steps)
     folder.claim()
     if (out / OUTCOME).exists():
@@ -131,7 +137,8 @@ def learn(
     when |= {"tasks": recipe.tasks, "along": recipe.tasks_along}
     evaluator = Evaluator(tokenizer, asked, folder.run, out / "evaluations", **when)
     set_seed(recipe.seed)
-    trainer = _make_trainer(model, recipe, arguments, rows, (evaluator, folder), moments)
+    watchers = [*([gradual] if gradual else []), evaluator, folder]
+    trainer = _make_trainer(model, recipe, arguments, rows, watchers, moments)
     with folder.nothing_half_written():
         _train(trainer, evaluator, folder)
         if trainer.is_world_process_zero():

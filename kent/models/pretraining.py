@@ -19,7 +19,12 @@ logger = logging.getLogger(__name__)
 WHOLE = ("config.json", "model.safetensors", "tokenizer.json")
 """What every checkpoint holds, beside other files."""
 TEXT = ("corpora.py", "documents.py", "templates.py", "tokens.py", "world.py", "world.yaml")
-CODE = ("precision.py", "models/trainer.py", *(f"text/{name}" for name in TEXT))
+CODE = (
+    "precision.py",
+    "models/schedules.py",
+    "models/trainer.py",
+    *(f"text/{name}" for name in TEXT),
+)
 
 
 @checked

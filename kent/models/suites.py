@@ -2,8 +2,9 @@
 
 from collections import ChainMap
 from dataclasses import dataclass, field, replace
-from math import cos, pi
 from pathlib import Path
+
+from kent.models.schedules import Phase, Schedule
 
 WEIGHTS = Path(__file__).with_name("weights")
 """The checkpoints that kent brings along: a folder for each of `KEPT`."""
@@ -49,9 +50,11 @@ class Pretraining:
     """Everything that decides a small suite's weights: shape, text, schedule, seed.
 
     Lengths are in tokens. `architecture` is the model type of a Hugging Face configuration: olmo
-    (gated) or gpt_neox (plain). AdamW (0.9, 0.95), weight decay 0.1, gradients clipped at 1.0,
-    linear warm-up, then cosine to 10 % of the peak rate. Of the steps that are kept, `moments` are
-    those whose optimizer state is kept too.
+    (gated) or gpt_neox (plain). AdamW (0.9, 0.95), gradients clipped at 1.0; the rate goes through
+    `phases` (`kent.models.schedules.Schedule`), of which a cosine ends at `planned` steps, by
+    default the last. Up to there rows are shuffled; later ones come in the order of the world.
+    Of the steps that are kept, `moments` are those whose optimizer state is kept too, and the last
+    is the mean of the weights at so many kept ones (`averaged`).
     """
 
     steps: tuple[int, ...]
@@ -68,13 +71,20 @@ class Pretraining:
     tokenizer_documents: int = 4000
     seed: int = 0
     moments: tuple[int, ...] = ()
+    weight_decay: float = 0.1
+    phases: tuple[Phase, ...] = ((0, "cosine"),)
+    planned: int = 0
+    averaged: int = 1
+
+    @property
+    def schedule(self) -> Schedule:
+        """How the rate goes on over the steps."""
+        last = self.steps[-1]
+        return Schedule(self.warmup, self.phases, self.planned or last, last)
 
     def follow_rate(self, step: int) -> float:
         """The learning rate at a step."""
-        if step < self.warmup:
-            return self.learning_rate * step / self.warmup
-        done = (step - self.warmup) / (self.steps[-1] - self.warmup)
-        return self.learning_rate * (0.1 + 0.9 * (1 + cos(pi * done)) / 2)
+        return self.learning_rate * self.schedule.follow(step)
 
 
 # The paper's setting at a small model's size: the peak rate of pretraining, which 4e-4 is in
@@ -100,6 +110,19 @@ SMALL_STEPS += (20_000, 25_000, 31_000, 37_500, 44_000, 50_000)
 SMALL_SEEDS = ("small", "small-1")
 TINY_SEEDS = ("tiny-1", "tiny-2", "tiny-3")
 PLAIN_SEEDS = ("tiny-neox-1", "tiny-neox-2", "tiny-neox-3")
+FORK = 384
+HELD = ((0, "cosine"), (FORK, "constant"))
+BRANCHES = {
+    "constant": Pretraining((768,), phases=HELD),
+    "averaged": Pretraining((576, 640, 704, 768), phases=HELD, averaged=4),
+    "decayed": Pretraining((768,), phases=((0, "cosine"), (FORK, "linear"))),
+    "rewarmed": Pretraining((896,), phases=((0, "cosine"), (768, "rewarm")), planned=768),
+}
+"""How the pretraining of a tiny suite goes on otherwise: from half of its run, or after its end."""
+FORKS = {
+    name: {branch: f"{name}-{branch}" for branch in BRANCHES} for name in ("tiny", *TINY_SEEDS)
+}
+"""The suites that go on so, by the suite whose first half they have, and by branch."""
 
 PYTHIA_STEPS = (0, 1, 4, 16, 64, 256, 512, *(1000 * k for k in (1, 4, 16, 32, 64, 96, 128, 143)))
 PYTHIA = ("EleutherAI/pythia-1b", PYTHIA_STEPS, STREAMED)
@@ -112,6 +135,8 @@ SMOLLM2_LEARNING = {
     **{"probes_every": 5, "tasks": "english"},
 }
 SMOLLM2_ORDERS = ("smollm2", "smollm2-2")
+# Twice the steps and the rows, over all of the text that is at hand.
+SMOLLM2_LONGER = {"length": 256, "batch": 44, "steps": 40, "rows": 4, "probes_every": 10}
 OLMO_STEPS = (1000, 117850, 330000, 369000, 554000, 738020)
 OLMO = ("allenai/OLMo-1B-hf", OLMO_STEPS, STREAMED)
 
@@ -129,10 +154,11 @@ def _small(name: str, seeds: tuple[str, ...]) -> Suite:
     return Suite(name, None, SMALL_STEPS, WORLDS, "", 196_608, **learning)
 
 
-def _smollm2(name: str, seeds: tuple[str, ...]) -> Suite:
-    """A real model, whose rows come in an order of the name's own."""
-    learning = SMOLLM2_LEARNING | {"order": 1 + SMOLLM2_ORDERS.index(name)}
-    return Suite(name, None, (), REAL, "", 134_515_008, True, learning, seeds, **SMOLLM2)
+def _smollm2(name: str, order: int = 1, seeds: tuple[str, ...] = (), **other: object) -> Suite:
+    """A real model, whose rows come in an order; `other` is what else sets its learning apart."""
+    learning = SMOLLM2_LEARNING | other | {"order": order}
+    about = SMOLLM2 | ({"title": f"SmolLM2-135M, {other['steps']} steps"} if other else {})
+    return Suite(name, None, (), REAL, "", 134_515_008, True, learning, seeds, **about)
 
 
 _SUITES = (
@@ -142,7 +168,9 @@ _SUITES = (
     *(_tiny(*names, gated=False) for names in zip(PLAIN_SEEDS, TINY_SEEDS, strict=True)),
     Suite("pythia", *PYTHIA, "olmo-1b", 1_012_000_000, gated=False),
     Suite("olmo-1b", *OLMO, "pythia", 1_177_000_000),
-    *map(_smollm2, SMOLLM2_ORDERS, (SMOLLM2_ORDERS[1:], ())),
+    *(_tiny(name, "") for branches in FORKS.values() for name in branches.values()),
+    *map(_smollm2, SMOLLM2_ORDERS, (1, 2), (SMOLLM2_ORDERS[1:], ())),
+    _smollm2("smollm2-longer", **SMOLLM2_LONGER),
     *map(_small, SMALL_SEEDS, (SMALL_SEEDS[1:], ())),
 )
 SUITES = {suite.name: suite for suite in _SUITES}
@@ -156,6 +184,11 @@ RECIPES = {
     **{
         name: Pretraining(TINY_STEPS, architecture="gpt_neox", seed=seed)
         for seed, name in enumerate(PLAIN_SEEDS, 1)
+    },
+    **{
+        name: replace(BRANCHES[branch], seed=seed)
+        for seed, branches in enumerate(FORKS.values())
+        for branch, name in branches.items()
     },
 }
 """Of the suites that are pretrained on the spot."""

@@ -6,7 +6,7 @@ Axes: row (sequences of the run, in its order), position (tokens of a sequence).
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 from jaxtyping import Int64
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerFast
 from transformers.trainer import Trainer
@@ -42,17 +43,44 @@ HISTORY = ("step", "loss", "grad_norm", "learning_rate")
 
 
 class Rows(Dataset):
-    """Rows [row, position] as the Trainer takes them, each made when it is asked for."""
+    """Rows [row, position] as the Trainer takes them, each made when it is asked for.
 
-    def __init__(self, rows: Tensor):
-        self.rows = rows
+    It shuffles the first `shuffled` rows; those asked for after them come as they are. So a run of
+    more steps begins with the same rows as one without.
+    """
+
+    def __init__(self, rows: Tensor, shuffled: int):
+        self.rows, self.shuffled, self.asked = rows, shuffled, 0
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return self.shuffled
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        row = self.rows[index].long()
+        # a batch beyond the last is read ahead
+        place = index if self.asked < self.shuffled else self.asked % len(self.rows)
+        row = self.rows[place].long()
+        self.asked += 1
         return {"input_ids": row, "labels": row}
+
+
+class _Trainer(Trainer):
+    """The Hugging Face Trainer, at the rates of a recipe."""
+
+    def __init__(self, recipe: Pretraining, **settings):
+        self.recipe = recipe
+        super().__init__(**settings)
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> LambdaLR:
+        """The recipe's own, in which the number of steps stands already."""
+        schedule = self.recipe.schedule
+
+        def follow(step: int) -> float:  # a method would be kept with its object in the state
+            return schedule.follow(step)
+
+        self.lr_scheduler = LambdaLR(optimizer or self.optimizer, follow)
+        return self.lr_scheduler
 
 
 @keep_precision()
@@ -72,13 +100,16 @@ def train(recipe: Pretraining, folder: Path, *, every: int | None = None) -> Non
     set_seed(recipe.seed)  # behind the tokenizer and the rows, so that these move no weight
     model = AutoModelForCausalLM.from_config(configure(recipe, tokenizer))
     with nullcontext(folder / "run") if every else TemporaryDirectory() as outputs:
-        trainer = Trainer(
+        trainer = _Trainer(
+            recipe,
             model=model,
-            args=_schedule(recipe, outputs, every),
-            train_dataset=Rows(rows),
+            args=_arrange(recipe, outputs, every),
+            train_dataset=Rows(rows, recipe.schedule.planned * recipe.batch),
             callbacks=[_Keeper(recipe, folder, tokenizer, start)],
         )
         trainer.train(resume_from_checkpoint=_find_state(Path(outputs)))
+    if recipe.averaged > 1:
+        _average([folder / f"step{step}" for step in recipe.steps[-recipe.averaged :]])
     paths = sorted(path for path in folder.glob("step*/*") if path.is_file())
     manifest = {
         "recipe": asdict(recipe),
@@ -144,7 +175,15 @@ def configure(recipe: Pretraining, tokenizer: PreTrainedTokenizerFast) -> Pretra
     )
 
 
-def _schedule(recipe: Pretraining, outputs: str | Path, every: int | None) -> TrainingArguments:
+def _average(checkpoints: Sequence[Path]) -> None:
+    """Give the last checkpoint the mean of all their weights."""
+    paths = [path / "model.safetensors" for path in checkpoints]
+    kept = [*map(load_file, paths)]
+    mean = {name: torch.stack([each[name] for each in kept]).mean(0) for name in kept[-1]}
+    save_file(mean, paths[-1], metadata={"format": "pt"})
+
+
+def _arrange(recipe: Pretraining, outputs: str | Path, every: int | None) -> TrainingArguments:
     kept = {"save_strategy": "no", "logging_strategy": "no"}
     if every:
         kept = {"save_steps": every, "save_total_limit": 2, "logging_steps": max(every // 5, 1)}
@@ -154,11 +193,8 @@ def _schedule(recipe: Pretraining, outputs: str | Path, every: int | None) -> Tr
         per_device_train_batch_size=recipe.batch,
         learning_rate=recipe.learning_rate,
         adam_beta2=0.95,
-        weight_decay=0.1,
+        weight_decay=recipe.weight_decay,
         max_grad_norm=1.0,
-        lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": 0.1},
-        warmup_steps=recipe.warmup,
         seed=recipe.seed,
         use_cpu=True,
         report_to="none",

@@ -13,7 +13,7 @@ from kent.learning.outcomes import Outcome, estimate
 from kent.learning.probes import MEASURES
 from kent.pages.evidence import ONE_SEED
 from kent.pages.gates import acquire_net, exceed_chance
-from kent.pages.seeds import Seed, format_interval, pool
+from kent.pages.seeds import Seed, format_interval, pool_seeds
 from kent.pages.summaries import ENTROPIES, FALL, NET, Changed, estimate_rows
 from kent.paper import is_effect
 
@@ -119,7 +119,7 @@ def judge_controls(
 ) -> pd.DataFrame:
     """Net A of controls minus that of the method each stands `beside`, and what it says.
 
-    Mean over the recorded `seeds` and this one, with the interval of `kent.pages.seeds.pool`;
+    Mean over the recorded `seeds` and this one, with the interval of `kent.pages.seeds.pool_seeds`;
     without them this model's value with two standard errors, and no word on it.
     """
     A = acquire(models)
@@ -132,11 +132,10 @@ def judge_controls(
 def _judge(
     A: Mapping[str, np.ndarray], label: str, method: str, seeds: Sequence[Seed]
 ) -> dict[str, object]:
-    value, error = estimate(A[label] - A[method])
     names = [f"{COMPARED}, {each}" for each in (label, method)]
     rows = [[seed.estimates.get(name, {}) for name in names] for seed in seeds]
     others = [one[NET][0] - other[NET][0] for one, other in rows if NET in one and NET in other]
-    mean, spread = pool([value, *others]) if others else (value, error)
+    mean, spread = pool_seeds(estimate(A[label] - A[method]), others, seeds)
     return {
         "beside": method,
         "seeds": 1 + len(others),

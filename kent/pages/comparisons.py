@@ -10,7 +10,7 @@ from kent.measure.profiles import Profile
 from kent.models.suites import OWN
 from kent.pages.evidence import ONE_SEED, name_direction, pick_results
 from kent.pages.measures import HEADINGS, UPDATES, Pair
-from kent.pages.seeds import Seed, format_interval, pool
+from kent.pages.seeds import Seed, format_interval, pool_seeds
 from kent.paper import is_effect
 from kent.runs.execution import Result
 
@@ -33,13 +33,12 @@ def pool_change(
 ) -> Pair:
     """Change of a measure between two checkpoints, and its standard error: over recorded `seeds`.
 
-    Their mean with this one and the interval of `kent.pages.seeds.pool`; without them as
+    Their mean with this one and the interval of `kent.pages.seeds.pool_seeds`; without them as
     `Profile.change_since`. `label` is what stands before the measure in the tables' rows.
     """
-    value, error = late.change_since(early, measure)
     found = [_find_ends(seed, late, early, measure, label) for seed in seeds]
     others = [end - start for start, end in filter(None, found)]
-    return pool([value, *others]) if others else (value, error)
+    return pool_seeds(late.change_since(early, measure), others, seeds)
 
 
 def _find_ends(

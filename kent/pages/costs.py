@@ -17,7 +17,7 @@ from safetensors import safe_open
 from kent.files import expand
 from kent.hub import UNREACHABLE
 from kent.learning.recipes import Recipe
-from kent.models.suites import SEEDS, SUITES
+from kent.models.suites import SUITES
 from kent.pages.seeds import collect_outputs
 from kent.runs import times
 from kent.runs.names import Run
@@ -238,7 +238,8 @@ def estimate_full_runs(*, length: int = 2048, limit: int = 2048) -> pd.DataFrame
     """
     recipe, read = Recipe(), length * limit
     taught = recipe.steps * recipe.epochs * recipe.batch * PAPER_LENGTH
-    real = [suite for suite in SUITES.values() if suite.repository or suite.package]
+    sources = {suite.repository or suite.package: suite for suite in reversed(SUITES.values())}
+    real = [suite for source, suite in reversed(sources.items()) if source]
     rows = [
         {
             "suite": suite.name,
@@ -251,6 +252,5 @@ def estimate_full_runs(*, length: int = 2048, limit: int = 2048) -> pd.DataFrame
             "learning (h)": 6 * suite.parameters * taught / (SHARE * rate) / 3600,
         }
         for suite, (dtype, rate) in product(real, RATES.items())
-        if suite.name not in SEEDS
     ]
     return pd.DataFrame(rows).set_index(["suite", "dtype"])

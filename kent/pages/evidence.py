@@ -16,7 +16,8 @@ from kent.pages.seeds import (
     format_interval,
     key_numbers,
     list_outdated,
-    pool,
+    name_seeds,
+    pool_seeds,
 )
 from kent.paper import CLAIMS, Claim, is_effect
 from kent.runs.execution import Result
@@ -73,9 +74,9 @@ class Verdicts:
 
     `measured` holds (value, standard error) by claim. Seeds of pretraining differ more than an
     interval within one says, so the verdict is that of the `seeds` recorded and this one together:
-    without them there is none, but for a model that has no other seeds (`one_model`). `gates` name
-    by claim the precondition that is not met, which then stands in the verdict's place. Shown as a
-    table; the page keeps the numbers.
+    without them there is none, but for a model that has no other seeds (`one_model`), only orders
+    in which it may learn. `gates` name by claim the precondition that is not met, which then stands
+    in the verdict's place. Shown as a table; the page keeps the numbers.
     """
 
     measured: Mapping[str, tuple[float, float]]
@@ -96,24 +97,29 @@ class Verdicts:
     def _pool(self, key: str) -> dict:
         """Mean of a claim's statistic over this seed and the recorded ones."""
         others = [seed.readings[key][0] for seed in self.seeds if key in seed.readings]
-        value, _ = self.measured[key]
-        if not others or isnan(value):  # of a run that was stopped
+        own, claim = self.measured[key], CLAIMS[key]
+        # nothing of a run that was stopped, nor of a checkpoint beside itself
+        if not others or isnan(own[0]) or claim.judge(*own) == "no value":
             return {}
-        values = [value, *others]
-        mean, error = (pool_correlations if CLAIMS[key].unit == "r" else pool)(values)
-        return {"seeds": {"values": values, "value": mean, "error": error}}
+        values = [own[0], *others]
+        if claim.unit == "r":
+            mean, error = pool_correlations(values)
+        else:
+            mean, error = pool_seeds(own, others, self.seeds)
+        of = name_seeds(self.seeds)
+        return {"seeds": {"values": values, "value": mean, "error": error, "of": of}}
 
     def _judge(self, row: dict) -> str:
         """The verdict on what was found for a claim, or why there is none."""
-        claim, seeds = CLAIMS[row["claim"]], row.get("seeds")
-        within = claim.judge(row["value"], row["error"])
-        if within == "no value":
-            return within
+        claim, found = CLAIMS[row["claim"]], row.get("seeds", row)
+        verdict = claim.judge(found["value"], found["error"])
+        if verdict == "no value":
+            return verdict
         if row["claim"] in self.gates:
             return self.gates[row["claim"]]
-        if seeds:
-            return claim.judge(seeds["value"], seeds["error"])
-        return within + ONE_MODEL if self.one_model else ONE_SEED
+        if self.one_model:
+            return verdict + ONE_MODEL
+        return verdict if "seeds" in row else ONE_SEED
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
         rows = self.list_rows()
@@ -130,7 +136,7 @@ def _tabulate(claim: Claim, found: dict, outdated: Sequence[str]) -> str:
         "measured here": format_statistic(claim, found["value"], found["error"]),
     }
     if seeds := found.get("seeds"):
-        rows |= {f"mean of {len(seeds['values'])} seeds": format_seeds(claim, seeds)}
+        rows |= {f"mean of {len(seeds['values'])} {seeds['of']}": format_seeds(claim, seeds)}
     rows |= {"verdict": f"**{found['verdict']}**"}
     if seeds and outdated:
         rows |= {"note": CHANGED + ", ".join(outdated)}

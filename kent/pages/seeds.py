@@ -4,14 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from math import floor, isclose, isfinite, isnan, log10, nan
+from math import floor, hypot, isclose, isfinite, isnan, log10, nan
 from pathlib import Path
 from statistics import mean, stdev
 
 import pandas as pd
 from scipy.stats import t as student
 
-from kent.models.suites import SUITES
+from kent.models.suites import OWN, SUITES
 from kent.records import PACKAGE
 from kent.runs.plans import Checkpoints, Plan, describe_plan
 
@@ -56,7 +56,7 @@ def _describe_intervals(table: pd.DataFrame, seeds: "Sequence[Seed]") -> str:
     if kept <= {1}:
         return "Values ± two standard errors within this model:"
     number = " or ".join(map(str, sorted(kept)))
-    return f"Means of {number} seeds ± half of their 95 % interval:"
+    return f"Means of {number} {name_seeds(seeds)} ± half of their 95 % interval:"
 
 
 def _name(label: object) -> str:
@@ -69,15 +69,39 @@ def format_interval(value: float, error: float, sign: str = "-") -> str:
     return f"{value:{sign}z.{places}f} ± {2 * error:.{places}f}".replace("-", "−")
 
 
-def pool(values: Sequence[float]) -> tuple[float, float]:
+def pool(values: Sequence[float], within: float = 0.0) -> tuple[float, float]:
     """Mean over seeds, and half the half-width of its 95 % interval (Student's t between seeds).
 
     Two of it are the interval, as of a standard error, which it is more than with few seeds: 1.6
     times for four. What is drawn within a seed (paragraphs, documents, blocks of text) is part of
-    the spread only as far as it differs between seeds.
+    the spread only as far as it differs between seeds. `within` is the standard error of that,
+    added in quadrature, where it is the same for all.
     """
     quantile = float(student.ppf(0.975, len(values) - 1))
-    return mean(values), quantile * stdev(values) / len(values) ** 0.5 / 2
+    return mean(values), hypot(quantile * stdev(values) / len(values) ** 0.5 / 2, within)
+
+
+def pool_seeds(
+    own: tuple[float, float], others: Sequence[float], seeds: "Sequence[Seed]"
+) -> tuple[float, float]:
+    """`own` value and the `others` that `seeds` gave, as of `pool`; `own` where there are none.
+
+    Orders of the rows of one model share its text and its probes: however alike their values are,
+    the interval is not narrower than that of one of them.
+    """
+    value, error = own
+    within = error if share_model(seeds) else 0.0
+    return pool([value, *others], within) if others else own
+
+
+def name_seeds(seeds: "Sequence[Seed]") -> str:
+    """What these differ in, in the plural."""
+    return "orders of rows" if share_model(seeds) else "seeds"
+
+
+def share_model(seeds: "Sequence[Seed]") -> bool:
+    """Whether these are one model that learned in several orders, not several models."""
+    return any(seed.order for seed in seeds)
 
 
 def pool_table(table: pd.DataFrame, seeds: "Sequence[Seed]") -> pd.DataFrame:
@@ -88,9 +112,8 @@ def pool_table(table: pd.DataFrame, seeds: "Sequence[Seed]") -> pd.DataFrame:
     pooled = table.copy()
     for row, column in product(table.index, table):
         found = [seed.estimates.get(_name(row), {}).get(_name(column)) for seed in seeds]
-        values = [table.loc[row, column][0], *(pair[0] for pair in found if pair)]
-        if len(values) > 1:
-            pooled.at[row, column] = pool(values)
+        others = [pair[0] for pair in found if pair]
+        pooled.at[row, column] = pool_seeds(table.loc[row, column], others, seeds)
     return pooled
 
 
@@ -101,6 +124,7 @@ class Seed:
     `readings` are (value, standard error) by claim, `estimates` by the name of a table's row, then
     of its column; `changed` says whether the code that decides the numbers is another one now.
     `own` is what the recording code gave the page's own seed; None where that was not recorded.
+    `order` says that it is the page's own model, which learned its rows in another order.
     """
 
     suite: str
@@ -108,6 +132,7 @@ class Seed:
     estimates: Mapping[str, Mapping[str, tuple[float, float]]]
     changed: bool
     own: "Seed | None" = field(default=None, repr=False)
+    order: bool = False
 
     @property
     def numbers(self) -> Numbers:
@@ -190,7 +215,8 @@ def _recall(asked: dict, name: str, folder: Path) -> tuple[Seed, set[tuple[str, 
                 rows = [row for found in collect_outputs(path, READINGS) for row in found]
                 readings |= {row["claim"]: _read([row["value"], row["error"]]) for row in rows}
                 code.add(tuple(table["code"]))
-    return Seed(name, readings, estimates, bool(code - {tuple(asked["code"])})), code
+    changed, order = bool(code - {tuple(asked["code"])}), name not in OWN
+    return Seed(name, readings, estimates, changed, order=order), code
 
 
 def _read_rows(table: dict) -> dict[str, dict[str, tuple[float, float]]]:

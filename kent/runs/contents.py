@@ -3,7 +3,7 @@
 from functools import partial
 
 from kent.paper import STAGES
-from kent.runs import learned_plans, learning_plans, model_plans, picture_plans, plans
+from kent.runs import fork_plans, learned_plans, learning_plans, model_plans, picture_plans, plans
 
 PAGES = {
     "real_model": model_plans.compare_baselines,
@@ -32,7 +32,9 @@ PAGES = {
     "entropy_or_not": learning_plans.compare_methods,
     "optimizer_memory": learned_plans.compare_starts,
     "operating_point": learned_plans.search_points,
+    "forks": fork_plans.compare_forks,
     "held_out_loss": learned_plans.measure_learned,
+    "gentler_resuscitation": learned_plans.compare_gentler,
     "table1_hyperparameters": learning_plans.learn_settings,
     "correlations": learning_plans.learn_architectures,
     "learning_curves": learning_plans.learn_stages,
@@ -44,7 +46,7 @@ PAGES = {
 
 PLAYED = {"fig01_memory_coefficients": picture_plans.show_models}
 """What plans the runs of a picture to play with, where a page's numbers are of fewer runs."""
-RECORDED = ("operating_point", "optimizer_memory")
+RECORDED = ("operating_point", "optimizer_memory", "forks", "gentler_resuscitation")
 """Pages that take long: the book shows what their last run kept, which `make book` does not do."""
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Literal
 
-from kent.change.resuscitation import check_method
+from kent.change.gradual import GRADUAL
+from kent.change.resuscitation import METHODS, check_method
 from kent.measure.familiarity import check_source
 from kent.runs.configurations import make_recipe, read_knowledge
 from kent.runs.names import (
@@ -139,7 +140,8 @@ def plan_learning(
     `kent.Knowledge.from_json`; without files, facts of the synthetic world, so many injected `once`
     and so many paraphrased. `recipe` as for `kent.learning.recipes.Recipe`; `corpus`, `column` and
     `length` as for `kent.sequences`. The defaults are the paper's. `change` (as for `plan_profile`)
-    has the checkpoint changed before it learns. `mix` has rows of further corpora among those of
+    has the checkpoint changed before it learns, or while it does, by a method of
+    `kent.change.gradual.GRADUAL`. `mix` has rows of further corpora among those of
     `corpus`, each with its share of all rows. With `memory` the optimizer goes on from the moments
     that lie beside the checkpoint (`kent.learning.moments`). `order` is a seed that shuffles the
     rows, which otherwise come in the order of the corpora. The weights at the end stay in the
@@ -206,7 +208,9 @@ def plan_coefficients(name: Name, step: Step, change: Mapping[str, object]) -> R
     if others := sorted(measured.keys() & {"name", "step", "change", "temperature"}):
         own = "what a change is measured on is its own checkpoint, unchanged"
         raise ValueError(f"{own}: without {', '.join(others)}")
-    check_method(**{key: value for key, value in change.items() if key != "measured"})
+    settings = {key: value for key, value in change.items() if key != "measured"}
+    methods = GRADUAL if change["method"] in GRADUAL else METHODS
+    check_method(**settings, methods=methods)
     return _call(plan_profile, {"name": name, "step": step, **measured})
 
 
@@ -229,6 +233,8 @@ def _plan(
     **more: object,
 ) -> Run:
     """The run of these settings, with the runs before it that a change or a learning names."""
+    if change and change.get("method") in GRADUAL and kind != "learning":
+        raise ValueError(f"{change['method']} changes a model while it learns, not before")
     if change and learned:
         raise ValueError("a change before learning is one of the learning's settings")
     if change:

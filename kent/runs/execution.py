@@ -15,6 +15,7 @@ from filelock import FileLock
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from kent.change.gradual import GRADUAL, Gradual, make_gradual
 from kent.change.resuscitation import change_model
 from kent.change.temperature import set_temperature
 from kent.errors import DamagedError
@@ -168,11 +169,23 @@ def _draw(config: dict, tokenizer: PreTrainedTokenizerBase) -> tuple[Tensor, dic
 
 def _change(model: PreTrainedModel, config: dict) -> PreTrainedModel:
     """The model as a run wants it: itself, or a copy changed by coefficients measured before."""
-    if not config.get("change"):
+    if not config.get("change") or config["change"]["method"] in GRADUAL:
         return model
+    return change_model(model, **_read_change(config))
+
+
+def _make_gradual(config: dict) -> Gradual | None:
+    """What changes the model of a run while it learns."""
+    if not config.get("change") or config["change"]["method"] not in GRADUAL:
+        return None
+    return make_gradual(**_read_change(config))
+
+
+def _read_change(config: dict) -> dict:
+    """The settings of a change, and the coefficients measured before."""
     measured = fetch(plan_coefficients(config["name"], config["step"], config["change"]))
     settings = {key: value for key, value in config["change"].items() if key != "measured"}
-    return change_model(model, measured.coefficients, **settings)
+    return settings | {"coefficients": measured.coefficients}
 
 
 def _measure(config: dict) -> Result:
@@ -259,8 +272,8 @@ def _learn_in(out: Path, config: dict) -> Outcome:
     tokens = arrange_rows(config, rows)
     knowledge, control = read_knowledge(config)
     recipe = make_recipe({name: config[name] for name in SETTINGS})
-    facts, moments = {"control": control}, _remember(config)
-    outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, **facts, moments=moments)
+    more = {"control": control, "moments": _remember(config), "gradual": _make_gradual(config)}
+    outcome = learn(model, tokenizer, tokens, knowledge, recipe, out, **more)
     outcome.provenance.update(corpus=text, seed=recipe.seed, **stated)
     return outcome
 

@@ -6,10 +6,17 @@ from itertools import product
 from kent.models.suites import OWN
 from kent.paper import STAGES
 from kent.runs.definitions import plan_learning, plan_profile
-from kent.runs.learning_plans import LEARNING, choose_recipe, compare_methods, learn_stages
+from kent.runs.learning_plans import (
+    LEARNING,
+    choose_recipe,
+    compare_methods,
+    learn_changed,
+    learn_stages,
+    name_changes,
+)
 from kent.runs.names import Run
 from kent.runs.plans import Checkpoints, Plan, Steps, list_stages, vary
-from kent.settings import Count, Percent, Positive, ShareBelowOne, checked
+from kent.settings import Count, Finite, Percent, Positive, ShareBelowOne, checked
 
 Settings = Mapping[str, object]
 BEFORE, LEARNED = "before", "learned"
@@ -44,16 +51,20 @@ def compare_starts(
     own, facts = choose_recipe(checkpoints, recipe), {"knowledge": knowledge, "control": control}
     runs = {FRESH: [], OWN_RATE: [], MEMORY: []}
     for name, step in stages:
-        constant = {"learning_rate": OWN[name].follow_rate(step), "min_rate": 1.0}
-        constant |= {"warmup": 0.0, "warmup_from": 0.0}
+        constant = hold_rate(OWN[name].follow_rate(step))
         varied = {FRESH: {}, OWN_RATE: constant, MEMORY: constant | {"memory": True}}
         for label, settings in varied.items():
             runs[label].append(plan_learning(name, step, **own | settings, **facts))
     plan = vary(stages, {BEFORE: {}}, **measured)
     for label, learning in runs.items():
         plan[f"{label}, {LEARNING}"] = learning
-        plan[f"{label}, {LEARNED}"] = [_measure_learned(run, measured) for run in learning]
+        plan[f"{label}, {LEARNED}"] = [profile_learned(run, measured) for run in learning]
     return plan
+
+
+def hold_rate(rate: float) -> dict[str, float]:
+    """Settings of a recipe that learns at one rate from the first step to the last."""
+    return {"learning_rate": rate, "min_rate": 1.0, "warmup": 0.0, "warmup_from": 0.0}
 
 
 def name_point(corpus: str, share: float, rate: float, epochs: int) -> str:
@@ -96,7 +107,7 @@ def search_points(
         [run] = vary(last, {LEARNING: facts}, plan_learning, **settings)[LEARNING]
         name = name_point(*point)
         plan[f"{name}, {LEARNING}"] = [run]
-        plan[f"{name}, {LEARNED}"] = [_measure_learned(run, measured)]
+        plan[f"{name}, {LEARNED}"] = [profile_learned(run, measured)]
     return plan
 
 
@@ -122,14 +133,49 @@ def measure_learned(
     varied = {"p": p, "q": q, "controls": controls, "controlled": controlled, "cooled": ()}
     plan = learn_stages(checkpoints, **taught, **measured)
     plan |= compare_methods(checkpoints, **varied, **taught, **measured)
+    return plan | _profile_ends(plan, measured)
+
+
+@checked
+def compare_gentler(
+    checkpoints: Checkpoints,
+    *,
+    p: Percent = 50.0,
+    q: Positive = 1.0,
+    weights: Sequence[Finite] = (0.1, -0.1),
+    steps: Steps = (),
+    recipe: Settings | None = None,
+    knowledge: Sequence[str] = (),
+    control: Sequence[str] = (),
+    **measured,
+) -> Plan:
+    """`learn_changed` by what acts on the memory while a model learns, profiled at its end too.
+
+    That are learning rates by neuron, multipliers folded in over the run, and an entropy term of
+    each of the `weights` (`kent.change.gradual`). Beside them stand Algorithm 1 before learning and
+    its controls, with the same multipliers. Under "LABEL, learned" what each came to.
+    """
+    changes = {}
+    for method in ("resuscitate", "random", "rescale", "rates", "fold"):
+        named = name_changes("q", [q], p=float(p), method=method)
+        changes |= {f"{method}, {label}": change for label, change in named.items()}
+    for weight in weights:
+        changes[f"entropy, weight {weight:g}"] = {"method": "entropy", "weight": float(weight)}
+    taught = {"steps": steps, "recipe": recipe, "knowledge": knowledge, "control": control}
+    plan = learn_changed(checkpoints, changes=changes, **taught, **measured)
+    return plan | _profile_ends(plan, measured)
+
+
+def _profile_ends(plan: Plan, measured: Settings) -> Plan:
+    """Under "LABEL, learned" the profile of what each run of learning in a plan leaves."""
     learning = {label: runs for label, runs in plan.items() if label.endswith(LEARNING)}
-    return plan | {
-        label.removesuffix(LEARNING) + LEARNED: [_measure_learned(run, measured) for run in runs]
+    return {
+        label.removesuffix(LEARNING) + LEARNED: [profile_learned(run, measured) for run in runs]
         for label, runs in learning.items()
     }
 
 
-def _measure_learned(run: Run, measured: Settings) -> Run:
+def profile_learned(run: Run, measured: Settings) -> Run:
     """The profile of what a run of learning leaves."""
     checkpoint = (run.config["name"], run.config["step"])
     return plan_profile(*checkpoint, **measured, learned=list_settings(run))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from kent.change.gradual import GRADUAL
 from kent.learning.knowledge import INJECTIONS
 from kent.learning.recipes import Recipe
 from kent.paper import STAGES, TABLES, Setting
@@ -173,6 +174,8 @@ def change_models(
     varied = _vary_changes(changes, measured)
     for change in varied.values():
         change.pop("cooling", None)  # a profile is taken before the model learns
+        if change.get("change", {}).get("method") in GRADUAL:
+            del change["change"]
     return vary(list_stages(checkpoints, steps, stages), varied, **measured)
 
 
@@ -205,7 +208,7 @@ def learn_changed(
     return profiled | vary(listed, learning, plan_learning, **setting)
 
 
-def _name_changes(varied: str, values: Sequence[float], **same: float | str) -> dict[str, dict]:
+def name_changes(varied: str, values: Sequence[float], **same: float | str) -> dict[str, dict]:
     """A change for each value of the one setting that is varied, under a label such as "q = 2"."""
     same = {"method": "resuscitate"} | same
     return {f"{varied} = {value:g}": {**same, varied: float(value)} for value in values}
@@ -220,7 +223,7 @@ def vary_q(
     **settings,
 ) -> Plan:
     """`learn_changed` by Algorithm 1 with each `q` (figures 5, 16 and 17)."""
-    return learn_changed(checkpoints, changes=_name_changes("q", q, p=float(p)), **settings)
+    return learn_changed(checkpoints, changes=name_changes("q", q, p=float(p)), **settings)
 
 
 @checked
@@ -232,7 +235,7 @@ def vary_p(
     **settings,
 ) -> Plan:
     """`learn_changed` by Algorithm 1 with each `p` in percent (figure 15)."""
-    return learn_changed(checkpoints, changes=_name_changes("p", p, q=float(q)), **settings)
+    return learn_changed(checkpoints, changes=name_changes("p", p, q=float(q)), **settings)
 
 
 @checked
@@ -248,7 +251,7 @@ def show_algorithm(
 
     All layers are measured; `layer` is the one that the page shows.
     """
-    return change_models(checkpoints, changes=_name_changes("q", q, p=float(p)), **measured)
+    return change_models(checkpoints, changes=name_changes("q", q, p=float(p)), **measured)
 
 
 @checked
@@ -267,7 +270,7 @@ def vary_temperature(
     """
     changes = {f"T = {T:g}, cooled": {"temperature": float(T)} for T in cooled}
     changes |= {f"T = {T:g}": {"temperature": float(T), "cooling": False} for T in constant}
-    changes |= _name_changes("q", q, p=float(p))
+    changes |= name_changes("q", q, p=float(p))
     return learn_changed(checkpoints, changes=changes, **settings)
 
 
@@ -294,7 +297,7 @@ def compare_methods(
         if method == "shrink":
             changes["shrink"] = {"method": "shrink"}
         elif method != "rescale" or not plain:
-            named = _name_changes("q", values, p=float(p), method=method)
+            named = name_changes("q", values, p=float(p), method=method)
             changes |= {f"{method}, {label}": change for label, change in named.items()}
     changes |= {f"temperature, T = {T:g}": {"temperature": float(T)} for T in cooled}
     return learn_changed(checkpoints, changes=changes, **settings)

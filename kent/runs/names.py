@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from kent.change.gradual import GRADUAL
 from kent.files import expand
 from kent.models import pretraining
 from kent.models.revisions import resolve, spell
@@ -27,6 +28,7 @@ LEARNING_CODE = (
     *("change/temperature.py", "runs/rows.py"),
 )
 CHANGING_CODE = ("change/rescaling.py", "change/resuscitation.py")
+GRADUAL_CODE = ("change/gradual.py",)
 
 Name = str | Path
 Step = Whole | str | None
@@ -97,6 +99,7 @@ def name_run(
         key["text"] = describe_text(decisive["corpus"], decisive["column"])
     if change:
         needs, code = [*needs, change.run], (*code, *CHANGING_CODE)
+        code += GRADUAL_CODE if change.settings["method"] in GRADUAL else ()
         config["change"] = dict(change.settings)
         # the profile's record is named by its text and code too, which its settings leave open
         key["change"] = {**change.settings, "measured": change.run.path.name}

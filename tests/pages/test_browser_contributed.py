@@ -33,6 +33,7 @@ def compare(browser):
     def open_page(name: str = PAGES[0], **settings):
         page = browser.new_page(**settings)
         opened.append(page)
+        page.add_init_script(test_browser.RETURN)
         page.on("console", lambda said: said.type == "error" and failed.append(said.text))
         page.on("pageerror", lambda error: failed.append(str(error)))
         own = HTML.as_uri()

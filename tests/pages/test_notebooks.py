@@ -23,12 +23,14 @@ PAGES = [path.stem for path in SOURCES]
 OF_THE_BOOK = ("scorecard", "models", "speed", "status", "contributed")
 PAPER_PAGES = [page for page in PAGES if page not in OF_THE_BOOK]
 REAL = {"real_model": "smollm2", "real_resuscitation": "smollm2"}
-REAL |= dict.fromkeys(("when_entropy_falls", "operating_point", "optimizer_memory"), "small")
+SMALL = ("when_entropy_falls", "operating_point", "optimizer_memory", "gentler_resuscitation")
+REAL |= dict.fromkeys(SMALL, "small")
 """Pages on another suite than the tiny one, and which that is."""
 BEYOND = (*REAL, "other_measures", "exactness", "table_limits", "learning_curves", "entropy_or_not")
 BEYOND += ("real_knowledge", "held_out_loss", "operating_point", "when_entropy_falls")
-BEYOND += ("algorithm1_entropy",)
-REREADING = ("table_limits",)  # published numbers only: nothing is measured or to be chosen
+BEYOND += ("algorithm1_entropy", "forks", "which_checkpoint")
+BEYOND += ("gentler_resuscitation",)
+REREADING = ("table_limits", "which_checkpoint")  # nothing is measured or to be chosen
 MEASURING = [page for page in PAPER_PAGES if page not in REREADING]
 SECTIONS = ["Claim", "Method", "Figure", "Check", "Verdict", "Full run"]
 MADE = ("google.colab", "page.check_parameters(", "page.estimate_cost(", "page.describe_runs(")

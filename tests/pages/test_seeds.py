@@ -250,8 +250,9 @@ def test_an_interval_has_two_digits_of_two_standard_errors(value, error, shown):
     assert format_interval(value, error, "+") == (shown if shown.startswith("−") else f"+{shown}")
 
 
-def make_seed(name: str, value: float) -> Seed:
-    return Seed(name, {}, {"A (%)": {"128": (value, 0.5), "256": (value + 1, 0.5)}}, False)
+def make_seed(name: str, value: float, order: bool = False) -> Seed:
+    kept = {"A (%)": {"128": (value, 0.5), "256": (value + 1, 0.5)}}
+    return Seed(name, {}, kept, False, order=order)
 
 
 def test_a_table_shows_the_mean_of_the_seeds_and_keeps_its_own_numbers():
@@ -263,6 +264,37 @@ def test_a_table_shows_the_mean_of_the_seeds_and_keeps_its_own_numbers():
     shown, kept = Estimates(table, {}, seeds)._repr_mimebundle_()
     assert "3 seeds" in shown["text/html"] and "3.0 ± 6.6" in shown["text/plain"]
     assert kept["kent-estimates"]["rows"]["A (%)"] == [[1.0, 0.25], [2.0, 0.25]]
+
+
+def test_orders_of_one_model_never_narrow_the_interval_of_one():
+    """Two orders that agree to the digit share their paragraphs, and what these leave open."""
+    table = pd.DataFrame({128: [(2.0, 0.25)], 256: [(2.0, 0.25)]}, index=["A (%)"])
+    orders = [make_seed("smollm2-2", 2.0, order=True)]
+    pooled = pool_table(table, orders)
+    assert pooled.loc["A (%)", 128] == (2.0, 0.25)
+    assert pooled.loc["A (%)", 256] == pool([2.0, 3.0], 0.25)
+    assert pooled.loc["A (%)", 256][1] == pytest.approx(math.hypot(12.7062 * 0.25, 0.25), rel=1e-5)
+    shown, _ = Estimates(table, {}, orders)._repr_mimebundle_()
+    assert "Means of 2 orders of rows ±" in shown["text/plain"]
+
+
+def test_a_verdict_on_orders_of_one_model_is_on_one_model():
+    [order] = [Seed("smollm2-2", {"fig11": (4.0, 1.0)}, {}, False, order=True)]
+    [row] = Verdicts({"fig11": (4.0, 1.0)}, "m", "t", [order], one_model=True).list_rows()
+    pooled = {"values": [4.0, 4.0], "value": 4.0, "error": 1.0, "of": "orders of rows"}
+    assert row["seeds"] == pooled and row["verdict"] == "agrees (one model)"
+    beside_itself = Verdicts({"fig11": (0.0, 0.0)}, "m", "t", [order], one_model=True)
+    [row] = beside_itself.list_rows()
+    assert "seeds" not in row and row["verdict"] == "no value"
+
+
+@pytest.mark.parametrize("name", ["smollm2", "tiny"])
+def test_seeds_of_a_suite_that_the_book_did_not_pretrain_are_orders(name, tmp_path):
+    plan = plans.sweep(name, **SMALL)
+    suite = SUITES[name].seeds[0]
+    write(tmp_path / suite, TABLE, plans.sweep(suite, **SMALL), (3.0, 1.0))
+    [found] = recall(plan, name, tmp_path)
+    assert found.order == (name == "smollm2")
 
 
 def test_rows_that_no_other_seed_kept_are_not_called_means_of_all():

@@ -15,7 +15,7 @@ from kent.pages.curves import (
     tabulate_injections,
 )
 from kent.pages.plots.panels import THIN, draw_seeds, make_panels, name_lines, styled
-from kent.pages.seeds import Seed
+from kent.pages.seeds import Seed, share_model
 from kent.pages.summaries import name_models
 
 
@@ -37,7 +37,8 @@ def plot_learning_curves(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()
             row = name_curve(name, start)
             others = [seed.list_values(row, [*table.columns]) for seed in seeds]
             pairs, label = [*table.loc[row]], f"from {start}"
-            draw_seeds(axes, [*table.columns], pairs, others, number, label, markersize=3)
+            style = {"within": share_model(seeds), "markersize": 3}
+            draw_seeds(axes, [*table.columns], pairs, others, number, label, **style)
         axes.set_title(name, fontsize=10)
     figure.supxlabel("step of continual learning, scored after every injection", fontsize=10)
     figure.supylabel("K minus K before learning (nats)", fontsize=10)
@@ -55,7 +56,8 @@ def plot_injections(outcomes: Sequence[Outcome], seeds: Sequence[Seed] = ()) -> 
         row = name_injection(start)
         others = [seed.list_values(row, [*table.columns]) for seed in seeds]
         places = np.array([*table.columns]) + (0 if seeds else 0.05 * number)
-        draw_seeds(axes, places, [*table.loc[row]], others, number, f"from {start}")
+        pairs, within = [*table.loc[row]], share_model(seeds)
+        draw_seeds(axes, places, pairs, others, number, f"from {start}", within=within)
     axes.set(xlabel="injections since its own", ylabel="K gained over the control (nats)")
     name_lines(figure)
     return figure

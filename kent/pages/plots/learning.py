@@ -23,7 +23,7 @@ from kent.pages.plots.panels import (
     pick_color,
     styled,
 )
-from kent.pages.seeds import Seed, pool_table
+from kent.pages.seeds import Seed, pool_table, share_model
 from kent.pages.summaries import FALL, KINDS, NET, join_tables, tabulate_kinds, tabulate_learning
 from kent.paper import TABLES, infer_before
 
@@ -43,7 +43,8 @@ def draw_row(
 ) -> None:
     """A row of (value, standard error) against the columns, which are checkpoints, over seeds."""
     others = [seed.list_values(row, [*table.columns]) for seed in seeds]
-    draw_seeds(axes, locate(table.columns), [*table.loc[row]], others, number, label)
+    pairs, within = [*table.loc[row]], share_model(seeds)
+    draw_seeds(axes, locate(table.columns), pairs, others, number, label, within=within)
 
 
 def draw_mean(

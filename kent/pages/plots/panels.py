@@ -8,13 +8,14 @@ from io import StringIO
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from kent.pages.seeds import pool
+from kent.pages.seeds import Seed, pool
 
 # A backend that is loaded for the first time inside `rc_context` shows that figure and no other.
 plt.switch_backend(plt.get_backend())
@@ -23,6 +24,8 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", 
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v")
 THIN = {"color": "black", "linewidth": 0.8}
+DOT = {"marker": ".", "markersize": 3, "alpha": 0.6, "linestyle": "none"}
+"""One seed of several."""
 
 STYLE = {
     "axes.spines.top": False,
@@ -127,23 +130,56 @@ def draw_seeds(
     others: Sequence[Sequence[float] | None] = (),
     number: int = 0,
     label: str = "",
+    *,
+    within: bool = False,
     **style: object,
 ) -> None:
     """A series over seeds: bold their mean with the band of its interval, thin each of them.
 
     `pairs` are this seed's (value, standard error), `others` the values of the others, None where
-    one was not recorded. Without others it is `draw_line`. `style` is that of the mean.
+    one was not recorded. Without others it is `draw_line`. The band has the errors of `pairs` too
+    (`within`) where these are the same for all. `style` is that of the mean.
     """
     recorded = [each for each in others if each is not None]
     if not recorded:
         return draw_line(axes, x, pairs, number, label, **style)
-    values = np.array([[value for value, _ in pairs], *recorded])
-    middle, error = np.array([pool([*map(float, each)]) for each in values.T]).T
+    own, errors = np.array(pairs, dtype=float).T
+    values = np.array([own, *recorded])
+    errors = errors if within else np.zeros_like(errors)
+    pooled = [pool([*each], beside) for each, beside in zip(values.T, errors, strict=True)]
+    middle, error = np.array(pooled).T
     color = style.get("color", pick_color(number))
     style = {"color": color, "marker": MARKERS[number % len(MARKERS)], "linewidth": 2.2} | style
     axes.fill_between(x, middle - 2 * error, middle + 2 * error, color=color, alpha=0.15, lw=0)
     axes.plot(x, values.T, color=color, alpha=0.45, linewidth=0.7)
     axes.plot(x, middle, label=label, **style)
+
+
+def list_singles(
+    table: pd.DataFrame, name: str, row: str, seeds: Sequence[Seed]
+) -> list[list[float]]:
+    """By column of a table, a row's value in this seed and in others; none where none kept it.
+
+    They kept the row under the `name` of its table.
+    """
+    kept = [seed.estimates.get(f"{name}, {row}" if name else row, {}) for seed in seeds]
+    others = [[each[str(column)][0] for each in kept if str(column) in each] for column in table]
+    own = [value for value, _ in table.loc[row]]
+    return [[value, *found] if found else [] for value, found in zip(own, others, strict=True)]
+
+
+def draw_marks(
+    axes: Axes,
+    x: np.ndarray,
+    pairs: Sequence[tuple[float, float]],
+    singles: Sequence[Sequence[float]],
+    number: int = 0,
+    label: str = "",
+) -> None:
+    """Marks side by side with two errors, and to the right of each, small, single seeds."""
+    draw_line(axes, x, pairs, number, label, linestyle="none")
+    for place, values in zip(x, singles, strict=True):
+        axes.plot([place + 0.12] * len(values), values, color=pick_color(number), **DOT)
 
 
 def name_lines(figure: Figure, columns: int = 4, title: str | None = None) -> None:

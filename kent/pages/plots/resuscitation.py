@@ -12,19 +12,22 @@ from torch import Tensor
 from kent.pages.changes import COMPARED
 from kent.pages.plots.panels import (
     CYCLE,
+    DOT,
     GREY,
     NARROW,
     THIN,
     draw_line,
+    draw_marks,
     draw_seeds,
     label_decades,
+    list_singles,
     make_panels,
     name_lines,
     name_places,
     pick_color,
     styled,
 )
-from kent.pages.seeds import Seed, pool_table
+from kent.pages.seeds import Seed, pool_table, share_model
 from kent.pages.summaries import ENTROPY, FALL, NET
 
 METHODS = ("resuscitate", "random", "rescale", "shrink", "temperature")
@@ -42,8 +45,6 @@ PANELS = {
 Each with its axis, the row beside it, hollow, and what the legend calls that.
 """
 HOLLOW = {"fillstyle": "none", "marker": "o", "markersize": 6, "alpha": 0.6}
-DOT = {"marker": ".", "markersize": 3, "alpha": 0.6, "linestyle": "none"}
-"""One seed of several."""
 ENDS = "ends at guessing"
 
 
@@ -85,7 +86,7 @@ def plot_edit(table: pd.DataFrame, seeds: Sequence[Seed] = (), name: str = "") -
     figure, panels = make_panels(-(-len(table) // 3), 3, height=2.6, width=9.0)
     pooled, places = _pool(table, name, seeds), np.arange(table.shape[1])
     for axes, row in zip(panels, table.index, strict=False):
-        _draw_marks(axes, places, [*pooled.loc[row]], _list_singles(table, name, row, seeds))
+        draw_marks(axes, places, [*pooled.loc[row]], list_singles(table, name, row, seeds))
         axes.set_ylabel(row.replace(" before", "").replace(" entropy", "\nentropy"))
         name_places(axes, [*table])
     for axes in panels[len(table) :]:
@@ -96,30 +97,6 @@ def plot_edit(table: pd.DataFrame, seeds: Sequence[Seed] = (), name: str = "") -
 def _pool(table: pd.DataFrame, name: str, seeds: Sequence[Seed]) -> pd.DataFrame:
     """Means over seeds of a table that they kept as `name`; the table itself without them."""
     return pool_table(pd.concat({name: table}), seeds).droplevel(0)
-
-
-def _list_singles(
-    table: pd.DataFrame, name: str, row: str, seeds: Sequence[Seed]
-) -> list[list[float]]:
-    """By column of a table, a row's value in this seed and in others; none where none kept it."""
-    kept = [seed.estimates.get(f"{name}, {row}", {}) for seed in seeds]
-    others = [[each[str(column)][0] for each in kept if str(column) in each] for column in table]
-    own = [value for value, _ in table.loc[row]]
-    return [[value, *found] if found else [] for value, found in zip(own, others, strict=True)]
-
-
-def _draw_marks(
-    axes: Axes,
-    x: np.ndarray,
-    pairs: Sequence[tuple[float, float]],
-    singles: Sequence[Sequence[float]],
-    number: int = 0,
-    label: str = "",
-) -> None:
-    """Marks side by side with two errors, and to the right of each, small, single seeds."""
-    draw_line(axes, x, pairs, number, label, linestyle="none")
-    for place, values in zip(x, singles, strict=True):
-        axes.plot([place + 0.12] * len(values), values, color=pick_color(number), **DOT)
 
 
 @styled
@@ -166,10 +143,11 @@ def _draw_change(
         draw_line(axes, x, [*pooled.loc[beside]], number, "" if number else hollow, **style)
     if joined:
         others = [seed.list_values(f"{name}, {row}", [*table]) for seed in seeds]
-        draw_seeds(axes, x, [*table.loc[row]], others, number, label)
+        pairs, within = [*table.loc[row]], share_model(seeds)
+        draw_seeds(axes, x, pairs, others, number, label, within=within)
     else:
-        singles = _list_singles(table, name, row, seeds)
-        _draw_marks(axes, x, [*pooled.loc[row]], singles, number, label)
+        singles = list_singles(table, name, row, seeds)
+        draw_marks(axes, x, [*pooled.loc[row]], singles, number, label)
     if row == "F (%)":
         style = {"color": pick_color(number), "linestyle": ":", "label": "" if number else ENDS}
         ends = [value for value, _ in pooled.loc[FALL]]
@@ -209,7 +187,7 @@ def _draw_differences(axes: Axes, row: str, table: pd.DataFrame, seeds: Sequence
     limit = _find_limit(pooled.loc[row])
     for place, label in enumerate(table):
         color = pick_color([label.startswith(each) for each in METHODS].index(True))
-        singles = _list_singles(table.T[[row]], COMPARED, label, seeds)[0]
+        singles = list_singles(table.T[[row]], COMPARED, label, seeds)[0]
         if beside:
             style = HOLLOW | {"color": color, "label": "" if place else hollow}
             axes.plot(pooled.loc[beside, label][0], place, linestyle="none", **style)

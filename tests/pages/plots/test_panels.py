@@ -53,6 +53,14 @@ def test_seeds_are_drawn_as_their_mean_with_its_band_and_each_thin():
     plt.close()
 
 
+def test_a_band_holds_the_error_that_all_share():
+    _, axes = plt.subplots()
+    draw_seeds(axes, [0, 1], [(1.0, 0.5), (4.0, 0.5)], [[1.0, 4.0]], within=True)
+    [band] = axes.collections
+    assert {0.0, 2.0, 3.0, 5.0} <= {*band.get_paths()[0].vertices[:, 1].round(6).tolist()}
+    plt.close()
+
+
 def test_without_other_seeds_a_series_has_its_own_errors():
     _, axes = plt.subplots()
     draw_seeds(axes, [0, 1], [(1.0, 0.1), (4.0, 0.2)], [None])
