@@ -63,7 +63,7 @@ check: $(STAMP) ## lint, and all tests that need no executed page: a few minutes
 # One page of each kind of run computes its runs again from the pretrained models; its reading must come out as in the book.
 REPLAYED := fig02_knowledge_entropy fig05_resuscitation fig10_familiarity appendix_a1_gradients
 test: book check ## the book, lint and tests, the book in a browser, a page of each kind of run computed once more
-	pytest tests/pages/test_browser.py tests/pages/test_browser_pictures.py
+	pytest tests/pages/test_browser*.py
 	rm -rf _build/fresh-cache
 	mkdir -p _build/fresh-cache
 	cp -r "$(CACHE)/suites" _build/fresh-cache

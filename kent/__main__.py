@@ -51,7 +51,10 @@ def _add_profile(commands) -> None:
     add("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     add("--device", help="cpu, cuda, … (default: the GPU if there is one)")
     add("--batch-size", type=int, default=8, help="sequences per forward pass")
-    add("--record", type=Path, default=Path("profile.json"), help="JSON record to write")
+    add("--title", help="what figures call the model (default: as NAME says)")
+    add("--tokens", type=int, help="read in pretraining so far, where the branch does not say")
+    drawn = "JSON record to write, which the book's figures draw"
+    add("--record", type=Path, default=Path("profile.json"), help=drawn)
 
 
 def _add_suite(commands) -> None:
@@ -99,11 +102,14 @@ def do_profile(options: argparse.Namespace) -> None:
 
     from kent import records
     from kent.files import check_writable
+    from kent.measure import contributions
     from kent.measure.sharing import find_place
     from kent.models.devices import choose_device
-    from kent.settings import Count, Several, check
+    from kent.models.places import count_tokens
+    from kent.settings import Count, Several, Whole, check
 
-    check({"length": Several, "limit": Count, "batch_size": Count}, vars(options))
+    wanted = {"length": Several, "limit": Count, "batch_size": Count, "tokens": Whole | None}
+    check(wanted | {"title": contributions.Title | None}, vars(options))
     _check_record(options)
     check_writable(options.record)
     device = choose_device(options.device)
@@ -121,12 +127,22 @@ def do_profile(options: argparse.Namespace) -> None:
     profile.provenance.update(revision=asdict(revision), corpus=text)
     if find_place()[0] > 0:  # torchrun's processes have the same result, and the first writes it
         return
-    summary = profile.summarize()
+    read = count_tokens(asdict(revision)) if options.tokens is None else options.tokens
+    about = {"name": _name_model(options, revision), "parameters": model.num_parameters()}
+    record = contributions.make(profile, **about, tokens=read)
     try:  # whichever of the two fails, the numbers are in the other
-        print(format_table(summary, profile.provenance), flush=True)
+        print(format_table(record, profile.provenance), flush=True)
     finally:
-        records.save_json({**summary, "provenance": profile.provenance}, options.record)
+        records.save_json(record, options.record)
     print(f"\nrecord: {options.record}")
+
+
+def _name_model(options: argparse.Namespace, revision: "kent.models.revisions.Revision") -> str:
+    """What figures call a model: as asked, as its suite has it, or by its repository or folder."""
+    from kent.models.suites import SUITES
+
+    own = SUITES.get(options.name)
+    return options.title or (own and own.title) or Path(revision.repository).absolute().name[:80]
 
 
 def _check_record(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ The claims are in `paper.yaml`, tables 1 and 2 in `tables.yaml`.
 
 from dataclasses import dataclass
 from importlib.resources import files
-from math import isnan
+from math import isnan, log
 
 import yaml
 
@@ -116,6 +116,18 @@ AXES = {
 """Lower and upper end of published axes of knowledge entropy in nats, and the layers and neurons
 per layer they hold for. Curves fall from near the upper to near the lower end. Figure 6 names a
 model of 24 layers; its axis fits 16."""
+
+
+def find_gaps(figure: str) -> dict[str, tuple[float, float]]:
+    """By model of a key of `AXES`: its axis as distances to the bound per layer, in nats.
+
+    The least distance comes first. Raises KeyError for another figure.
+    """
+    return {
+        model: (log(neurons) - high / layers, log(neurons) - low / layers)
+        for model, (low, high, layers, neurons) in AXES[figure].items()
+    }
+
 
 ENTROPIES = {"attention": (70, 40), "token": (2.8, 2.4)}
 """Attention and next-token entropy of OLMo-1B in nats, early and late, read off figure 3."""

@@ -36,6 +36,7 @@ length = 128
 limit = 256
 dtype = "float32"
 batch_size = 8
+compare = ""
 
 # %% tags=["made", "hide-input"]
 import sys
@@ -47,7 +48,8 @@ if "google.colab" in sys.modules:  # kent is missing there; torch and numpy stay
 # %% tags=["made", "hide-input"]
 from IPython.display import Markdown
 
-from kent.pages import comparisons, evidence, measures, page, seeds
+from kent.pages import comparisons, contributed, evidence, measures, page, seeds
+from kent.pages.plots import contributed as others
 from kent.pages.plots import entropies
 from kent.runs import plans
 
@@ -128,6 +130,28 @@ Markdown(f"{said}, H changes: {first_drop} ({basis}).")
 # The tiny model is shown as it comes out and is not tuned to agree. In the first few per cent of its steps $H$ drops fast; then
 # it *rises* slowly. OLMo-1B reads about 2,600 tokens per parameter, the tiny model about two: a late decline may lie beyond
 # what it reads.
+
+# %% [markdown]
+# ## Your checkpoint beside these
+#
+# The same distance to the bound for other models, by what they had read. Each was measured on a text of its own, so compare courses and
+# magnitudes, not hundredths of a nat. Measure your checkpoint, and drop the file on this page in the book:
+#
+# ```bash
+# python -m kent profile path/to/checkpoint --corpus text.txt \
+#     --title mine --tokens 300000000000 --record mine.json
+# ```
+#
+# Outside the book, `compare` draws it: a file, a folder of files, or (with `-y`) a list. [Contributed checkpoints](contributed.ipynb)
+# says how to share it.
+#
+# ```bash
+# papermill notebooks/fig02_knowledge_entropy.ipynb out.ipynb -p compare mine.json
+# ```
+
+# %% tags=["hide-input"]
+curves = contributed.collect(checkpoints, profiles, compare)
+contributed.Picture(curves, others.draw_records(curves))
 
 # %% [markdown]
 # ## Full run

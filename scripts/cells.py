@@ -1,6 +1,7 @@
 """Cells of a notebook, as its JSON has them: read, changed, made."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 
@@ -35,6 +36,12 @@ def make_text(text: str) -> dict:
     """A Markdown cell, with an id that follows from its text."""
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
+
+
+def hold(value: object) -> str:
+    """HTML that holds JSON for a page's scripts, and shows nothing."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json">{text}</script>'
 
 
 def show_output(cell: dict) -> dict:

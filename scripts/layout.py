@@ -8,7 +8,9 @@ play with), `made` and `parameters`, the section headings, and what outputs keep
 import re
 from dataclasses import dataclass, field
 
+import charts
 import openings
+import predictions
 from cells import (
     collect,
     embolden_headings,
@@ -42,6 +44,7 @@ class Page:
     figure: dict | None
     answer: dict | None
     live: dict | None
+    chart: dict | None
     rows: list[dict]
     runs: dict | None
     has_parameters: bool
@@ -85,7 +88,7 @@ def take_apart(name: str, cells: list[dict], recorded: bool = False) -> Page:
     runs = next(iter(collect(rest, "kent-runs")), None)
     has_parameters = _pick(rest, "parameters") is not None
     said = read_opening(source_of(first))
-    shown = figure, _pick(rest, "answer"), _pick(rest, "live")
+    shown = figure, _pick(rest, "answer"), _pick(rest, "live"), charts.describe(name, rest)
     page = Page(name, *said, *shown, rows, runs, has_parameters, recorded)
     _sort(page, rest)
     return page
@@ -119,21 +122,28 @@ def _drop_empty(cells: list[dict]) -> list[dict]:
 
 def compose(page: Page, kinds: list[str], level: int = 1) -> list[dict]:
     """The page's cells as published, its title on a level; `kinds` are the files it offers."""
-    label = f"page-{page.name}"
-    before, behind = openings.divide(page.rows)
-    texts = [openings.title(page.title, label, page.verdicts, level)]
-    texts += [openings.question(page.question)] if page.question else []
-    texts += [openings.answers(before)] if before else []
-    opening = [make_text("\n\n".join(texts))]
-    opening += [show_output(cell) for cell in (page.answer, page.live, page.figure) if cell]
-    said = openings.badge(page.runs, page.has_parameters, page.recorded)
-    under = [openings.answers(behind)] if behind else []
-    under += [openings.sources(page.name, said, kinds), page.intro]
-    opening.append(make_text("\n\n".join(each for each in under if each)))
     body = page.body
     for _ in range(level - 1):
         body = [lower_headings(cell) for cell in body]
-    return [*opening, *body, *_fold(page.how)]
+    return [*_open(page, kinds, level), *body, *_fold(page.how)]
+
+
+def _open(page: Page, kinds: list[str], level: int) -> list[dict]:
+    """The opening; on a page that asks for a prediction it is folded up behind the question."""
+    before, behind = openings.divide(page.rows)
+    asked = predictions.describe(page.name, page.title, page.rows) if level == 1 else None
+    texts = [openings.title(page.title, f"page-{page.name}", page.verdicts, level)]
+    texts += [openings.question(page.question)] if page.question else []
+    texts += [predictions.fold(asked)] if asked else []
+    texts += [openings.answers(before)] if before else []
+    shown = [show_output(cell) for cell in (page.answer, page.live) if cell]
+    shown += [make_text(charts.write(page.chart))] if page.chart else []
+    shown += [show_output(page.figure)] if page.figure else []
+    said = openings.badge(page.runs, page.has_parameters, page.recorded)
+    under = [openings.answers(behind)] if behind else []
+    under += [openings.sources(page.name, said, kinds), predictions.CLOSING if asked else ""]
+    last = make_text("\n\n".join(each for each in [*under, page.intro] if each))
+    return [make_text("\n\n".join(texts)), *shown, last]
 
 
 def _fold(cells: list[dict]) -> list[dict]:

@@ -6,8 +6,13 @@ UNUSED = "THEBE_JS_URL", "sphinx-thebe.js"
 """Of running cells in the page, which nothing here offers; declared twice, it is an error."""
 
 
-LIVE = ("measures", "drawing", "controls")
-"""Of book/_static/live, in the order in which they need each other."""
+PLAYED = ("measures", "drawing", "controls")
+COMPARED = ("measures", "drawing", "records", "plane", "compare")
+CURVES = ("measures", "drawing", "scales", "curves")
+LIVE = {'data-kind="entropy"': PLAYED, 'data-kind="algorithm"': PLAYED}
+LIVE |= {'data-kind="compare"': COMPARED, 'class="curves"': CURVES}
+"""Of book/_static/live, by what a page holds, in the order in which they need each other."""
+STYLES = {'class="live"': "live/live.css", 'class="curves"': "live/curves.css"}
 
 
 def show_formulas(app: Sphinx) -> None:
@@ -27,16 +32,35 @@ def _is_unused(script: object) -> bool:
 
 
 def play(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
-    """Load what draws a picture to play with where there is one; on paper another stands in."""
-    if app.builder.name == "html" and 'class="live"' in context.get("body", ""):
-        for name in LIVE:
-            app.add_js_file(f"live/{name}.js", loading_method="defer")
-        app.add_css_file("live/live.css")
+    """Load what draws what a page holds to play with, each once; on paper a figure stands in."""
+    body = context.get("body", "") if app.builder.name == "html" else ""
+    names = [name for mark in LIVE if mark in body for name in LIVE[mark]]
+    for name in dict.fromkeys(names):
+        app.add_js_file(f"live/{name}.js", loading_method="defer")
+    for mark in STYLES:
+        if mark in body:
+            app.add_css_file(STYLES[mark])
+
+
+def ask(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Load what keeps a reader's predictions: at once, so that no chip shows first what it hides.
+
+    What asks, and what counts, is loaded by the pages that do. On paper everything is unfolded.
+    """
+    body = context.get("body", "")
+    if app.builder.name != "html":
+        context["body"] = body.replace('<details class="predict"', '<details open class="predict"')
+        return
+    app.add_js_file("predict/picks.js")
+    if 'class="predict"' in body or 'class="tally"' in body:
+        app.add_js_file("predict/predict.js", loading_method="defer")
+    app.add_css_file("predict/predict.css")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("builder-inited", show_formulas)
     app.connect("html-page-context", play)
+    app.connect("html-page-context", ask)
     app.connect("html-page-context", drop_unused, priority=900)
     return {"parallel_read_safe": True}

@@ -8,6 +8,7 @@ import chips
 import layout
 import narrow
 import nesting
+import predictions
 import recorded
 import yaml
 from cells import bind_errors, collect
@@ -63,7 +64,9 @@ def _compile_pages(
     texts, variants = {}, {}
     for name, sections in nesting.list_chapters(table).items():
         nested = {each: publish_page(each, executed[each], table, 2) for each in sections}
-        cells = nesting.fold(publish_page(name, executed[name], table), nested)
+        own = publish_page(name, executed[name], table)
+        own = predictions.add_tally(own, executed) if name == predictions.SCORECARD else own
+        cells = nesting.fold(own, nested)
         cells, found = narrow.collect_variants(name, cells)
         page = {**executed[name], "cells": cells}
         texts[f"notebooks/{name}.ipynb"] = json.dumps(page, indent=1, ensure_ascii=False)
@@ -77,7 +80,8 @@ def _style(executed: Mapping[str, dict], homes: Mapping[str, str]) -> str:
         for name, page in executed.items()
         if name not in homes
     }
-    return chips.style_links({name: each[0] for name, each in found.items() if each})
+    first = {name: each[0] for name, each in found.items() if each}
+    return chips.style_links(first, predictions.ASKED)
 
 
 def _compile_files(executed: Mapping[str, dict], homes: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from transformers import BloomConfig, BloomForCausalLM, OlmoeConfig, OlmoeForCau
 import kent
 from kent import records
 from kent.__main__ import format_table, main
+from kent.measure import contributions
 from kent.models import pretraining
 from kent.runs import definitions, execution
 
@@ -41,6 +42,8 @@ def checkpoint(tmp_path) -> str:
         (["--length", "1"], "length must be"),
         (["--batch-size", "-1"], "batch_size must be"),
         (["--step", "-1"], "step must be"),
+        (["--tokens", "-1"], "tokens must be"),
+        (["--title", ""], "title must be"),
         (["--step", "3"], "has no checkpoint of step 3"),
     ],
 )
@@ -169,6 +172,24 @@ def test_measures_are_chosen(checkpoint, tmp_path, capsys):
     assert "loss" not in json.loads((tmp_path / "new").read_text())
     assert profile_checkpoint(checkpoint, tmp_path, "--measures", "token") == 0
     assert "layer" not in capsys.readouterr().out.partition("loss")[2]
+
+
+def test_the_record_is_one_that_figures_draw(checkpoint, tmp_path):
+    named = ["--title", "mine", "--tokens", "5000"]
+    assert profile_checkpoint(checkpoint, tmp_path, *named) == 0
+    [record] = contributions.read(tmp_path / "new")
+    about = {"name": "mine", "parameters": make_model().num_parameters(), "tokens": 5000}
+    assert about.items() <= record["model"].items() and record["model"]["step"] is None
+    assert str(tmp_path) not in (tmp_path / "new").read_text()
+
+
+@pytest.mark.parametrize(("name", "title"), [("small", "the suite small"), ("{}", "checkpoint")])
+def test_a_model_is_called_as_its_suite_or_its_folder(checkpoint, tmp_path, name, title):
+    assert profile_checkpoint(name.format(checkpoint), tmp_path) == 0
+    model = contributions.read(tmp_path / "new")[0]["model"]
+    assert model["name"] == title
+    read = {"small": {"step": 50_000, "tokens": 204_800_000, "parameters": 196_608}}
+    assert read.get(name, {"step": None, "tokens": None}).items() <= model.items()
 
 
 def test_what_is_left_out_is_said_and_recorded(tmp_path, capsys):

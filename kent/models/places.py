@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from kent.models.suites import OWN
 from kent.settings import checked
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "bt": 10**9, "t": 10**12}
@@ -113,6 +114,16 @@ def add_up(places: Mapping[str, Place]) -> dict[str, int]:
         totals |= {branch: start + tokens for branch, tokens in said.items()}
         before = max(totals.values())
     return totals
+
+
+def count_tokens(revision: Mapping[str, object]) -> int | None:
+    """Tokens that a checkpoint had read, by its revision; None where nothing says them.
+
+    The book's own models read as many in each step as their recipe says.
+    """
+    if recipe := OWN.get(revision["repository"]):
+        return revision["step"] * recipe.batch * recipe.length
+    return revision.get("tokens")
 
 
 def tabulate_places(places: Mapping[str, Place]) -> list[list[str | int]]:

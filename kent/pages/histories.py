@@ -10,6 +10,7 @@ from itertools import pairwise
 import pandas as pd
 
 from kent.measure.profiles import Profile
+from kent.models.places import count_tokens
 from kent.models.suites import OWN, SUITES
 from kent.pages.measures import HEADINGS, measure_layer_gaps, tabulate
 from kent.pages.seeds import format_interval
@@ -36,9 +37,7 @@ class Phase:
 def count_read(profile: Profile) -> float | None:
     """Tokens per parameter that a checkpoint had read; None where neither is known."""
     revision = profile.provenance["revision"]
-    name, step, tokens = (revision.get(key) for key in ("repository", "step", "tokens"))
-    if recipe := OWN.get(name):
-        tokens = step * recipe.batch * recipe.length
+    name, tokens = revision["repository"], count_tokens(revision)
     suite = next((x for x in SUITES.values() if name in (x.name, x.repository)), None)
     return tokens / suite.parameters if suite and tokens is not None else None
 

@@ -50,7 +50,12 @@ RECORDED = ("operating_point", "optimizer_memory", "forks", "gentler_resuscitati
 """Pages that take long: the book shows what their last run kept, which `make book` does not do."""
 
 
+DRAWN = ("compare",)
+"""Parameters of what a page draws beside its runs, which they do not decide."""
+
+
 def plan(page: str, parameters: dict) -> plans.Plan:
     """The runs a page asks for with these parameters; none for a page that measures nothing."""
-    asked = [pages[page](**parameters) for pages in (PAGES, PLAYED) if page in pages]
+    decisive = {name: each for name, each in parameters.items() if name not in DRAWN}
+    asked = [pages[page](**decisive) for pages in (PAGES, PLAYED) if page in pages]
     return {label: runs for each in asked for label, runs in each.items()}

@@ -8,8 +8,11 @@ import torch
 from hub import Hub, ask, make_byte_tokenizer
 from transformers import AutoModelForCausalLM, GPTNeoXConfig
 
+from kent.measure import contributions
+from kent.pages import contributed, live
 from kent.pages.axes import TOKENS
 from kent.pages.seeds import ESTIMATES, READINGS, collect_outputs
+from kent.records import save_json
 
 PAGE = Path(__file__).parents[2] / "notebooks" / "fig02_knowledge_entropy.ipynb"
 OLMO_2, RED = "allenai/OLMo-2-0425-1B", "togethercomputer/RedPajama-INCITE-7B-Base"
@@ -22,6 +25,7 @@ EXECUTE = """
 import json, sys, papermill
 for name, steps in json.loads({suites!r}):
     given = {{"checkpoints": name, "steps": steps, "corpus": "world", "length": 16, "limit": 32}}
+    given["compare"] = f"{folder}/mine.json"
     papermill.execute_notebook({page!r}, f"{folder}/{{name[:3]}}.ipynb", given, progress_bar=False)
 print("[]")
 """
@@ -39,6 +43,8 @@ def executed(tmp_path_factory) -> Path:
         make_byte_tokenizer().save_pretrained(folder / branch)
     suites = {name: {each: folder / each for each in ["main", *listed]}
               for name, listed in ((OLMO_2, STAGED), (RED, READ))}  # fmt: skip
+    [record] = contributions.read(contributed.FOLDER / "small-4000.json")
+    save_json(record | {"model": record["model"] | {"name": "mine"}}, folder / "mine.json")
     asked = json.dumps([[OLMO_2, STAGED[::-1]], [RED, []]])
     code = EXECUTE.format(page=str(PAGE), folder=str(folder), suites=asked)
     with Hub(suites) as hub:
@@ -60,3 +66,17 @@ def test_a_page_of_a_suite_without_comparable_steps_goes_by_tokens(executed, nam
     assert reading["value"] == pytest.approx(last - first), (
         "16 % of the tokens is nearest the first"
     )
+
+
+@pytest.mark.parametrize("name", [OLMO_2, RED])
+def test_a_record_is_compared_with_the_page_s_own_model_and_those_in_the_repository(executed, name):
+    cells = json.loads((executed / f"{name[:3]}.ipynb").read_text())["cells"]
+    outputs = [
+        each.get("data", {}).get("text/html", "") for x in cells for each in x.get("outputs", [])
+    ]
+    [html] = [text for each in outputs if (text := "".join(each)).startswith('<div class="live"')]
+    curves = {each["name"]: each["records"] for each in live.read(html)["curves"]}
+    assert {name.split("/")[1], "tiny", "the suite small", "SmolLM2-135M", "mine"} == {*curves}
+    assert len(curves[name.split("/")[1]]) == 3
+    assert [each["model"]["step"] for each in curves["mine"]] == [4000]
+    assert "mine" in html.split("stand-in")[1]

@@ -4,6 +4,7 @@
 CI_BROWSER=1 in the environment that is a failure.
 """
 
+import json
 import os
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -13,6 +14,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 import pdf
+import predictions
 import pytest
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
@@ -20,17 +22,23 @@ DESK, PHONE = (1280, 900), (390, 844)
 FIGURE_TOP = 700
 WEIGHT = 5_000_000
 """Bytes that opening a page may load, all scripts and fonts with it."""
+SEEN = dict.fromkeys(predictions.ASKED)
+"""What a reader's browser keeps who has seen the answers of the pages that ask for a prediction."""
+RETURN = f"localStorage.setItem('kent-picks', '{json.dumps(SEEN)}')"
 MEASURE = """() => {
   const box = (selector) => {
     // of the page's own opening, not of a page nested in it
-    const found = document.querySelector(`.bd-article h1 ~ ${selector}`);
+    const own = [selector, `.predict ${selector}`].map((each) => `.bd-article h1 ~ ${each}`);
+    const found = document.querySelector(own.join());
     const place = found?.getBoundingClientRect();
     return place ? [place.top, place.bottom] : null;
   };
   return {
     width: document.documentElement.scrollWidth,
     boxes: {
-      figure: box(".cell .live.ready") ?? box(".cell figure img"), question: box(".question"),
+      figure: box(".cell .live.ready") ?? box(".curves.ready:not(.still) .drawing")
+        ?? box(".cell figure img"),
+      question: box(".question"),
       answer: box(".answers > li") ?? box(".cell.tag_answer .cell_output"),
     },
   };
@@ -91,6 +99,7 @@ def visit(browser):
 def open_page(browser, address: str, name: str, size: tuple[int, int]) -> Visit:
     seen = Visit()
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.add_init_script(RETURN)
     page.on("console", lambda said: said.type == "error" and seen.errors.append(said.text))
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
     page.on("requestfailed", lambda request: seen.failed.append(request.url))

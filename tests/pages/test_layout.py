@@ -87,7 +87,7 @@ def test_an_opening_asks_answers_shows_and_offers_in_this_order():
     said = first["source"]
     assert said.startswith("(page-fig02_knowledge_entropy)=\n# Figure 2: entropy\n\n")
     order = ['class="verdict"', "Does it fall?", CLAIMS["fig02"].statement, "−0.30 ± 0.20 nats"]
-    places = [said.index(each) for each in order]
+    places = [said.rindex(each) for each in order]
     assert places == sorted(places) and "A page of the" not in said
     assert figure["metadata"]["tags"] == ["figure", "remove-input"] and figure["outputs"]
     assert under["source"].index("built here: 12 runs, 340 s, 2026-01-02<") > 0

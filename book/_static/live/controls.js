@@ -133,5 +133,5 @@
     }
   }
 
-  document.querySelectorAll(".live").forEach((root) => new Picture(root));
+  document.querySelectorAll('.live:is([data-kind="entropy"], [data-kind="algorithm"])').forEach((root) => new Picture(root));
 })();

@@ -11,7 +11,7 @@ Object.assign(window.kentLive, (() => {
     return element;
   }
   function make(tag, properties = {}, ...children) {
-    const made = ["svg", "path", "rect"].includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+    const made = ["svg", "path", "rect", "text", "title"].includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
     made.append(...children);
     return assign(made, properties);
   }

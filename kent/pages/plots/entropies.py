@@ -4,7 +4,6 @@ A table has (value, standard error) by measure and checkpoint: see `kent.pages.m
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import log
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,7 +22,7 @@ from kent.pages.plots.panels import (
     styled,
 )
 from kent.pages.seeds import Seed, pool_table
-from kent.paper import AXES, ENTROPIES
+from kent.paper import ENTROPIES, find_gaps
 
 
 def _list_keys(table: pd.DataFrame) -> list[Key]:
@@ -94,14 +93,11 @@ def _find_shuffled(table: pd.DataFrame) -> str:
 def mark_published(axes: Axes, *figures: str) -> None:
     """Bands where published axes of knowledge entropy lie, as distance to the bound per layer."""
     ranges = [
-        (f"{model} ({each.replace('figure', 'fig.')})", ends)
+        (f"{model} ({each.replace('figure', 'fig.')})", edges)
         for each in figures
-        for model, ends in AXES[each].items()
+        for model, edges in find_gaps(each).items()
     ]
-    for (name, (low, high, layers, neurons)), color in zip(
-        ranges, (ORANGE, GREY, PURPLE), strict=False
-    ):
-        edges = [log(neurons) - end / layers for end in (high, low)]
+    for (name, edges), color in zip(ranges, (ORANGE, GREY, PURPLE), strict=False):
         axes.axhspan(*edges, color=color, alpha=0.25, label=f"paper: {name}")
 
 

@@ -39,7 +39,7 @@ def plot_history(table: pd.DataFrame, seeds: Sequence[Seed] = ()) -> Figure:
     for axes in panels[2 + len(rows) :]:
         axes.remove()
     for axes in figure.axes:
-        _scale(axes, table)
+        scale_progress(axes, _locate(table), READ if READ in table.index else table.columns.name)
     name_lines(figure, 3)
     return figure
 
@@ -62,14 +62,17 @@ def _locate(table: pd.DataFrame) -> list[float] | list[int]:
     return [value for value, _ in table.loc[READ]] if known else locate(table.columns)
 
 
-def _scale(axes: Axes, table: pd.DataFrame) -> None:
-    """A logarithmic axis with room for the untrained model."""
-    first = min(filter(None, _locate(table)), default=1)
+def scale_progress(axes: Axes, places: Sequence[float | int], name: str) -> None:
+    """A logarithmic axis with room for the untrained model, and what the paper's stages have read.
+
+    `places` are where checkpoints stand on it, `name` what it counts.
+    """
+    first = min(filter(None, places), default=1)
     axes.set_xscale("symlog", linthresh=first, linscale=0.5)
     axes.set_xlim(left=-0.2 * first)
-    powers = (10**power for power in range(20))
-    ticks = [0, *(each for each in powers if first < each <= max(_locate(table)))]
+    powers = (10**power for power in range(-2, 20))
+    ticks = [0, *(each for each in powers if first < each <= max(places, default=1))]
     axes.set_xticks(ticks, labels=[f"{each:,}" for each in ticks], minor=False)
-    axes.set_xlabel(READ if READ in table.index else table.columns.name)
-    if READ in table.index:
+    axes.set_xlabel(name)
+    if name == READ:
         axes.axvspan(*PAPER, color=GREY, alpha=0.15, label="read by the paper's stages")
