@@ -174,8 +174,9 @@ def test_many_answers_stand_partly_behind_the_figure():
 
 
 def test_an_answer_is_that_of_the_seeds_together():
-    seeds = {"values": [1, 2, 3], "value": 2.0, "error": 0.5}
-    assert "here: +2.0 ± 1.0 nats, mean of 3 seeds" in openings.answers([ROW | {"seeds": seeds}])
+    seeds = {"values": [1, 2, 3], "value": 2.0, "error": 0.5, "of": "orders of rows"}
+    said = openings.answers([ROW | {"seeds": seeds}])
+    assert "here: +2.0 ± 1.0 nats, mean of 3 orders of rows" in said
 
 
 def test_an_answer_says_that_acquisition_is_net_of_the_control():
