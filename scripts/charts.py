@@ -125,7 +125,7 @@ def _recall(suite: str) -> dict[str, list[Seed]]:
 def _key(kept: Mapping) -> dict[str, dict[str, tuple[float, float]]]:
     """What a page keeps of a table, by row and column; a record has null where no number is."""
     rows = {
-        name: [tuple(nan if each is None else each for each in pair) for pair in pairs]
+        name: [tuple(nan if each is None else float(each) for each in pair) for pair in pairs]
         for name, pairs in kept["rows"].items()
     }
     return {name: dict(zip(kept["columns"], each, strict=True)) for name, each in rows.items()}
