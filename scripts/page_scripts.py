@@ -48,13 +48,13 @@ def ask(app: Sphinx, page: str, template: str, context: dict, doctree: object) -
     What asks, and what counts, is loaded by the pages that do. On paper everything is unfolded.
     """
     body = context.get("body", "")
+    app.add_css_file("predict/predict.css")
     if app.builder.name != "html":
         context["body"] = body.replace('<details class="predict"', '<details open class="predict"')
         return
     app.add_js_file("predict/picks.js")
     if 'class="predict"' in body or 'class="tally"' in body:
         app.add_js_file("predict/predict.js", loading_method="defer")
-    app.add_css_file("predict/predict.css")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
