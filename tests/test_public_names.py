@@ -20,7 +20,8 @@ PUBLIC = {
     "temperature=1.0, cooling=True, rows=16)",
     "describe": "(source, *, column='text', tokens=None)",
     "knowledge_entropy": "(coefficients)",
-    "learn": "(model, tokenizer, sequences, knowledge, recipe, out, *, control=None, moments=None)",
+    "learn": "(model, tokenizer, sequences, knowledge, recipe, out, *, control=None, moments=None, "
+    "gradual=None)",
     "load": "(name, step=None, *, branch=None, dtype=torch.float32, device=None, device_map=None)",
     "probe": "(model, tokenizer, knowledge, *, batch_size=64)",
     "profile": "(model, sequences, *, attention_mask=None, batch_size=8, "

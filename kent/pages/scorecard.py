@@ -13,7 +13,15 @@ from kent.models.suites import SEEDS, SUITES
 from kent.pages.correlations import find_ends
 from kent.pages.evidence import ONE_MODEL, SLUGS, chip, format_statistic, name_slug
 from kent.pages.plots.claims import draw_claim
-from kent.pages.seeds import ESTIMATES, READINGS, RECORDED, collect_outputs, format_interval
+from kent.pages.seeds import (
+    ESTIMATES,
+    READINGS,
+    RECORDED,
+    collect_outputs,
+    format_interval,
+    pool_seeds,
+    recall_table,
+)
 from kent.paper import CLAIMS
 
 JUDGED = ("agrees", "disagrees at this scale", "too small to tell")
@@ -198,14 +206,20 @@ def offer_files(lines: Sequence[dict], name: str = "claims") -> str:
     return f"<p>Download these lines: {', '.join(links)}</p>"
 
 
-def recall_estimate(page: Path | None, row: str, column: str) -> str:
-    """A number of an executed page's table with two standard errors; "not run" without the page.
+def recall_estimate(page: Path | None, row: str, column: str, folder: Path = RECORDED) -> str:
+    """A number of an executed page's table with its interval; "not run" without the page.
 
+    Over the seeds that the `folder` has of the suite, whose name is that of the page's folder.
     Raises `ValueError` where the page has no such row or column.
     """
     if page is None or not page.exists():
         return "not run"
     for table in collect_outputs(page, ESTIMATES):
         if row in table["rows"] and column in table["columns"]:
-            return format_interval(*table["rows"][row][table["columns"].index(column)], "+")
+            own = tuple(table["rows"][row][table["columns"].index(column)])
+            suite = page.parent.name
+            recorded = recall_table(table, suite, folder) if suite in SUITES else []
+            found = [seed.list_values(row, [column]) for seed in recorded]
+            others = [value for (value,) in filter(None, found)]
+            return format_interval(*pool_seeds(own, others, recorded), "+")
     raise ValueError(f"{page.name} has no number for {row!r} and {column!r}")

@@ -196,16 +196,22 @@ def recall(plan: Plan, checkpoints: Checkpoints, folder: Path = RECORDED) -> lis
 
     Each with those of the suite itself, if the same code made both.
     """
-    suite = SUITES.get(checkpoints) if isinstance(checkpoints, str) else None
-    if suite is None:
-        return []
-    asked = describe_plan(plan)
+    known = isinstance(checkpoints, str) and checkpoints in SUITES
+    return recall_table(describe_plan(plan), checkpoints, folder) if known else []
+
+
+def recall_table(asked: Mapping, name: str, folder: Path = RECORDED) -> list[Seed]:
+    """As `recall`, of a suite by its name and what an executed page kept of a table (`Estimates`).
+
+    Raises KeyError for another name.
+    """
+    suite = SUITES[name]
     (own, code), *others = (_recall(asked, name, folder) for name in (suite.name, *suite.seeds))
     found = [replace(seed, own=own if code == made else None) for seed, made in others]
     return [seed for seed in found if seed.readings or seed.estimates]
 
 
-def _recall(asked: dict, name: str, folder: Path) -> tuple[Seed, set[tuple[str, ...]]]:
+def _recall(asked: Mapping, name: str, folder: Path) -> tuple[Seed, set[tuple[str, ...]]]:
     """What every page with this plan kept for one seed, and the code that decided it."""
     readings, estimates, code = {}, {}, set()
     for path in sorted((folder / name).glob("*.ipynb")):

@@ -12,7 +12,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from kent.models.suites import SUITES
-from kent.pages import evidence, scorecard
+from kent.pages import evidence, scorecard, seeds
 from kent.pages.seeds import READINGS
 from kent.paper import CLAIMS
 
@@ -147,6 +147,18 @@ def test_a_verdict_has_a_definition_and_its_button_a_rule(word, slug):
 def test_a_chip_says_the_verdict():
     said = evidence.chip("agrees (one model)")
     assert said == '<span class="chip chip-agrees">agrees (one model)</span>'
+
+
+def test_a_number_is_that_of_the_seeds_together(tmp_path):
+    runs = {"configurations": [{"limit": 4}], "code": ["a"]}
+    for suite, value in (("smollm2", 1.0), ("smollm2-2", 3.0)):
+        table = runs | {"columns": ["A (%)"], "rows": {"q = 1": [[value, 0.25]]}}
+        page = tmp_path / suite / "page.ipynb"
+        page.parent.mkdir()
+        kept = {"cells": [{"outputs": [{"metadata": {"kent-estimates": table}}]}]}
+        page.write_text(json.dumps(kept))
+    found = scorecard.recall_estimate(tmp_path / "smollm2/page.ipynb", "q = 1", "A (%)", tmp_path)
+    assert found == seeds.format_interval(*seeds.pool([1.0, 3.0], 0.25), "+")
 
 
 def test_a_number_is_found_in_an_executed_page(tmp_path):
