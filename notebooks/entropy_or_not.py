@@ -191,7 +191,8 @@ probe by more than {largest["a probe"]:.2g} millionths."""
 # %% tags=["hide-input"]
 if rescaled and all(is_effect(*pair) for pair in moved):
     said += " Entropy can be set without changing what a model computes."
-count, listed = judged["seeds"].min(), []
+of, listed = seeds.name_seeds(recorded), []
+count = judged[of].min()
 for x in controlled:
     alike = [f"{each}, q = {x:g}" for each in ["resuscitate", *controls]]
     listed += [changes.say_changes(pooled[NET].reindex(alike))]
@@ -201,7 +202,7 @@ gain = ", ".join(gain) or "none of the changes"
 # %% tags=["hide-input", "answer"]
 from IPython.display import Markdown
 
-rises = f"means of {count} seeds; beyond its interval it rises with {gain}"
+rises = f"means of {count} {of}; beyond its interval it rises with {gain}"
 known = rises if count > 1 else "one seed: no verdict"
 Markdown(f"{said}\n\nNet A changes by {'; by '.join(listed)} points ({known}).")
 

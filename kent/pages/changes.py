@@ -13,7 +13,7 @@ from kent.learning.outcomes import Outcome, estimate
 from kent.learning.probes import MEASURES
 from kent.pages.evidence import ONE_SEED
 from kent.pages.gates import acquire_net, exceed_chance
-from kent.pages.seeds import Seed, format_interval, pool_seeds
+from kent.pages.seeds import Seed, format_interval, name_seeds, pool_seeds
 from kent.pages.summaries import ENTROPIES, FALL, NET, Changed, estimate_rows
 from kent.paper import is_effect
 
@@ -138,7 +138,7 @@ def _judge(
     mean, spread = pool_seeds(estimate(A[label] - A[method]), others, seeds)
     return {
         "beside": method,
-        "seeds": 1 + len(others),
+        name_seeds(seeds): 1 + len(others),
         "net A minus that of the method (points)": format_interval(mean, spread, "+"),
         "the control": _compare(mean, spread) if others else ONE_SEED,
     }
