@@ -102,15 +102,20 @@ def judge_branches(
 ) -> pd.DataFrame:
     """How a branch ends beside the suite itself, a row each: more, less or too small to tell.
 
-    `minus` is the table of `compare_branches`; the interval is that over the recorded `seeds`.
+    `minus` is the table of `compare_branches`; the interval is that over the recorded `seeds`,
+    without which there is the interval alone and no word on it.
     """
     pooled = pool_table(minus.loc[[f"{BESIDE}, {row}" for row in rows]], seeds)
-    return pooled.set_axis(rows).map(_compare).T
+    return pooled.set_axis(rows).map(_compare if seeds else _show).T
+
+
+def _show(pair: Pair) -> str:
+    return "–" if np.isnan(pair[0]) else format_interval(*pair, "+")
 
 
 def _compare(pair: Pair) -> str:
     if np.isnan(pair[0]):
-        return "–"
+        return _show(pair)
     word = "more" if pair[0] > 0 else "less"
     said = word if is_effect(*pair) else "too small to tell"
-    return f"{said} ({format_interval(*pair, '+')})"
+    return f"{said} ({_show(pair)})"
