@@ -96,9 +96,11 @@ for (group, target), mean in pooled.items():
     if mean:
         best = predictors.find_best(mean)
         own = seeds.format_interval(*mean[ENTROPY])
-        said = ", ".join(f"{x} {seeds.format_interval(*mean[x])}" for x in best[:2])
-        more = f" and {len(best) - 2} more" if len(best) > 2 else ""
-        lines.append(f"- {group}, {target}: {said or 'none'}{more}; knowledge entropy {own}")
+        name = predictors.shorten
+        said = [f"{name(x)} {seeds.format_interval(*mean[x])}" for x in best[:2]]
+        said += [f"{len(best) - 2} more"] if len(best) > 2 else []
+        said = ", ".join(said) or "none"
+        lines.append(f"- {group}, {name(target)}: {said}; knowledge entropy {own}")
 Markdown("Above 0 on suites not fitted to, best first:\n\n" + "\n".join(lines))
 
 # %% [markdown]

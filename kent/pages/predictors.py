@@ -142,3 +142,12 @@ def pool_scores(scores: pd.DataFrame) -> dict[str, Pair]:
 def find_best(pooled: Mapping[str, Pair]) -> Sequence[str]:
     """The predictors whose interval lies above 0: they order models they were not fitted to."""
     return [name for name, (value, error) in pooled.items() if value - 2 * error > 0]
+
+
+def shorten(name: str) -> str:
+    """A number's name without its unit, and without that it was taken before learning.
+
+    >>> shorten("loss before (nats)")
+    'loss'
+    """
+    return name.replace(" before", "").replace(" (nats)", "").replace(" (points)", "")

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kent.pages.plots.panels import DOT, NARROW, THIN, make_panels, pick_color, styled
-from kent.pages.predictors import find_best, pool_scores
+from kent.pages.predictors import find_best, pool_scores, shorten
 
 
 @styled
@@ -28,14 +28,10 @@ def plot_scores(scores: Mapping[tuple[str, str], pd.DataFrame]) -> Figure:
             singles = table.loc[name].dropna()
             axes.plot(singles, [place + 0.3] * len(singles), color=color, **DOT)
         axes.axvline(0, **THIN)
-        axes.set_yticks(range(len(pooled)), labels=[_shorten(name) for name in pooled])
+        axes.set_yticks(range(len(pooled)), labels=[*map(shorten, pooled)])
         axes.set(xlim=(-1.05, 1.05), ylim=(len(pooled) - 0.4, -0.6))
-        axes.set_title(f"{group}: {_shorten(target)}", fontsize=9)
+        axes.set_title(f"{group}: {shorten(target)}", fontsize=9)
     for axes in panels[len(scores) :]:
         axes.remove()
     figure.supxlabel("rank correlation, with the sign of the other suites", fontsize=9)
     return figure
-
-
-def _shorten(name: str) -> str:
-    return name.replace(" before", "").replace(" (nats)", "").replace(" (points)", "")
