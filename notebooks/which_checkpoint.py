@@ -91,16 +91,11 @@ assert (step + rate).groupby("suite").nunique().eq(1).all()
 # ## Verdict
 
 # %% tags=["answer", "hide-input"]
-lines = []
-for (group, target), mean in pooled.items():
-    if mean:
-        best = predictors.find_best(mean)
-        own = seeds.format_interval(*mean[ENTROPY])
-        name = predictors.shorten
-        said = [f"{name(x)} {seeds.format_interval(*mean[x])}" for x in best[:2]]
-        said += [f"{len(best) - 2} more"] if len(best) > 2 else []
-        said = ", ".join(said) or "none"
-        lines.append(f"- {group}, {name(target)}: {said}; knowledge entropy {own}")
+lines = [
+    f"- {group}, {predictors.shorten(target)}: {predictors.describe_best(mean)}"
+    for (group, target), mean in pooled.items()
+    if mean
+]
 Markdown("Above 0 on suites not fitted to, best first:\n\n" + "\n".join(lines))
 
 # %% [markdown]

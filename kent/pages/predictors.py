@@ -16,7 +16,7 @@ from kent.pages.forks import ENTROPY as H
 from kent.pages.forks import LOST, SHAKEN
 from kent.pages.losses import RISE
 from kent.pages.measures import Pair
-from kent.pages.seeds import ESTIMATES, RECORDED, collect_outputs, pool
+from kent.pages.seeds import ESTIMATES, RECORDED, collect_outputs, format_interval, pool
 from kent.pages.summaries import ENTROPIES, ENTROPY, NET
 from kent.runs.learned_plans import FRESH
 
@@ -151,3 +151,16 @@ def shorten(name: str) -> str:
     'loss'
     """
     return name.replace(" before", "").replace(" (nats)", "").replace(" (points)", "")
+
+
+def describe_best(pooled: Mapping[str, Pair], most: int = 2) -> str:
+    """The best of `find_best` with their scores, how many more there are, and knowledge entropy's.
+
+    >>> describe_best({"loss before (nats)": (0.5, 0.1), "H before (nats)": (0.1, 0.2)})
+    'loss 0.50 ± 0.20; knowledge entropy 0.10 ± 0.40'
+    """
+    best = find_best(pooled)
+    said = [f"{shorten(name)} {format_interval(*pooled[name])}" for name in best[:most]]
+    said += [f"{len(best) - most} more"] if len(best) > most else []
+    own = f"; knowledge entropy {format_interval(*pooled[ENTROPY])}" if ENTROPY in pooled else ""
+    return (", ".join(said) or "none") + own
