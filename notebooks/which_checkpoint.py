@@ -40,7 +40,6 @@ from IPython.display import Markdown
 
 from kent.pages import predictors, seeds
 from kent.pages.plots.predictors import plot_scores
-from kent.pages.summaries import ENTROPY
 
 # %% [markdown]
 # ## Method
