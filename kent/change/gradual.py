@@ -32,8 +32,8 @@ class Gradual(TrainerCallback):
         find_memories(model)
 
     def describe(self) -> dict[str, object]:
-        """What makes it this one, as JSON."""
-        raise NotImplementedError
+        """What makes it this one, as JSON: its kind, and what its own kind adds."""
+        return {"gradual": type(self).__name__}
 
 
 class Scaled(Gradual):
@@ -43,9 +43,9 @@ class Scaled(Gradual):
         self.multipliers = multipliers
 
     def describe(self) -> dict[str, object]:
-        """Its kind, and the hash of the multipliers."""
+        """With the hash of the multipliers."""
         named = {str(layer): each for layer, each in enumerate(self.multipliers)}
-        return {"gradual": type(self).__name__, "multipliers": hash_tensors(named)}
+        return super().describe() | {"multipliers": hash_tensors(named)}
 
     def check(self, model: PreTrainedModel) -> None:
         """Raise `ValueError` for keys that cannot be scaled, or of another number."""
@@ -99,8 +99,8 @@ class Regulariser(Gradual):
         self.weight, self.entropies, self.hooks = weight, [], []
 
     def describe(self) -> dict[str, object]:
-        """Its kind and weight."""
-        return {"gradual": type(self).__name__, "weight": self.weight}
+        """With the weight."""
+        return super().describe() | {"weight": self.weight}
 
     def on_train_begin(self, args, state, control, *, model, **kwargs) -> None:
         """Watch the memory of every layer, and the loss."""
