@@ -54,3 +54,17 @@ def browser():
         browser = play.chromium.launch(**options)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def find_barriers() -> Callable[..., list[tuple[str, str]]]:
+    """Finds the serious faults of accessibility that axe sees in a part of a page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    def find_barriers(page, root: str) -> list[tuple[str, str]]:
+        # without preload, which reads the styles once more
+        found = Axe().run(page, root, {"preload": False}).response["violations"]
+        serious = [each for each in found if each["impact"] in ("serious", "critical")]
+        return [(each["id"], each["nodes"][0]["html"]) for each in serious]
+
+    return find_barriers
